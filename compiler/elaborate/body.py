@@ -1,0 +1,216 @@
+"""A graph under construction: nodes, names, keys, and what was assumed on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ...dsl import ast
+from ...dsl.diagnostic import Fault
+from ...dsl.span import NOWHERE, Span
+from ..errors.calls import TooLarge
+from ..errors.shapes import UnknownSize
+from ..graph import Assertion, Assumption, Axis, Edge, Input, Node, Operand, Operation, Ref, TensorType
+from ..layers.base import Layer, Owner, Refusal
+from ..shapes import Dim, Size
+from ..values import Text, formula, is_proved
+from .values import Scope, Tensor, Value
+
+if TYPE_CHECKING:
+    from ..resolve import Unit
+    from .elaborator import Elaborator
+
+MAX_NODES = 1_000_000
+
+
+@dataclass(eq=False)
+class Body:
+    """What is being built. A level of a stack is a body of its own, whose `outer` is the one the stack stands in."""
+
+    elaborator: Elaborator
+    unit: Unit
+    name: str
+    keys: dict[int, str]  # by the identity of the node of the text that builds
+    outer: Body | None = None
+    scope: Scope = field(default_factory=Scope)
+    nodes: list[Node] = field(default_factory=list)
+    dims: dict[str, Axis] = field(default_factory=dict)
+    sizes: dict[str, Size] = field(default_factory=dict)  # the dims of the signature by their names
+    constants: dict[str, Value] = field(default_factory=dict)  # hyperparameters that are no numbers: reading one fixes it
+    assumptions: dict[Text, str] = field(default_factory=dict)
+    assertions: list[Assertion] = field(default_factory=list)
+    decided: list[str] = field(default_factory=list)
+    captured: dict[tuple[int, Ref], Tensor] = field(default_factory=dict)
+    captures: list[Tensor] = field(default_factory=list)  # of the outer body, in the order of the inputs made for them
+    primes: dict[str, Tensor] = field(default_factory=dict)
+    carried: frozenset[str] = frozenset()
+    signature: list[tuple[Dim, Axis]] = field(default_factory=list)  # what the types of the inputs must equal, by axis
+    defaults: dict[str, Value] = field(default_factory=dict)  # hyperparameters that were not given, in the part's own text
+    owned: dict[str, tuple[object, Span]] = field(default_factory=dict)  # layer by key: what it is, for sharing
+    extra_keys: Counter[str] = field(default_factory=Counter)
+    threaded: set[int] = field(default_factory=set)  # composed callables that were used: a second use builds anew
+    poisoned: bool = False
+    rows: bool = False  # columns of data: dim numbers are of one row
+    hooks: dict[str, Callable[[Body, Value, Span], Value]] = field(default_factory=dict)  # layers that mean something of their own here
+
+    def root(self) -> Body:
+        return self if self.outer is None else self.outer.root()
+
+    def report(self, fault: Fault) -> None:
+        self.poisoned = True
+        if not (self.elaborator.standalone and isinstance(fault, UnknownSize)):
+            self.elaborator.report(fault)
+
+    # Assumptions ------------------------------------------------------------------------------------------------------
+
+    def assume(self, condition: Text, reason: str) -> None:
+        """The text relies on `condition`, which was decided with the values."""
+        if condition is not True and condition not in self.assumptions and not is_proved(condition):
+            self.assumptions[condition] = reason
+
+    def assumed(self) -> tuple[Assumption, ...]:
+        return tuple(Assumption(condition=condition, reason=reason) for condition, reason in self.assumptions.items())
+
+    def same(self, left: Size, right: Size) -> bool:
+        """One number, for all values of the free dims; remembered for the text."""
+        if left.value != right.value and not self.elaborator.facts.equal(left.value, right.value):
+            return False
+        if left.text != right.text:
+            self.assume(formula("==", left.text, right.text), "two sizes that must agree")
+        return True
+
+    def holds(self, op: str, left: Size, right: Size) -> bool | None:
+        condition = self.elaborator.facts.decide(op, left.value, right.value)
+        if condition is not None:
+            text = formula(op, left.text, right.text)
+            self.assume(text if condition else formula("not", text), "a relation of sizes")
+        return condition
+
+    def divides(self, divisor: Size, size: Size) -> bool | None:
+        return self.holds("==", size % divisor, Size.of(0))
+
+    # Nodes ------------------------------------------------------------------------------------------------------------
+
+    def add(self, op: Operation, inputs: tuple[Operand, ...], types: tuple[TensorType, ...], span: Span, key: str | None = None, **more: object) -> int:
+        """A node; its number."""
+        if len(self.nodes) >= MAX_NODES:
+            raise Refusal(TooLarge(span, f"{self.name} has more than {MAX_NODES:,} steps"))
+        outputs = tuple(Edge(type=_placed(type_, span)) for type_ in types)
+        self.nodes.append(Node.model_construct(op=op, inputs=inputs, outputs=outputs, key=key, span=span, **_node_defaults(more)))
+        return len(self.nodes) - 1
+
+    def tensor(self, number: int, output: int = 0, name: str | None = None) -> Tensor:
+        return Tensor(self, Ref(number, output), self.nodes[number].outputs[output].type, name)
+
+    def input(self, name: str, type_: TensorType, span: Span) -> Tensor:
+        number = self.add(Input(name=name), (), (type_,), span)
+        self.label(number, 0, name)
+        return self.tensor(number, 0, name)
+
+    def label(self, number: int, output: int, name: str) -> None:
+        """Name an output of a node, unless the text has named it before."""
+        node = self.nodes[number]
+        if node.outputs[output].name is None:
+            edges = list(node.outputs)
+            edges[output] = Edge.model_construct(type=edges[output].type, name=name)
+            self.nodes[number] = node.model_copy(update={"outputs": tuple(edges)})
+
+    def mark_gate(self, number: int) -> None:
+        self.nodes[number] = self.nodes[number].model_copy(update={"gate": True})
+
+    def local(self, tensor: Tensor) -> Tensor:
+        """The tensor as seen from this body: a tensor of a body around it comes in as an input."""
+        if tensor.body is self:
+            return tensor
+        known = self.captured.get((id(tensor.body), tensor.ref))
+        if known is None:
+            assert self.outer is not None, "a tensor of a body that is not around this one"
+            outer = self.outer.local(tensor)
+            known = self.input(tensor.name or f"input{len(self.captures) + 1}", tensor.type, tensor.type.origin)
+            self.captures.append(outer)
+            self.captured[(id(tensor.body), tensor.ref)] = known
+        return known
+
+    def key(self, occurrence: ast.Node, kind: str) -> str:
+        """The key of what is built at this place of the text; a recipe used again by name counts its uses."""
+        found = self.keys.get(id(occurrence))
+        if found is not None:
+            return found
+        base = occurrence.id if isinstance(occurrence, ast.Name) else kind
+        taken = set(self.keys.values())
+        while True:
+            self.extra_keys[base] += 1
+            if (key := f"{base}{self.extra_keys[base]}") not in taken:
+                return key
+
+    def inside(self, other: Body) -> bool:
+        """Is this `other`, or a level of a stack in it?"""
+        return self is other or (self.outer is not None and self.outer.inside(other))
+
+    def levels_up(self, other: Body) -> int:
+        """How many bodies up `other` stands; 0 for this one."""
+        body, up = self, 0
+        while body is not other:
+            assert body.outer is not None, "a layer of a body that is not around this one"
+            body, up = body.outer, up + 1
+        return up
+
+    def operands(self, values: tuple[Value, ...]) -> tuple[Operand, ...]:
+        return tuple(self.local(value).ref if isinstance(value, Tensor) else value for value in values)
+
+
+def _node_defaults(more: dict[str, object]) -> dict[str, object]:
+    return {"named": False, "owner": 0, "gate": False} | more
+
+
+def _placed(type_: TensorType, span: Span) -> TensorType:
+    return type_ if type_.origin != NOWHERE else TensorType(type_.dtype, type_.shape, span)
+
+
+class LayerChecker:
+    """What a layer may ask while it infers (see `layers.base.Checker`)."""
+
+    def __init__(self, body: Body, values: tuple[Value, ...], places: dict[int | str, Span], span: Span) -> None:
+        self.body, self.values, self.places, self.span = body, values, places, span
+
+    def place(self, which: int | str) -> Span:
+        return self.places.get(which, self.span)
+
+    def origin(self, which: int, axis: int) -> Span:
+        """Back through the steps that handed the size on unchanged, to the one that made it."""
+        value = self.values[which]
+        if not isinstance(value, Tensor):
+            return self.place(which)
+        body, ref = value.body, value.ref
+        rank = value.type.rank
+        from_end = (axis % rank) - rank
+        size = value.type.shape[axis].value
+        while True:
+            node = body.nodes[ref.node]
+            before = [r for r in node.refs if _has(body, r, from_end, size)]
+            if not before or isinstance(node.op, Input) or _sets(node.op, from_end):
+                return node.type.origin if node.type.origin != NOWHERE else node.span
+            ref = before[0]
+
+    def same(self, left: Size, right: Size) -> bool:
+        return self.body.same(left, right)
+
+    def holds(self, op: str, left: Size, right: Size) -> bool | None:
+        return self.body.holds(op, left, right)
+
+    def divides(self, divisor: Size, size: Size) -> bool | None:
+        return self.body.divides(divisor, size)
+
+
+def _has(body: Body, ref: Ref, from_end: int, size: Dim) -> bool:
+    shape = body.nodes[ref.node].outputs[ref.output].type.shape
+    return len(shape) >= -from_end and shape[from_end].value == size
+
+
+def _sets(op: Operation, from_end: int) -> bool:
+    """Layers with weights make their width, though the number may be that of what came in."""
+    if not isinstance(op, Owner):
+        return False
+    return from_end == -1 if op.name == "dense" else isinstance(op, Layer) and op.family == "convolution"

@@ -1,0 +1,394 @@
+"""Calls: arguments are told from tensors, layers are built and applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from ...dsl import ast
+from ...dsl.span import Span
+from ..errors.calls import BadArithmetic, MissingArgument, NotATensor, NotCallable, TooManyArguments, UnknownArgument, WrongArgument, WrongTensorCount
+from ..errors.names import NotCompiledYet
+from ..errors.shapes import BadArgument, DimsDisagree
+from ..keys import descendants
+from ..layers import registry
+from ..layers.base import Layer, Refusal, Weight, names_dims, positional
+from ..shapes import Size
+from ..values import Real, Truth
+from . import numbers
+from .body import Body, LayerChecker
+from .expressions import Applied, axis, evaluate, has_tensor, one, thread
+from .values import (
+    POISON,
+    FlowRecipe,
+    Function,
+    Group,
+    Items,
+    LayerRecipe,
+    Outputs,
+    PartRecipe,
+    Poison,
+    Shared,
+    StackRecipe,
+    Tensor,
+    Value,
+    describe,
+)
+
+Places = Mapping[int | str, Span]
+
+
+def call(body: Body, node: ast.Call, incoming: tuple[Value, ...] | None = None, place: Span | None = None) -> Value:
+    """The value of a call. In a flow (`incoming`), an op that has tensors of its own takes what comes in before them."""
+    callee = evaluate(body, node.function)
+    given, named = _arguments(body, node, callee.layer if isinstance(callee, LayerRecipe) else None)
+    if isinstance(callee, Poison) or any(isinstance(v, Poison) for v in (*(v for v, _ in given), *(v for v, _ in named.values()))):
+        return POISON
+    if isinstance(callee, Function):
+        return _function(body, callee, given, named, node, incoming, place)
+    if incoming is not None and isinstance(callee, LayerRecipe) and not callee.layer.owns and any(has_tensor(v) for v, _ in given):
+        assert place is not None
+        given = [*((value, place) for value in incoming), *given]
+        return Applied(_call_layer(body, callee, given, named, node))
+    if isinstance(callee, LayerRecipe):
+        return _call_layer(body, callee, given, named, node)
+    if isinstance(callee, PartRecipe):
+        from .parts import call_part
+
+        return call_part(body, callee, given, named, node)
+    if isinstance(callee, Shared | FlowRecipe | StackRecipe):
+        values = tuple(one(value) for value, _ in given)
+        places = {i: span for i, (_, span) in enumerate(given)}
+        return apply(body, callee, values, {name: value for name, (value, _) in named.items()}, node.span, places)
+    raise Refusal(NotCallable(node.function.span, describe(callee)))
+
+
+def _names_dims(layer: type[Layer], argument: str) -> bool:
+    return argument in layer.model_fields and names_dims(layer, argument)
+
+
+def _arguments(body: Body, node: ast.Call, layer: type[Layer] | None) -> tuple[list[tuple[Value, Span]], dict[str, tuple[Value, Span]]]:
+    given, named = [], {}
+    for arg in node.args:
+        if arg.name is None:
+            given.append((one(evaluate(body, arg.value)), arg.value.span))
+        else:
+            dims = arg.name.text == "dim" or layer is not None and _names_dims(layer, arg.name.text)
+            value = axis(body, arg.value) if dims else one(evaluate(body, arg.value))
+            named[arg.name.text] = (value, arg.value.span)
+    return given, named
+
+
+def _function(
+    body: Body,
+    callee: Function,
+    given: list[tuple[Value, Span]],
+    named: dict[str, tuple[Value, Span]],
+    node: ast.Call,
+    incoming: tuple[Value, ...] | None,
+    place: Span | None,
+) -> Value:
+    """A name such as `max` is a function of numbers and lists, and an op on tensors."""
+    on_tensors = incoming is not None or any(has_tensor(value) for value, _ in given)
+    if on_tensors and callee.name in registry():
+        recipe = LayerRecipe(registry()[callee.name], {}, node.function)
+        if incoming is not None:
+            assert place is not None
+            return Applied(_call_layer(body, recipe, [*((value, place) for value in incoming), *given], named, node))
+        return _call_layer(body, recipe, given, named, node)
+    if named and callee.name in registry():
+        return _call_layer(body, LayerRecipe(registry()[callee.name], {}, node.function), given, named, node)
+    if named:
+        raise Refusal(UnknownArgument(next(iter(named.values()))[1], f"the function {callee.name}", next(iter(named)), ()))
+    return numbers.function(body, callee.name, [value for value, _ in given], node.span)
+
+
+# Layers ---------------------------------------------------------------------------------------------------------------
+
+
+def _call_layer(body: Body, callee: LayerRecipe, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call) -> Value:
+    layer = callee.layer
+    if callee.built:  # dense(10)(x)
+        values = tuple(value for value, _ in given)
+        if named:
+            raise Refusal(UnknownArgument(next(iter(named.values()))[1], f"the layer {layer.name}, once built,", next(iter(named)), ()))
+        return apply_layer(body, callee, values, node.span, {i: span for i, (_, span) in enumerate(given)})
+    count = _operand_count(layer, [value for value, _ in given])
+    operands, rest = given[:count], given[count:]
+    if layer.owns and operands and (rest or named):
+        raise Refusal(
+            BadArithmetic(node.span, f"{layer.name} is given tensors and arguments at once; build it first: {layer.name}(arguments)(tensors)")
+        )
+    arguments, places = _bound(layer, rest, named, node)
+    recipe = LayerRecipe(layer, arguments, callee.occurrence, node, built=True)
+    if not operands:
+        build(body, recipe, places)  # so that its faults are told here
+        return recipe
+    places = {**places, **{i: span for i, (_, span) in enumerate(operands)}}
+    return apply_layer(body, recipe, tuple(value for value, _ in operands), node.span, places)
+
+
+def _operand_count(layer: type[Layer], values: list[Value]) -> int:
+    """How many of the arguments without a name are tensors to work on."""
+    if not any(has_tensor(value) for value in values):
+        return 0
+    if layer.tensors is not None:
+        return min(layer.tensors, len(values))
+    count = 0
+    while count < len(values) and has_tensor(values[count]):
+        count += 1
+    return count
+
+
+def _bound(
+    layer: type[Layer], rest: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call
+) -> tuple[dict[str, Value], dict[int | str, Span]]:
+    """Arguments by name, and their places."""
+    if layer.variadic and rest and not (len(rest) == 1 and isinstance(rest[0][0], Items)):
+        gathered = Items(tuple(value for value, _ in rest))
+        rest = [(gathered, rest[0][1].to(rest[-1][1]))]
+    order = [layer.variadic] if layer.variadic else positional(layer)
+    if len(rest) > len(order):
+        raise Refusal(TooManyArguments(rest[len(order)][1], f"{layer.name}", len(order), len(rest)))
+    arguments = {name: value for name, (value, _) in zip(order, rest, strict=False)}
+    places: dict[int | str, Span] = {name: span for name, (_, span) in zip(order, rest, strict=False)}
+    further: dict[str, Value] = {}
+    for name, (value, span) in named.items():
+        if name not in layer.model_fields and layer.further:
+            further[name] = value
+            continue
+        if name not in layer.model_fields:
+            raise Refusal(UnknownArgument(_keyword(node, name), layer.name, name, tuple(layer.model_fields)))
+        if name in arguments:
+            raise Refusal(TooManyArguments(span, f"{name} of {layer.name}", 1, 2))
+        arguments[name], places[name] = value, span
+    if further:
+        arguments[layer.further] = further
+    return arguments, places
+
+
+def _keyword(node: ast.Call, name: str) -> Span:
+    return next(arg.name.span for arg in node.args if arg.name is not None and arg.name.text == name)
+
+
+def build(body: Body, recipe: LayerRecipe, places: Places) -> Layer:
+    """The layer with its arguments checked."""
+    layer = recipe.layer
+    span = recipe.call.span if recipe.call is not None else recipe.occurrence.span
+    raw = {name: _raw(body, value, places.get(name, span)) for name, value in recipe.arguments.items()}
+    if body.rows:
+        raw = _of_rows(layer, raw)
+    try:
+        return layer.model_validate(raw)
+    except ValidationError as error:
+        raise _refused(layer, error, places, span) from None
+
+
+def _raw(body: Body, value: Value, span: Span) -> Any:
+    """A compile-time value as the registry's signatures take it."""
+    match value:
+        case tuple():
+            return value
+        case Items() | Group():
+            return tuple(_raw(body, item, span) for item in value.items)
+        case Truth():
+            return numbers.decided(body, value, span, "an argument")
+        case LayerRecipe():
+            return build(body, value, {})
+        case dict():
+            return {name: _raw(body, item, span) for name, item in value.items()}
+    return value
+
+
+def _of_rows(layer: type[Layer], raw: dict[str, Any]) -> dict[str, Any]:
+    """Columns speak of one row: dim 0 there is dim 1 of the batch."""
+
+    def shifted(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(shifted(item) for item in value)
+        return value + 1 if isinstance(value, Size) and (value.number or 0) >= 0 else value
+
+    return {name: shifted(value) if _names_dims(layer, name) else value for name, value in raw.items()}
+
+
+def _refused(layer: type[Layer], error: ValidationError, places: Places, span: Span) -> Refusal:
+    """A pydantic error as a fault: missing, unknown, wrong kind or out of range."""
+    problems = error.errors()
+    missing = tuple(str(p["loc"][0]) for p in problems if p["type"] == "missing")
+    if missing:
+        return Refusal(MissingArgument(span, layer.name, missing))
+    first = problems[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    place = places.get(name, span)
+    if first["type"] == "extra_forbidden":
+        return Refusal(UnknownArgument(place, layer.name, name, tuple(layer.model_fields)))
+    values = [p for p in problems if p["type"] == "value_error" and p["loc"][:1] == first["loc"][:1]]
+    got = _shown(first["input"])
+    if values:
+        rule = str(values[-1]["msg"]).removeprefix("Value error, ")
+        return Refusal(BadArgument(place, layer.name, name, rule, got))
+    return Refusal(WrongArgument(place, layer.name, name, _wanted(str(first["msg"])), got))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Size | Real):
+        return str(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(_shown(item) for item in value)}]"
+    return describe(value)
+
+
+def _wanted(message: str) -> str:
+    return message.removeprefix("Input should be ").replace("'", '"')
+
+
+def apply_layer(
+    body: Body, recipe: LayerRecipe, values: tuple[Value, ...], span: Span, places: Places, key: str | None = None, owner: int = 0, *, named: bool = False
+) -> Value:
+    """A layer at work: a node, and the tensors that come out of it."""
+    layer = recipe.layer
+    if layer.name in body.hooks and len(values) == 1:
+        return body.hooks[layer.name](body, one(values[0]), span)
+    values = _flattened(layer, values)
+    operands = tuple(_operand(layer, value, places.get(i, span)) for i, value in enumerate(values))
+    if layer.tensors is not None and len(operands) != layer.tensors:
+        takes = f"{layer.tensors} tensor{'s' if layer.tensors != 1 else ''}"
+        raise Refusal(WrongTensorCount(span, layer.name, takes, len(operands)))
+    instance = build(body, recipe, places)
+    checker = LayerChecker(body, operands, dict(places), span)
+    types = tuple(value.type if isinstance(value, Tensor) else value for value in operands)
+    inferred = instance.infer(checker, *types)
+    results = inferred if isinstance(inferred, tuple) else (inferred,)
+    body.elaborator.count_weights(instance, types, span)
+    if (layer.owns or layer.stateful) and key is None:
+        key = body.key(recipe.occurrence, layer.name)
+        named = not key.startswith(layer.name) or not key[len(layer.name) :].isdigit()
+    number = body.add(instance, body.operands(operands), results, span, key if layer.owns or layer.stateful else None, owner=owner, named=named)
+    outputs = tuple(body.tensor(number, i) for i in range(len(results)))
+    return outputs[0] if not isinstance(inferred, tuple) else Outputs(outputs)
+
+
+def _flattened(layer: type[Layer], values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Layers of any number of tensors take a list or tuple of them as well."""
+    flat: list[Value] = []
+    for value in (one(v) for v in values):
+        if isinstance(value, Items | Group) and (layer.tensors is None or isinstance(value, Group)):
+            flat.extend(one(item) for item in value.items)
+        else:
+            flat.append(value)
+    return tuple(flat)
+
+
+def _operand(layer: type[Layer], value: Value, span: Span) -> Tensor | Size | Real | bool:
+    if isinstance(value, Tensor):
+        return value
+    if layer.numbers and isinstance(value, Size | Real | bool):
+        return value
+    raise Refusal(NotATensor(span, describe(value)))
+
+
+# Application ----------------------------------------------------------------------------------------------------------
+
+
+def apply(body: Body, target: Value, values: tuple[Value, ...], named: dict[str, Value], span: Span, places: Places) -> Value:
+    """Anything callable applied to tensors."""
+    match target:
+        case LayerRecipe():
+            return apply_layer(body, target, values, span, places)
+        case PartRecipe():
+            from .parts import apply_part
+
+            return apply_part(body, target, values, named, span, places)
+        case FlowRecipe():
+            return _apply_flow(body, target, values, span)
+        case StackRecipe():
+            from .stacks import run_stack
+
+            return run_stack(body, target.stack, values, target.occurrence)
+        case Shared():
+            return _apply_shared(body, target, values, named, span, places)
+        case Function() if target.name in registry():
+            return apply_layer(body, LayerRecipe(registry()[target.name], {}, ast.Name(target.name, span=span)), values, span, places)
+    raise Refusal(NotCallable(span, describe(target)))
+
+
+def _apply_flow(body: Body, recipe: FlowRecipe, values: tuple[Value, ...], span: Span) -> Value:
+    """A composed callable, its steps threaded. Each use builds its layers anew: after the first, they get keys of their own."""
+    if not body.inside(recipe.body):
+        raise Refusal(NotCompiledYet(recipe.occurrence.span, "a composed callable given to a part"))
+    keys, first = body.keys, id(recipe.flow) not in body.threaded
+    body.threaded.add(id(recipe.flow))
+    if not first:
+        below = {id(node) for node in descendants(recipe.flow)}
+        body.keys = {place: key for place, key in keys.items() if place not in below}
+    value: Value = values[0] if len(values) == 1 else Group(values)
+    for step in recipe.flow.steps:
+        value = thread(body, value, step, span)
+        if isinstance(value, Poison):
+            break
+    body.keys = keys
+    return value
+
+
+def _apply_shared(body: Body, shared: Shared, values: tuple[Value, ...], named: dict[str, Value], span: Span, places: Places) -> Value:
+    owner = body.levels_up(shared.body)
+    if isinstance(shared.recipe, LayerRecipe):
+        result = apply_layer(body, shared.recipe, values, span, places, shared.key, owner, named=True)
+        _check_shared(body, shared, one(result), span)
+        return result
+    if isinstance(shared.recipe, PartRecipe):
+        from .parts import apply_part
+
+        return apply_part(body, shared.recipe, values, named, span, places, shared.key, owner)
+    recipe = replace(shared.recipe, body=body)
+    return apply(body, recipe, values, named, span, places)
+
+
+def _check_shared(body: Body, shared: Shared, result: Value, span: Span) -> None:
+    """All uses of a shared layer must agree on its weights."""
+    if not isinstance(result, Tensor):
+        return
+    node = result.body.nodes[result.ref.node]
+    assert isinstance(node.op, Layer)
+    types = tuple(result.body.nodes[o.node].outputs[o.output].type if not isinstance(o, Size | Real | bool) else o for o in node.inputs)
+    weights = node.op.weights(*types)
+    first = shared.body.owned.setdefault(shared.key, (weights, span))
+    assert isinstance(first[0], dict)
+    for name, weight in weights.items():
+        other: Weight = first[0][name]
+        for left, right in zip(weight.shape, other.shape, strict=False):
+            if not body.same(left, right):
+                raise Refusal(
+                    DimsDisagree(
+                        span,
+                        f"all uses of the shared layer {shared.key} must agree on its {name}",
+                        f"here it needs {_dims(weight)}",
+                        f"its first use needs {_dims(other)}",
+                        span,
+                        first[1],
+                        "this one",
+                        "the first one",
+                    )
+                )
+
+
+def _dims(weight: Weight) -> str:
+    return f"[{', '.join(str(size) for size in weight.shape)}]"
+
+
+def owned_weights(shared: Shared, span: Span) -> dict[str, Weight]:
+    """The weights of a shared layer, from its first use or, where they do not depend on what flows in, from its arguments."""
+    used = shared.body.owned.get(shared.key)
+    if used is not None:
+        assert isinstance(used[0], dict)
+        return used[0]
+    if isinstance(shared.recipe, LayerRecipe):
+        layer = build(shared.body, shared.recipe, {})
+        try:
+            return layer.weights()
+        except (TypeError, IndexError):
+            raise Refusal(NotATensor(span, f"{shared.key}, whose weights are not known before its first use")) from None
+    raise Refusal(NotATensor(span, f"{shared.key}, which has no weights of its own name"))

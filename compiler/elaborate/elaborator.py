@@ -1,0 +1,320 @@
+"""One run over a program: parts elaborated once for each set of values, faults told once, limits kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from ...dsl import ast
+from ...dsl.diagnostic import Diagnostic, Fault, Report
+from ...dsl.span import NOWHERE, Span
+from ..errors.calls import MissingArgument, NoReturn, OutputNames, TooLarge, WrongResult
+from ..errors.names import ContainsItself, NotCompiledYet
+from ..graph import Graph, Hyper, Output, TensorType
+from ..keys import keys_of, snake
+from ..layers import registry
+from ..layers.base import Layer, Refusal
+from ..resolve import Declared
+from ..shapes import Dim, Size
+from ..values import Formula, Real, Text, Truth, substitute
+from .body import Body
+from .expressions import has_tensor, one
+from .facts import Facts
+from .parts import Part, Use_, bind_inputs, dim_of, hyper_scope, split_rest
+from .statements import Returned, run
+from .values import Items, Group, Outputs, Poison, Tensor, Value, describe, type_key, value_key
+
+MAX_WEIGHTS = 1 << 40
+
+
+class Elaborator:
+    """Holds what is shared by all bodies of one root. `standalone`: parts are looked at without a use, so sizes may be unknown."""
+
+    def __init__(self, report: Report, *, standalone: bool = False) -> None:
+        self.sink, self.standalone = report, standalone
+        self.facts = Facts()
+        self.cache: dict[object, Part | None] = {}
+        self.active: list[Declared] = []
+        self.uses: list[Use_ | None] = []
+        self.keys: dict[int, dict[int, str]] = {}
+        self.told: set[tuple[str, Span]] = set()
+        self.weights = 0
+
+    # Faults -----------------------------------------------------------------------------------------------------------
+
+    def report(self, fault: Fault | Diagnostic) -> None:
+        """Each fault of a place once, though the place is elaborated for several sets of values."""
+        mark = (fault.code, fault.span)
+        if mark not in self.told:
+            self.told.add(mark)
+            self.sink.add(fault)
+
+    def place_of(self, body: Body, inside: Span) -> Span:
+        """The use that broke a contract of the part being elaborated; the contract's own place at a root."""
+        use = self.uses[-1] if self.uses else None
+        return inside if use is None else use.span
+
+    # Parts ------------------------------------------------------------------------------------------------------------
+
+    def part(self, declared: Declared, hypers: Mapping[str, Value], types: tuple[TensorType | None, ...], use: Use_ | None) -> Part | None:
+        """The graph of a declaration for these hyperparameters and types; none when something in it is wrong."""
+        if declared in self.active:
+            chain = [d.node.name.text for d in self.active[self.active.index(declared) :]] + [declared.node.name.text]
+            raise Refusal(ContainsItself(use.span if use else declared.node.span, declared.node.name.text, tuple(chain)))
+        key = (id(declared.node), tuple((name, value_key(hypers[name])) for name in sorted(hypers)), tuple(t and type_key(t) for t in types))
+        if key not in self.cache:
+            self.active.append(declared)
+            self.uses.append(use)
+            try:
+                self.cache[key] = self._elaborate(declared, hypers, types, use)
+            finally:
+                self.active.pop()
+                self.uses.pop()
+        return self.cache[key]
+
+    def _elaborate(self, declared: Declared, hypers: Mapping[str, Value], types: tuple[TensorType | None, ...], use: Use_ | None) -> Part | None:
+        node = declared.node
+        body = self.body(declared)
+        try:
+            hyper_scope(body, node, hypers)
+            if not bind_inputs(body, node, types, use):
+                return None
+        except Refusal as refusal:
+            body.report(refusal.fault)
+            return None
+        returned = run(body, node.body)
+        if returned is None and not body.poisoned:
+            body.report(NoReturn(node.name.span, node.name.text))
+        if returned is None or body.poisoned:
+            return None
+        outputs = self._outputs(body, node, returned)
+        if outputs is None:
+            return None
+        return Part(self.graph(body, node, outputs), tuple(body.signature), body.defaults)
+
+    def body(self, declared: Declared) -> Body:
+        node = declared.node
+        return Body(self, declared.unit, node.name.text, self.keys_of(node.body, declared))
+
+    def keys_of(self, statements: tuple[ast.Statement, ...], declared: Declared | None) -> dict[int, str]:
+        """Keys of a body, worked out once."""
+        known = self.keys.get(id(statements))
+        if known is None:
+            known = self.keys[id(statements)] = keys_of(statements, self._kind_of(declared))
+        return known
+
+    def level_keys(self, statements: tuple[ast.Statement, ...], body: Body) -> dict[int, str]:
+        """Keys of the levels of a stack that stands in `body`."""
+        declared = self.active[-1] if self.active else None
+        return self.keys_of(statements, declared)
+
+    def _kind_of(self, declared: Declared | None) -> Callable[[str], str | None]:
+        names = declared.unit.names if declared is not None else {}
+        hypers = {param.name.text for param in declared.node.hypers} if declared is not None else set()
+
+        def kind(name: str) -> str | None:
+            if name in hypers:
+                return None
+            if name in names:
+                return snake(name)
+            layer = registry().get(name)
+            return name if layer is not None and (layer.owns or layer.stateful) else None
+
+        return kind
+
+    def graph(self, body: Body, node: ast.Declaration, outputs: tuple[Output, ...]) -> Graph:
+        hypers = tuple(
+            Hyper(name=param.name.text, value=body.scope.names[param.name.text], required=param.default is None) for param in node.hypers
+        )
+        return Graph(
+            name=node.name.text,
+            kind=node.kind,
+            doc=node.doc,
+            hypers=hypers,
+            dims=body.dims,
+            nodes=tuple(body.nodes),
+            outputs=outputs,
+            assertions=tuple(body.assertions),
+            assumptions=tuple(a for a in body.assumed() if all(a.condition != known.condition for known in body.assertions)),
+            decided=tuple(dict.fromkeys(body.decided)),
+            span=node.span,
+        )
+
+    # Results ----------------------------------------------------------------------------------------------------------
+
+    def _outputs(self, body: Body, node: ast.Declaration, returned: Returned) -> tuple[Output, ...] | None:
+        """The outputs with their names; the types that were promised are kept."""
+        flat = [(value, expr) for item, expr in returned for value in _several(item)]
+        if any(isinstance(value, Poison) for value, _ in flat):
+            return None
+        outputs, taken = [], set()
+        for value, expr in flat:
+            if not isinstance(value, Tensor):
+                body.report(WrongResult(expr.span, node.name.text, "tensors", describe(value), node.name.span))
+                return None
+            name = output_name(expr)
+            if node.kind == "model" and name in taken:
+                body.report(OutputNames(expr.span, name))
+                return None
+            taken.add(name)
+            outputs.append(Output(name=name, ref=body.local(value).ref))
+        return tuple(outputs) if self._kept(body, node, flat) else None
+
+    def _kept(self, body: Body, node: ast.Declaration, values: list[tuple[Value, ast.Expr]]) -> bool:
+        if node.result is None:
+            return True
+        source = body.unit.source
+        if len(node.result) != len(values):
+            place = values[0][1].span.to(values[-1][1].span)
+            promised = f"{len(node.result)} tensor{'s' if len(node.result) > 1 else ''}"
+            body.report(WrongResult(place, node.name.text, promised, str(len(values)), node.result[0].span))
+            return False
+        kept = True
+        for promised_type, (value, expr) in zip(node.result, values, strict=True):
+            if not self._keeps(body, promised_type, value.type):
+                body.report(WrongResult(expr.span, node.name.text, source.slice(promised_type.span), str(value.type), promised_type.span))
+                kept = False
+        return kept
+
+    def _keeps(self, body: Body, promised: ast.TensorType, given: TensorType) -> bool:
+        split = split_rest(promised.dims, given.rank)
+        dtype = "float" if promised.dtype is None else promised.dtype.text
+        if split is None or dtype != given.dtype:
+            return False
+        before, covered = split
+        rests = [i for i, dim in enumerate(promised.dims) if isinstance(dim, ast.Rest)]
+        after = len(promised.dims) - before - 1 if rests else 0
+        pairs = list(zip(promised.dims[:before], given.shape[:before], strict=False))
+        if after:
+            pairs += list(zip(promised.dims[-after:], given.shape[-after:], strict=True))
+        if rests and not self._same_rest(body, given.shape[before : before + covered]):
+            return False
+        for dim, size in pairs:
+            if isinstance(dim, ast.Name) and dim.id[0].isupper() and dim.id not in body.sizes:
+                body.sizes[dim.id] = size
+                body.scope.names[dim.id] = size
+            elif not body.same(dim_of(body, dim), size):
+                return False
+        return True
+
+    def _same_rest(self, body: Body, run_: tuple[Size, ...]) -> bool:
+        """`...` in a result is the run of dims that `...` stood for in the inputs."""
+        rest = [size for name, size in body.sizes.items() if name.startswith("dim") and name[3:].isdigit()]
+        return not rest or len(rest) == len(run_) and all(body.same(a, b) for a, b in zip(rest, run_, strict=True))
+
+    # Facts and limits -------------------------------------------------------------------------------------------------
+
+    def learn(self, body: Body, truth: Truth) -> None:
+        """An assert on free dims is a fact about the values from here on."""
+        if truth.value is None:
+            self.facts.learn(substitute(truth.text, value_names(body)))
+
+    def count_weights(self, layer: Layer, types: tuple[object, ...], span: Span) -> None:
+        if not layer.owns:
+            return
+        for weight in layer.weights(*types).values():
+            total = Dim.of(1)
+            for size in weight.shape:
+                total = total * size.value
+            number = total.constant or 0
+            self.weights += number
+            if number > MAX_WEIGHTS:
+                raise Refusal(TooLarge(span, f"this {layer.name} has {number:,} weights, more than 2^40"))
+
+
+def value_names(body: Body) -> dict[str, Text]:
+    """From the names of a declaration to their values."""
+    names: dict[str, Text] = {}
+    scope = body.scope
+    chain = []
+    while scope is not None:
+        chain.append(scope)
+        scope = scope.outer  # type: ignore[assignment]
+    for level in reversed(chain):
+        for name, value in level.names.items():
+            if isinstance(value, Size):
+                names[name] = value.value
+            elif isinstance(value, Real):
+                names[name] = value.value
+    return names
+
+
+def _several(value: Value) -> list[Value]:
+    """`return f(x)` of a part with several outputs returns its first; a tuple or list of tensors returns them all."""
+    value = one(value) if isinstance(value, Outputs) else value
+    if isinstance(value, Items | Group) and has_tensor(value):
+        return [inner for item in value.items for inner in _several(item)]
+    return [value]
+
+
+def output_name(expr: ast.Expr) -> str:
+    """The last identifier of what is returned, or its `as` name; `output` for anything else."""
+    match expr:
+        case ast.Name(id=name):
+            return name
+        case ast.As(name=ident):
+            return ident.text
+        case ast.Attribute(name=ident):
+            return ident.text
+        case ast.Primed(id=name):
+            return name
+        case ast.Flow(steps=steps) if isinstance(steps[-1], ast.As):
+            return steps[-1].name.text
+    return "output"
+
+
+def root_inputs(declared: Declared, body: Body) -> tuple[TensorType | None, ...]:
+    """The types of a root's inputs: capital dims are free, the others are computed from the hyperparameters."""
+    types: list[TensorType | None] = []
+    for param in declared.node.tensors:
+        assert isinstance(param.type, ast.TensorType)
+        shape = []
+        for dim in param.type.dims:
+            if isinstance(dim, ast.Rest):
+                raise Refusal(NotCompiledYet(dim.span, "... in the signature of a root"))
+            if isinstance(dim, ast.Name) and dim.id[0].isupper():
+                body.scope.names.setdefault(dim.id, Size.of(Dim.of(dim.id)))
+            shape.append(dim_of(body, dim))
+        dtype = "float" if param.type.dtype is None else param.type.dtype.text
+        types.append(TensorType(dtype, tuple(Size.of(size.value) for size in shape), param.span))  # type: ignore[arg-type]
+    return tuple(types)
+
+
+def elaborate_root(
+    declared: Declared, hypers: Mapping[str, Value], report: Report, *, standalone: bool = False, required: Sequence[ast.Param] = ()
+) -> Graph | None:
+    """The graph of a model. Faults go to `report`. A part looked at by itself (`standalone`) has symbols for what it requires."""
+    elaborator = Elaborator(report, standalone=standalone)
+    if standalone:
+        hypers = {**hypers, **{p.name.text: Size.of(Dim.of(p.name.text)) for p in declared.node.hypers if p.default is None}}
+    elif required:
+        names = tuple(param.name.text for param in required)
+        elaborator.report(MissingArgument(declared.node.name.span, f"the {declared.node.kind} {declared.node.name.text}", names))
+        return None
+    scratch = elaborator.body(declared)
+    try:
+        hyper_scope(scratch, declared.node, hypers)
+        types = root_inputs(declared, scratch)
+        part = elaborator.part(declared, hypers, types, None)
+    except Refusal as refusal:
+        elaborator.report(refusal.fault)
+        return None
+    if part is None:
+        return None
+    defaults = _own_defaults(declared, report)
+    hyper_list = tuple(h.model_copy(update={"default": defaults.get(h.name, h.value)}) for h in part.graph.hypers)
+    return part.graph.model_copy(update={"hypers": hyper_list})
+
+
+def _own_defaults(declared: Declared, report: Report) -> dict[str, Value]:
+    """The defaults as the text has them, whatever was set."""
+    if any(param.default is None for param in declared.node.hypers):
+        return {}
+    scratch = Elaborator(Report(report.sources)).body(declared)
+    try:
+        hyper_scope(scratch, declared.node, {})
+    except Refusal:
+        return {}
+    return {name: scratch.scope.names[name] for name in scratch.scope.names}
+
+

@@ -1,0 +1,422 @@
+"""Declared parts: hyperparameters are bound, dims unified, the body elaborated once for each set of values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ...dsl import ast
+from ...dsl.span import NOWHERE, Span
+from ..errors.calls import (
+    BadArithmetic,
+    BadHyperparameter,
+    MissingArgument,
+    NotATensor,
+    TooManyArguments,
+    UnknownArgument,
+    WrongTensorCount,
+)
+from ..errors.names import NotCompiledYet
+from ..errors.shapes import DimsDisagree, WrongDtype, WrongRank
+from ..graph import Axis, Graph, TensorType, Use
+from ..layers.base import Refusal
+from ..shapes import Dim, Size
+from ..keys import snake
+from ..values import Formula, Real, Text, as_real, formula, substitute
+from .body import Body, LayerChecker
+from .expressions import evaluate, has_tensor, one
+from .values import (
+    CALLABLES,
+    POISON,
+    Items,
+    Outputs,
+    PartRecipe,
+    Poison,
+    Tensor,
+    Truth,
+    Value,
+    describe,
+    fixed,
+    names_in,
+    without_text,
+)
+
+Places = Mapping[int | str, Span]
+
+
+def call_part(body: Body, callee: PartRecipe, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call) -> Value:
+    """`Part(hypers)` builds, `Part(tensors)` applies; a mixture is an error."""
+    declared = callee.declared.node
+    tensors = [i for i, (value, _) in enumerate(given) if has_tensor(value)]
+    tensor_names = {param.name.text for param in declared.tensors}
+    if callee.built or tensors or any(name in tensor_names for name in named):
+        if len(tensors) != len(given):
+            raise Refusal(
+                BadArithmetic(node.span, f"{declared.name.text} is given tensors and hyperparameters at once; write {declared.name.text}(…)(tensors)")
+            )
+        values = tuple(value for value, _ in given)
+        places: dict[int | str, Span] = {i: span for i, (_, span) in enumerate(given)}
+        places |= {name: span for name, (_, span) in named.items()}
+        return apply_part(body, callee, values, {name: value for name, (value, _) in named.items()}, node.span, places)
+    arguments = _hyper_arguments(declared, given, named, node)
+    return replace(callee, arguments=arguments, call=node, built=True)
+
+
+def _hyper_arguments(
+    declared: ast.Declaration, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call
+) -> dict[str, Value]:
+    order = [param.name.text for param in declared.hypers]
+    what = f"the {declared.kind} {declared.name.text}"
+    if len(given) > len(order):
+        raise Refusal(TooManyArguments(given[len(order)][1], what, len(order), len(given), declared.name.span))
+    arguments = {name: value for name, (value, _) in zip(order, given, strict=False)}
+    for name, (value, span) in named.items():
+        if name not in order:
+            place = next(arg.name.span for arg in node.args if arg.name is not None and arg.name.text == name)
+            raise Refusal(UnknownArgument(place, what, name, tuple(order), declared.name.span))
+        if name in arguments:
+            raise Refusal(TooManyArguments(span, f"{name} of {what}", 1, 2))
+        arguments[name] = value
+    return arguments
+
+
+def apply_part(
+    body: Body,
+    recipe: PartRecipe,
+    values: tuple[Value, ...],
+    named: dict[str, Value],
+    span: Span,
+    places: Places,
+    key: str | None = None,
+    owner: int = 0,
+) -> Value:
+    """A declared part at work: a `Use` node that holds its graph."""
+    declared = recipe.declared.node
+    if not declared.body:  # an import that failed
+        return POISON
+    if declared.kind not in ("block", "model"):
+        raise Refusal(NotCompiledYet(declared.name.span, f"the {declared.kind} {declared.name.text}"))
+    given = _given_tensors(declared, values, named, span, places)
+    hypers = _passed(body, recipe, span)
+    tensors = tuple(tensor for tensor, _ in given if tensor is not None)
+    use = Use_(body, span, tuple(place for tensor, place in given if tensor is not None), tensors)
+    part = body.elaborator.part(recipe.declared, hypers, tuple(None if tensor is None else tensor.type for tensor, _ in given), use)
+    if part is None:
+        body.poisoned = True
+        return POISON
+    graph = part.graph
+    dims = {name: tensors[axis.input].type.shape[axis.axis] for name, axis in graph.dims.items()}
+    hypers, names = _arguments(part, hypers, dims)
+    for assumption in graph.assumptions:
+        body.assume(substitute(assumption.condition, names), assumption.reason)
+    for text, axis in part.signature:
+        body.assume(formula("==", substitute(text, names), tensors[axis.input].type.shape[axis.axis].text), "a signature")
+    types = tuple(renamed(graph.type_of(output.ref), names) for output in graph.outputs)
+    named_key = key is not None
+    if key is None:
+        kind = snake(declared.name.text)
+        key = body.key(recipe.occurrence, kind)
+        named_key = not (key.startswith(kind) and key[len(kind) :].isdigit())
+    node = Use.model_construct(graph=graph, arguments=hypers, dims=dims)
+    number = body.add(node, body.operands(tensors), types, span, key, owner=owner, named=named_key)
+    outputs = tuple(body.tensor(number, i) for i in range(len(types)))
+    return outputs[0] if len(outputs) == 1 else Outputs(outputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """An elaborated declaration: its graph, the equalities that its signature asks of what is given, and its defaults in its own text."""
+
+    graph: Graph
+    signature: tuple[tuple[Dim, Axis], ...]
+    defaults: dict[str, Value]
+
+
+def _arguments(part: Part, given: dict[str, Value], dims: dict[str, Size]) -> tuple[dict[str, Value], dict[str, Text]]:
+    """All hyperparameters in the caller's text, and the renaming from the part's names to it."""
+    arguments: dict[str, Value] = {}
+    names = renaming({}, dims)
+    for hyper in part.graph.hypers:
+        value = given[hyper.name] if hyper.name in given else _renamed_value(part.defaults[hyper.name], names)
+        if isinstance(hyper.value, Real) and isinstance(value, Size):
+            value = as_real(value)
+        arguments[hyper.name] = value
+        names |= renaming({hyper.name: value}, {})
+    return arguments, names
+
+
+def _renamed_value(value: Value, names: Mapping[str, Text]) -> Value:
+    if isinstance(value, Real):
+        return value.rename(names)
+    if isinstance(value, Size):
+        return value.rename({name: text for name, text in names.items() if isinstance(text, Dim)})
+    return value
+
+
+@dataclass(frozen=True, eq=False)
+class Use_:
+    """Where a part is used, for messages: the tensors given and their places."""
+
+    body: Body
+    span: Span
+    places: tuple[Span, ...]
+    tensors: tuple[Tensor, ...]
+
+
+def _given_tensors(
+    declared: ast.Declaration, values: tuple[Value, ...], named: dict[str, Value], span: Span, places: Places
+) -> tuple[tuple[Tensor | None, Span], ...]:
+    """The tensors in the order of the declaration with their places; none for one that is left out."""
+    params = declared.tensors
+    what = f"the {declared.kind} {declared.name.text}"
+    values = tuple(one(value) for value in values)
+    takes = f"{len(params)} tensor{'s' if len(params) != 1 else ''}"
+    if len(values) > len(params):
+        raise Refusal(WrongTensorCount(span, what, takes, len(values) + len(named), declared.name.span))
+    order = [param.name.text for param in params]
+    for name in named:
+        if name not in order:
+            raise Refusal(UnknownArgument(places.get(name, span), what, name, tuple(order), declared.name.span))
+    result: list[tuple[Tensor | None, Span]] = []
+    for i, param in enumerate(params):
+        value = values[i] if i < len(values) else named.get(param.name.text, MISSING_TENSOR)
+        if value is MISSING_TENSOR or value is None:
+            if param.default is None:
+                raise Refusal(WrongTensorCount(span, what, takes, len(values) + len(named), declared.name.span))
+            result.append((None, span))
+        elif isinstance(one(value), Tensor):
+            result.append((one(value), places.get(i, places.get(param.name.text, span))))
+        else:
+            raise Refusal(NotATensor(places.get(i, span), describe(value)))
+    return tuple(result)
+
+
+MISSING_TENSOR = object()
+
+
+def _passed(body: Body, recipe: PartRecipe, span: Span) -> dict[str, Value]:
+    """The hyperparameters as given, in the caller's text; callables and lists of them lose theirs."""
+    passed = {}
+    for param in recipe.declared.node.hypers:
+        name = param.name.text
+        if name in recipe.arguments:
+            value = recipe.arguments[name]
+            passed[name] = _passable(body, value)
+        elif param.default is None:
+            place = recipe.call.span if recipe.call is not None else span
+            raise Refusal(MissingArgument(place, f"the {recipe.declared.node.kind} {recipe.declared.node.name.text}", (name,), param.name.span))
+    return passed
+
+
+def _passable(body: Body, value: Value) -> Value:
+    if isinstance(value, Truth):
+        from .numbers import decided
+
+        return decided(body, value, NOWHERE, "a hyperparameter")
+    if isinstance(value, CALLABLES) or isinstance(value, Items):
+        names = names_in(value)
+        if names:
+            body.assume(fixed(names), "passed to a part")
+        return without_text(value)
+    return value
+
+
+def hyper_scope(body: Body, declared: ast.Declaration, given: Mapping[str, Value]) -> None:
+    """Bind the hyperparameters in `body`: given or default, each under its own name as text."""
+    for param in declared.hypers:
+        name = param.name.text
+        value = given[name] if name in given else evaluate(body, param.default) if param.default is not None else None
+        value = _typed(param, value, declared)
+        if name not in given:
+            body.defaults[name] = value
+        match value:
+            case Size():
+                value = Size(value.value, Dim.of(name))
+            case Real():
+                value = Real(value.value, Formula("name", (name,)))
+            case Truth():
+                value = bool(value.value)
+        if not isinstance(value, Size | Real):
+            body.constants[name] = value
+        body.scope.names[name] = value
+
+
+KINDS: dict[str, tuple[type, ...]] = {"int": (Size,), "float": (Real, Size), "bool": (bool, Truth), "str": (str,), "list": (Items,)}
+
+
+def _typed(param: ast.Param, value: Value, declared: ast.Declaration) -> Value:
+    """The value as the hyperparameter's annotation, or else its default, wants it."""
+    wanted = param.type.name if isinstance(param.type, ast.HyperType) else _kind_of_default(param.default)
+    if wanted is None or value is None or isinstance(value, Poison):
+        return value
+    if wanted == "float" and isinstance(value, Size) and value.number is not None:
+        return Real(float(value.number), float(value.number))
+    fits = isinstance(value, CALLABLES) if wanted == "callable" else isinstance(value, KINDS[wanted])
+    if not fits:
+        raise Refusal(BadHyperparameter(param.span, param.name.text, _ARTICLES[wanted], describe(value), param.span))
+    return value
+
+
+_ARTICLES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "list": "a list",
+    "callable": "a layer, an op or a part",
+}
+
+
+def _kind_of_default(default: ast.Expr | None) -> str | None:
+    match default:
+        case ast.Number(text=text):
+            return "int" if text.isdigit() else "float"
+        case ast.Literal_(value=bool()):
+            return "bool"
+        case ast.String():
+            return "str"
+        case ast.List():
+            return "list"
+    return None
+
+
+# Signatures -----------------------------------------------------------------------------------------------------------
+
+
+def bind_inputs(body: Body, declared: ast.Declaration, types: tuple[TensorType | None, ...], call: Use_ | None) -> bool:
+    """Unify the signature with what is given, and make the inputs. False when something does not fit."""
+    pairs = list(zip(declared.tensors, types, strict=True))
+    given = [(param, type_) for param, type_ in pairs if type_ is not None]
+    for number, (param, type_) in enumerate(given):
+        if isinstance(param.type, ast.TensorType):
+            _bind_symbols(body, param.type, type_, number)
+    for param, type_ in pairs:
+        if type_ is None:
+            body.scope.names[param.name.text] = None
+    fits = True
+    for number, (param, type_) in enumerate(given):
+        assert isinstance(param.type, ast.TensorType)
+        local = _local_type(body, param, param.type, type_, number, call)
+        fits = fits and local is not None
+        body.scope.names[param.name.text] = POISON if local is None else body.input(param.name.text, local, param.span)
+    return fits
+
+
+def split_rest(dims: tuple[ast.Expr | ast.Rest, ...], rank: int) -> tuple[int, int] | None:
+    """How many dims stand before `...` and how many it covers; none when the ranks cannot fit."""
+    rests = [i for i, dim in enumerate(dims) if isinstance(dim, ast.Rest)]
+    if not rests:
+        return (rank, 0) if len(dims) == rank else None
+    covered = rank - (len(dims) - 1)
+    return (rests[0], covered) if covered >= 0 else None
+
+
+def _aligned(type_: ast.TensorType, rank: int) -> list[tuple[ast.Expr | ast.Rest, int]] | None:
+    """Each axis with the dim of the signature that stands for it."""
+    split = split_rest(type_.dims, rank)
+    if split is None:
+        return None
+    before, covered = split
+    rest: list[ast.Expr | ast.Rest] = [dim for dim in type_.dims if isinstance(dim, ast.Rest)] * covered
+    if not any(isinstance(dim, ast.Rest) for dim in type_.dims):
+        return [(dim, axis) for axis, dim in enumerate(type_.dims)]
+    dims = [*type_.dims[:before], *rest, *type_.dims[before + 1 :]]
+    return [(dim, axis) for axis, dim in enumerate(dims)]
+
+
+def _bind_symbols(body: Body, signature: ast.TensorType, given: TensorType, number: int) -> None:
+    for dim, axis in _aligned(signature, given.rank) or ():
+        if isinstance(dim, ast.Name) and dim.id[0].isupper() and dim.id not in body.sizes and body.scope.get(dim.id) is not None:
+            size = Size(given.shape[axis].value, Dim.of(dim.id))
+            body.sizes[dim.id] = size
+            body.dims[dim.id] = Axis(number, axis)
+            body.scope.names[dim.id] = size
+
+
+def _local_type(
+    body: Body, param: ast.Param, signature: ast.TensorType, given: TensorType, number: int, call: Use_ | None
+) -> TensorType | None:
+    """The type of an input in the part's own names; a fault where it does not fit."""
+    place = NOWHERE if call is None else call.places[number]
+    what = f"{param.name.text} of {body.name}"
+    wanted = body.unit.source.slice(signature.span)
+    aligned = _aligned(signature, given.rank)
+    if aligned is None:
+        body.elaborator.report(WrongRank(place, what, wanted, str(given), given.origin))
+        return None
+    dtype = "float" if signature.dtype is None else signature.dtype.text
+    if dtype != given.dtype and not (dtype == "binary" and given.dtype == "float"):
+        body.elaborator.report(WrongDtype(place, what, dtype, str(given), given.origin))
+        return None
+    shape = []
+    for dim, axis in aligned:
+        size = given.shape[axis]
+        if isinstance(dim, ast.Rest):
+            shape.append(_rest_size(body, size, number, axis))
+            continue
+        wanted_size = dim_of(body, dim)
+        if wanted_size.value != size.value and not body.elaborator.facts.equal(wanted_size.value, size.value):
+            body.elaborator.report(_disagree(body, param, dim, wanted_size, given, axis, place, call, number))
+            return None
+        if wanted_size.text != size.text and not (isinstance(dim, ast.Name) and dim.id in body.sizes and body.dims[dim.id] == (number, axis)):
+            body.signature.append((wanted_size.text, Axis(number, axis)))
+        shape.append(wanted_size)
+    return TensorType(given.dtype, tuple(shape), param.span)
+
+
+def _rest_size(body: Body, size: Size, number: int, axis: int) -> Size:
+    """A dim under `...`: a name of its own, read from the input where the text needs it."""
+    name = f"dim{axis}" if number == 0 else f"dim{axis}_{number}"
+    body.dims.setdefault(name, Axis(number, axis))
+    local = Size(size.value, Dim.of(name))
+    body.sizes[name] = local
+    return local
+
+
+def _disagree(
+    body: Body, param: ast.Param, dim: ast.Expr, wanted: Size, given: TensorType, axis: int, place: Span, call: Use_ | None, number: int
+) -> DimsDisagree:
+    origin = given.origin
+    if call is not None:
+        origin = LayerChecker(call.body, call.tensors, {}, call.span).origin(number, axis)
+    written = body.unit.source.slice(dim.span)
+    shown = written if written == str(wanted) else f"{written} = {wanted}"
+    signature = body.unit.source.slice(param.type.span) if param.type is not None else ""
+    return DimsDisagree(
+        place,
+        f"{param.name.text} of {body.name} is {signature}",
+        f"its dim {axis} must be {shown}",
+        f"it was given {given}",
+        dim.span,
+        origin,
+        shown,
+        str(given.shape[axis]),
+    )
+
+
+def dim_of(body: Body, dim: ast.Expr | ast.Rest) -> Size:
+    """A dim of a written type as a size."""
+    if isinstance(dim, ast.Rest):
+        raise Refusal(NotCompiledYet(dim.span, "... in this place"))
+    value = one(evaluate(body, dim))
+    if isinstance(value, Size):
+        return value
+    if isinstance(value, Poison):
+        return Size.of(1)
+    raise Refusal(BadArithmetic(dim.span, f"a dim is a whole number, but this is {describe(value)}"))
+
+
+# The caller's side ----------------------------------------------------------------------------------------------------
+
+
+def renaming(hypers: Mapping[str, Value], dims: Mapping[str, Size]) -> dict[str, Text]:
+    """From the part's names to the caller's texts."""
+    names: dict[str, Text] = {name: size.text for name, size in dims.items()}
+    for name, value in hypers.items():
+        names[name] = value.text if isinstance(value, Size | Real) else True
+    return names
+
+
+def renamed(type_: TensorType, names: Mapping[str, Text]) -> TensorType:
+    dims = {name: text for name, text in names.items() if isinstance(text, Dim)}
+    return TensorType(type_.dtype, tuple(size.rename(dims) for size in type_.shape))

@@ -1,0 +1,404 @@
+"""`stack` and `parallel`: levels are elaborated until their type no longer changes; equal levels are one run with a count.
+
+A level is a body inside the body the stack stands in: it sees its names, and the tensors it reads from there come in as further inputs. The
+dims of what it carries have names of its own, since they may differ from level to level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ...dsl import ast
+
+from ..errors.calls import NotATensor, Unpacking
+from ..errors.stacks import BadCount, NothingNext, NoValue, TiedChanges
+from ..graph import Axis, Graph, Input, Level, Output, Ref, Repeat, TensorType, Use
+from ..layers.base import Layer, Refusal
+from ..shapes import Dim, Size
+from ..values import Text, formula, substitute
+from . import numbers
+from .body import Body
+from .calls import apply
+from .elaborator import output_name
+from .expressions import evaluate, has_tensor, one
+from .parts import renaming
+from .statements import run
+from .values import CALLABLES, POISON, Group, Items, Outputs, Poison, Scope, Tensor, Value, describe, type_key, value_key
+
+MAX_LEVELS = 100_000
+
+
+@dataclass(eq=False)
+class _Built:
+    """A level: its graph, what it reads from outside, and how many values each level returns for collection."""
+
+    graph: Graph
+    captures: list[Tensor]
+    collects: int
+    listed: bool  # each level returned one value, so that items are tensors, not tuples
+
+
+@dataclass(eq=False)
+class _Stack:
+    """The state of one stack being unrolled."""
+
+    body: Body
+    node: ast.Stack
+    name: str
+    keys: dict[int, str]
+    carried: list[str]
+    values: list[Tensor]  # the carried values as they come in, tensors of the body
+    captures: list[Tensor] = field(default_factory=list)
+    levels: list[Level] = field(default_factory=list)
+    types: list[list[TensorType]] = field(default_factory=list)  # what each run's levels return, in the body's text
+    cache: dict[object, _Built] = field(default_factory=dict)
+    walked: list[Tensor] = field(default_factory=list)
+    listed: bool = True
+
+
+def run_stack(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, occurrence: ast.Node) -> Value:
+    """The value of a stack: the last carried value (or values), then what the levels returned."""
+    key = body.key(occurrence, node.kind)
+    carried, values = _start(body, node, incoming)
+    if any(isinstance(value, Poison) for value in values):
+        return POISON
+    items = _items(body, node)
+    if items is None:
+        return POISON
+    title = "".join(part.title() for part in key.split("_"))
+    keys = body.elaborator.level_keys(node.body, body)
+    stack = _Stack(body, node, f"{body.name}{title}", keys, carried, values)
+    if isinstance(items, Size) and items.number == 0 or isinstance(items, list) and not items:
+        return _identity(body, stack, items)
+    outcome = None
+    for _ in range(3):  # again when a later level reads more from outside than the ones before it
+        before = len(stack.captures)
+        outcome = _unroll(stack, items)
+        if outcome is None:
+            return POISON
+        if len(stack.captures) == before or len(stack.levels) == 1:
+            break
+        stack.levels, stack.types, stack.walked, stack.cache = [], [], [], {}
+    assert outcome is not None
+    return _finish(stack, items, outcome, key)
+
+
+def _start(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None) -> tuple[list[str], list[Tensor]]:
+    """The names and first values of what is carried."""
+    if node.carries:
+        starts = [one(evaluate(body, carry.start)) for carry in node.carries]
+        for carry, value in zip(node.carries, starts, strict=True):
+            if not isinstance(value, Tensor | Poison):
+                raise Refusal(NotATensor(carry.start.span, describe(value)))
+        return [carry.name.text for carry in node.carries], [v if isinstance(v, Poison) else _local(body, v) for v in starts]
+    if not incoming:
+        raise Refusal(NotATensor(node.span, f"a {node.kind} that nothing flows into"))
+    for value in incoming:
+        if not isinstance(value, Tensor):
+            raise Refusal(NotATensor(node.span, describe(value)))
+    names = ["x"] if len(incoming) == 1 else [f"x{i + 1}" for i in range(len(incoming))]
+    return names, [_local(body, value) for value in incoming]
+
+
+def _local(body: Body, value: Tensor) -> Tensor:
+    return body.local(value)
+
+
+def _items(body: Body, node: ast.Stack) -> Size | list[tuple[Value, ...]] | None:
+    """The number of levels, or for a list the values of its names level by level."""
+    if node.count is not None:
+        count = one(evaluate(body, node.count))
+        if isinstance(count, Poison):
+            return None
+        number = numbers.known(body, count, node.count.span, "the number of levels", keep=True)
+        if number < 0:
+            raise Refusal(BadCount(node.count.span, str(number), "there are none below zero"))
+        assert isinstance(count, Size)
+        return count
+    assert node.over is not None
+    over = one(evaluate(body, node.over))
+    if isinstance(over, Poison):
+        return None
+    if not isinstance(over, Items):
+        raise Refusal(NotATensor(node.over.span, f"{describe(over)}, no list to walk"))
+    if len(over.items) > MAX_LEVELS:
+        raise Refusal(BadCount(node.over.span, f"{len(over.items):,}", f"{MAX_LEVELS:,} that differ are the most"))
+    return [_row(node, item) for item in over.items]
+
+
+def _row(node: ast.Stack, item: Value) -> tuple[Value, ...]:
+    if len(node.names) == 1:
+        return (item,)
+    if not isinstance(item, Items) or len(item.items) != len(node.names):
+        raise Refusal(Unpacking(node.names[0].span.to(node.names[-1].span), len(node.names), len(item.items) if isinstance(item, Items) else 1))
+    return item.items
+
+
+def _unroll(stack: _Stack, items: Size | list[tuple[Value, ...]]) -> list[Tensor] | list[TensorType] | None:
+    """Fill `levels`; the types of the carried values at the end, in the body's text. None when a level is at fault."""
+    types = [value.type for value in stack.values]
+    if isinstance(items, list):
+        for row in items:
+            after = _level(stack, types, row, Size.of(1))
+            if after is None:
+                return None
+            types = after if stack.node.kind == "stack" else types
+        return types
+    return _counted(stack, items, types)
+
+
+def _counted(stack: _Stack, count: Size, types: list[TensorType]) -> list[TensorType] | None:
+    """Levels by number: the rest are equal as soon as what comes out has the type of what came in."""
+    number = count.number
+    assert number is not None
+    if stack.node.kind == "parallel" or stack.node.tied:
+        after = _level(stack, types, (), count)
+        if after is None or stack.node.kind == "parallel":
+            return None if after is None else types
+        if [type_key(t) for t in after] != [type_key(t) for t in types]:
+            raise Refusal(TiedChanges(stack.node.span, ", ".join(map(str, types)), ", ".join(map(str, after))))
+        _assume_equal(stack.body, after, types)
+        return types
+    for done in range(number):
+        if done > MAX_LEVELS:
+            raise Refusal(BadCount(stack.node.span, f"{number:,}", f"{MAX_LEVELS:,} that differ are the most"))
+        probe = _level(stack, types, (), Size.of(1))
+        if probe is None:
+            return None
+        settled = [type_key(t) for t in probe] == [type_key(t) for t in types]
+        if settled:
+            if probe != types and any(a.shape != b.shape for a, b in zip(probe, types, strict=True)):
+                _assume_equal(stack.body, probe, types)
+            last = stack.levels[-1]
+            rest = Size(count.value - done, count.text - done)
+            if done:
+                stack.body.assume(formula(">=", count.text, Dim.of(done + 1)), "the number of levels")
+            stack.levels[-1] = last.model_copy(update={"count": rest})
+            return types
+        types = probe
+    if number:
+        stack.body.assume(formula("==", count.text, Dim.of(number)), "the number of levels")
+    return types
+
+
+def _assume_equal(body: Body, left: list[TensorType], right: list[TensorType]) -> None:
+    for one_type, other in zip(left, right, strict=True):
+        for a, b in zip(one_type.shape, other.shape, strict=True):
+            body.same(a, b)
+
+
+def _level(stack: _Stack, types: list[TensorType], row: tuple[Value, ...], count: Size) -> list[TensorType] | None:
+    """One more level; the types that come out, in the body's text."""
+    names = [name.text for name in stack.node.names]
+    key = (tuple(type_key(t) for t in types), tuple(_row_key(value) for value in row), len(stack.captures))
+    built = stack.cache.get(key)
+    if built is None:
+        built = _build(stack, types, dict(zip(names, row, strict=True)))
+        if built is None:
+            return None
+        if len(built.captures) == len(stack.captures):
+            stack.cache[key] = built
+        stack.captures = built.captures
+    given = [*types, *(tensor.type for tensor in stack.captures), *(value.type for value in row if isinstance(value, Tensor))]
+    dims = {name: given[axis.input].shape[axis.axis] for name, axis in built.graph.dims.items() if axis.input < len(given)}
+    arguments = {name: value for name, value in zip(names, row, strict=True) if not has_tensor(value)}
+    stack.walked.extend(value for value in row if isinstance(value, Tensor))
+    renames: dict[str, Text] = renaming({k: v for k, v in arguments.items() if not isinstance(v, Items)}, dims)
+    for assumption in built.graph.assumptions:
+        stack.body.assume(substitute(assumption.condition, renames), assumption.reason)
+    level = Level.model_construct(graph=built.graph, count=count, arguments=arguments, dims=dims)
+    stack.levels.append(level)
+    outputs = [_renamed(built.graph.type_of(output.ref), renames) for output in built.graph.outputs]
+    carried = len(stack.carried) if stack.node.kind == "stack" else 0
+    stack.types.append(outputs[carried:])
+    stack.listed = built.listed
+    return outputs[:carried]
+
+
+def _renamed(type_: TensorType, names: dict[str, Text]) -> TensorType:
+    dims = {name: text for name, text in names.items() if isinstance(text, Dim)}
+    return TensorType(type_.dtype, tuple(size.rename(dims) for size in type_.shape))
+
+
+def _row_key(value: Value) -> object:
+    return type_key(value.type) if isinstance(value, Tensor) else value_key(value)
+
+
+def _build(stack: _Stack, types: list[TensorType], row: dict[str, Value]) -> _Built | None:
+    """Elaborate the body of a level."""
+    outer = stack.body
+    body = Body(outer.elaborator, outer.unit, stack.name, stack.keys, outer, Scope(outer.scope))
+    body.carried = frozenset(stack.carried) if stack.node.carries else frozenset()
+    inputs = []
+    for number, (name, type_) in enumerate(zip(stack.carried, types, strict=True)):
+        local = _fresh(body, name, type_, number)
+        inputs.append(body.input(name, local, type_.origin))
+        if stack.node.carries:
+            body.scope.names[name] = inputs[-1]
+    for tensor in stack.captures:
+        body.local(tensor)
+    walked = {name: value for name, value in row.items() if isinstance(value, Tensor)}
+    for name, value in row.items():
+        if name not in walked:
+            body.scope.names[name] = Size(value.value, Dim.of(name)) if isinstance(value, Size) else value
+    for name, value in walked.items():
+        local = _fresh(body, name, value.type, sum(isinstance(node.op, Input) for node in body.nodes))
+        body.scope.names[name] = body.input(name, local, value.type.origin)
+    results = _results(stack, body, inputs)
+    if results is None or body.poisoned:
+        outer.poisoned = True
+        return None
+    carried, collected, listed = results
+    outputs = [Output(name=name, ref=body.local(value).ref) for name, value in zip(stack.carried, carried, strict=False)]
+    outputs += [Output(name=name, ref=body.local(value).ref) for name, value in collected]
+    return _Built(_graph(stack, body, tuple(outputs)), list(body.captures), len(collected), listed)
+
+
+def _fresh(body: Body, name: str, type_: TensorType, number: int) -> TensorType:
+    """The type of a carried value with names of its own for its dims."""
+    shape = []
+    for axis, size in enumerate(type_.shape):
+        fresh = _dim_name(body, name, axis, type_.rank)
+        body.dims[fresh] = Axis(number, axis)
+        body.sizes[fresh] = Size(size.value, Dim.of(fresh))
+        shape.append(body.sizes[fresh])
+    return TensorType(type_.dtype, tuple(shape), type_.origin)
+
+
+def _dim_name(body: Body, name: str, axis: int, rank: int) -> str:
+    plain = "batch" if axis == 0 else "channels" if axis == 1 and rank >= 4 else "features" if axis == rank - 1 and rank < 4 else f"dim{axis}"
+    taken = {*body.dims, *body.root().scope.names, *body.root().sizes}
+    candidates = [plain, f"{name}_{plain}", *(f"{name}_{plain}{i}" for i in range(2, 100))]
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _results(stack: _Stack, body: Body, inputs: list[Tensor]) -> tuple[list[Tensor], list[tuple[str, Tensor]], bool] | None:
+    """The next carried values, what is collected with names, and whether a level returned one value."""
+    returned = run(body, stack.node.body)
+    values = [(one(value), expr) for value, expr in returned or ()]
+    if body.poisoned or any(isinstance(value, Poison) for value, _ in values):
+        return None
+    if not stack.node.carries:
+        return _applied(stack, body, inputs, values)
+    for carry in stack.node.carries:
+        if carry.name.text not in body.primes:
+            body.report(NothingNext(stack.node.span, carry.name.text, carry.name.span))
+            return None
+    collected = []
+    for value, expr in values:
+        if not isinstance(value, Tensor):
+            body.report(NotATensor(expr.span, describe(value)))
+            return None
+        collected.append((output_name(expr), value))
+    return [body.primes[name] for name in stack.carried], collected, len(collected) == 1
+
+
+def _applied(
+    stack: _Stack, body: Body, inputs: list[Tensor], values: list[tuple[Value, ast.Expr]]
+) -> tuple[list[Tensor], list[tuple[str, Tensor]], bool] | None:
+    """A plain stack: the callable at the end of the body, applied to what flows in."""
+    if len(values) != 1 or not isinstance(values[0][0], CALLABLES):
+        body.report(NoValue(values[0][1].span if values else stack.node.span, stack.node.kind))
+        return None
+    callee, expr = values[0]
+    try:
+        places = dict.fromkeys(range(len(inputs)), expr.span)
+        result = apply(body, callee, tuple(inputs), {}, expr.span, places)
+    except Refusal as refusal:
+        body.report(refusal.fault)
+        return None
+    if isinstance(result, Poison):
+        return None
+    if stack.node.kind == "parallel":
+        value = one(result)
+        return [], [("output", value)], True
+    outputs = list(result.items) if isinstance(result, Outputs | Group) else [result]
+    if len(outputs) < len(inputs):
+        body.report(Unpacking(expr.span, len(inputs), len(outputs)))
+        return None
+    return [one(value) for value in outputs[: len(inputs)]], [], True
+
+
+def _graph(stack: _Stack, body: Body, outputs: tuple[Output, ...]) -> Graph:
+    return Graph(
+        name=stack.name,
+        kind="level",
+        dims=body.dims,
+        nodes=tuple(body.nodes),
+        outputs=outputs,
+        assertions=tuple(body.assertions),
+        assumptions=tuple(a for a in body.assumed() if all(a.condition != known.condition for known in body.assertions)),
+        decided=tuple(dict.fromkeys(body.decided)),
+        span=stack.node.span,
+    )
+
+
+def _identity(body: Body, stack: _Stack, items: Size | list[tuple[Value, ...]]) -> Value:
+    """No levels: what comes in comes out, and nothing is collected."""
+    if isinstance(items, Size):
+        body.assume(formula("==", items.text, Dim.of(0)), "the number of levels")
+    if stack.node.kind == "parallel":
+        return Items(())
+    last: tuple[Value, ...] = tuple(stack.values)
+    return last[0] if len(last) == 1 and not stack.node.carries else Outputs((*last, Items(())))
+
+
+def _finish(stack: _Stack, items: Size | list[tuple[Value, ...]], types: list[TensorType], key: str) -> Value:
+    """The node, and the values that come out of it."""
+    body, node = stack.body, stack.node
+    levels = _runs(stack.levels)
+    total = items if isinstance(items, Size) else Size.of(len(items))
+    collects = len(stack.types[0]) if stack.types else 0
+    collected = [type_ for level, types_ in zip(stack.levels, stack.types, strict=True) for _ in range(level.count.number or 1) for type_ in types_]
+    if collects and isinstance(items, Size) and items.number is not None:
+        body.assume(formula("==", items.text, Dim.of(items.number)), "the list that a stack collects")
+    parallel = node.kind == "parallel"
+    op = Repeat.model_construct(
+        kind=node.kind,
+        levels=levels,
+        carried=len(stack.carried),
+        captured=len(stack.captures),
+        walked=len(stack.walked),
+        collects=collects,
+        tied=node.tied,
+        single=all(_single(level.graph) for level in levels),
+        count=total,
+    )
+    operands = body.operands((*stack.values, *stack.captures, *stack.walked))
+    results = (*(() if parallel else types), *collected)
+    number = body.add(op, operands, tuple(TensorType(t.dtype, t.shape, node.span) for t in results), node.span, key)
+    first = 0 if parallel else len(types)
+    gathered = [body.tensor(number, first + i) for i in range(len(collected))]
+    listed = Items(tuple(gathered) if stack.listed else tuple(Group(tuple(gathered[i : i + collects])) for i in range(0, len(gathered), collects or 1)))
+    if parallel:
+        return listed
+    last = tuple(body.tensor(number, i) for i in range(len(types)))
+    return Outputs((*last, listed)) if collects else last[0] if len(last) == 1 else Outputs(last)
+
+
+def _runs(levels: list[Level]) -> tuple[Level, ...]:
+    """Neighbouring levels that are equal in graph and text become one."""
+    runs: list[Level] = []
+    for level in levels:
+        if runs and runs[-1].graph is level.graph and runs[-1].arguments == level.arguments and _texts(runs[-1]) == _texts(level) and not level.arguments:
+            count = Size(runs[-1].count.value + level.count.value, runs[-1].count.text + level.count.text)
+            runs[-1] = runs[-1].model_copy(update={"count": count})
+        else:
+            runs.append(level)
+    return tuple(runs)
+
+
+def _texts(level: Level) -> dict[str, Dim]:
+    return {name: size.text for name, size in level.dims.items()}
+
+
+def _single(graph: Graph) -> bool:
+    """Is the level one keyed call, so that its key is the level's own?"""
+    work = [(number, node) for number, node in enumerate(graph.nodes) if not isinstance(node.op, Input)]
+    if len(work) != 1:
+        return False
+    number, node = work[0]
+    whole = all(output.ref == Ref(number, i) for i, output in enumerate(graph.outputs))
+    return whole and node.key is not None and node.owner == 0 and isinstance(node.op, Use | Layer | Repeat)
+
+

@@ -1,0 +1,242 @@
+"""Statements of a body, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...dsl import ast
+from ...dsl.span import Span
+from ..errors.calls import AssertionFailed, NotATensor, PrimeMisplaced, Unpacking
+from ..errors.names import NotCompiledYet, ReservedKey
+from ..errors.shapes import UnknownSize
+from ..graph import Assertion, Operation, Parameter, TensorType
+from ..layers.base import Initialiser, Refusal
+from ..shapes import Size
+from . import numbers
+from .body import Body
+from .calls import build
+from .expressions import evaluate, one
+from .values import (
+    POISON,
+    FlowRecipe,
+    Group,
+    Items,
+    LayerRecipe,
+    Outputs,
+    PartRecipe,
+    Poison,
+    Shared,
+    StackRecipe,
+    Tensor,
+    Value,
+    describe,
+)
+
+Returned = list[tuple[Value, ast.Expr]]
+
+LATER: dict[type[ast.Node], str] = {
+    ast.StateDef: "a state",
+    ast.LatentDef: "a latent",
+    ast.PlayerDef: "a player",
+    ast.PenaltyDef: "a penalty",
+    ast.Draw: "a draw",
+    ast.IndexFunction: "an index function",
+    ast.Minimizes: "an objective",
+}
+
+
+def run(body: Body, statements: Sequence[ast.Statement]) -> Returned | None:
+    """Execute the statements; what is returned, or none without a `return`."""
+    for statement in statements:
+        try:
+            returned = _statement(body, statement)
+        except Refusal as refusal:
+            body.report(refusal.fault)
+            returned = None
+            _poison(body, statement)
+        if returned is not None:
+            return returned
+    return None
+
+
+def _poison(body: Body, statement: ast.Statement) -> None:
+    """The names a failed statement should have given."""
+    names = [target.id for target in statement.targets] if isinstance(statement, ast.Assign) else []
+    named = getattr(statement, "name", None)
+    for name in (*names, *([named.text] if isinstance(named, ast.Ident) else [])):
+        body.scope.names[name] = POISON
+
+
+def _statement(body: Body, node: ast.Statement) -> Returned | None:
+    match node:
+        case ast.Assign():
+            _assign(body, node)
+        case ast.LayerDef():
+            _layer(body, node)
+        case ast.ParamDef():
+            _param(body, node)
+        case ast.GateDef():
+            _bind(body, node.name.text, evaluate(body, node.value), node.value.span)
+            value = body.scope.names[node.name.text]
+            if isinstance(value, Tensor) and value.body is body:
+                body.mark_gate(value.ref.node)
+        case ast.Assert():
+            _assert(body, node)
+        case ast.If():
+            return _if(body, node)
+        case ast.Return():
+            return [(evaluate(body, value), value) for value in node.values]
+        case ast.Value():
+            return [(evaluate(body, node.value), node.value)]
+        case _:
+            raise Refusal(NotCompiledYet(node.span, LATER[type(node)]))
+    return None
+
+
+def _assign(body: Body, node: ast.Assign) -> None:
+    value = evaluate(body, node.value)
+    if len(node.targets) == 1:
+        _target(body, node.targets[0], one(value), node.value.span)
+        return
+    values = _unpacked(value, len(node.targets), node.span)
+    for target, item in zip(node.targets, values, strict=True):
+        _target(body, target, one(item), node.value.span)
+
+
+def _unpacked(value: Value, count: int, span: Span) -> tuple[Value, ...]:
+    """Outputs in order, the last ones may be left out; a list or tuple exactly."""
+    if isinstance(value, Poison):
+        return (POISON,) * count
+    if isinstance(value, Outputs) and len(value.items) >= count:
+        return value.items[:count]
+    if isinstance(value, Items | Group) and len(value.items) == count:
+        return value.items
+    raise Refusal(Unpacking(span, count, len(value.items) if isinstance(value, Outputs | Items | Group) else 1))
+
+
+def _target(body: Body, target: ast.Name | ast.Primed, value: Value, span: Span) -> None:
+    if isinstance(target, ast.Name):
+        if target.id != "_":
+            _bind(body, target.id, value, span)
+        return
+    if target.id not in body.carried:
+        raise Refusal(PrimeMisplaced(target.span, target.id, "is the next value of something carried, but nothing of that name is carried here"))
+    if target.id in body.primes:
+        raise Refusal(PrimeMisplaced(target.span, target.id, "is given twice"))
+    if isinstance(value, Poison):
+        body.poisoned = True
+    elif not isinstance(value, Tensor):
+        raise Refusal(NotATensor(span, describe(value)))
+    body.primes[target.id] = value
+
+
+def _bind(body: Body, name: str, value: Value, span: Span) -> None:
+    if isinstance(value, Tensor):
+        if value.body is body:
+            body.label(value.ref.node, value.ref.output, name)
+        value = replace(value, name=name)
+    elif isinstance(value, Outputs):
+        value = value.items[0]
+    body.scope.names[name] = value
+
+
+def _layer(body: Body, node: ast.LayerDef) -> None:
+    from ..emit.reserved import RESERVED_KEYS
+
+    key = node.name.text
+    if key in RESERVED_KEYS:
+        raise Refusal(ReservedKey(node.name.span, key))
+    value = evaluate(body, node.value)
+    if isinstance(value, Poison):
+        body.scope.names[key] = POISON
+    elif isinstance(value, LayerRecipe | PartRecipe | FlowRecipe | StackRecipe):
+        body.scope.names[key] = Shared(key, value, body, node.span)
+    elif isinstance(value, Shared):
+        body.scope.names[key] = value
+    else:
+        raise Refusal(NotATensor(node.value.span, f"{describe(value)}, no callable: layer names a callable"))
+
+
+def _param(body: Body, node: ast.ParamDef) -> None:
+    from ..emit.reserved import RESERVED_KEYS
+    from .parts import dim_of
+
+    name = node.name.text
+    if name in RESERVED_KEYS:
+        raise Refusal(ReservedKey(node.name.span, name))
+    shape = tuple(dim_of(body, dim) for dim in node.type.dims)
+    type_ = TensorType(_dtype(node.type), shape, node.type.span)
+    for size in shape:
+        if size.number is None:
+            raise Refusal(UnknownSize(node.type.span, f"the {node.kind} {name}", str(size), str(type_)))
+    number = body.add(
+        Parameter(name=name, learned=node.kind == "param", init=_init(body, node)), (), (type_,), node.span, name, named=True
+    )
+    body.label(number, 0, name)
+    body.scope.names[name] = body.tensor(number, 0, name)
+
+
+def _dtype(type_: ast.TensorType) -> str:
+    return "float" if type_.dtype is None else type_.dtype.text
+
+
+def _init(body: Body, node: ast.ParamDef) -> Operation | None:
+    if node.init is None:
+        return None
+    value = evaluate(body, node.init)
+    if isinstance(value, Poison):
+        return None
+    if isinstance(value, LayerRecipe):
+        layer = build(body, value, {})
+        if isinstance(layer, Initialiser):
+            return layer
+    raise Refusal(NotATensor(node.init.span, f"{describe(value)}, no initialiser"))
+
+
+def _if(body: Body, node: ast.If) -> Returned | None:
+    condition = one(evaluate(body, node.condition))
+    if isinstance(condition, Poison):
+        for branch in (node.then, node.otherwise or ()):
+            for statement in branch:
+                _poison(body, statement)
+        return None
+    truth = numbers.truth(condition, node.condition.span)
+    chosen = numbers.decided(body, truth, node.condition.span, "the condition of if")
+    text = body.unit.source.slice(node.condition.span)
+    body.decided.append(text if chosen else f"not ({text})")
+    return run(body, node.then if chosen else node.otherwise or ())
+
+
+def _assert(body: Body, node: ast.Assert) -> None:
+    condition = one(evaluate(body, node.condition))
+    if isinstance(condition, Poison):
+        return
+    if isinstance(condition, Tensor):
+        raise Refusal(NotATensor(node.condition.span, "a tensor: assert is about numbers and dims"))
+    truth = numbers.truth(condition, node.condition.span)
+    if truth.value is False:
+        place = body.elaborator.place_of(body, node.span)
+        text = body.unit.source.slice(node.condition.span)
+        raise Refusal(AssertionFailed(place, text, node.message or "", _values(body, node.condition), node.span))
+    body.elaborator.learn(body, truth)
+    if truth.text is not True:
+        body.assertions.append(Assertion(condition=truth.text, message=node.message, span=node.span))
+
+
+def _values(body: Body, condition: ast.Expr) -> str:
+    """The condition with the numbers it was decided by: `100 % 7 == 0`."""
+    shown = []
+    for node in _names(condition):
+        value = body.scope.get(node)
+        if isinstance(value, Size):
+            shown.append(f"{node} = {value.value}")
+    return ", ".join(shown)
+
+
+def _names(condition: ast.Expr) -> list[str]:
+    from ..keys import descendants
+
+    return list(dict.fromkeys(node.id for node in descendants(condition) if isinstance(node, ast.Name)))
+
+

@@ -1,0 +1,257 @@
+"""What an expression is while a body is elaborated: a tensor of the graph, a compile-time value, or something callable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ...dsl import ast
+from ..graph import Ref, TensorType
+from ..layers.base import Layer
+from ..resolve import Declared
+from ..shapes import Size
+from ..values import AxisName, Formula, Real, Text, Truth, formula, names_of
+
+if TYPE_CHECKING:
+    from .body import Body
+
+
+class Poison:
+    """The value of what was already reported; everything made from it is silent."""
+
+    def __repr__(self) -> str:
+        return "poison"
+
+
+POISON = Poison()
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """An output of a node of `body`."""
+
+    body: Body
+    ref: Ref
+    type: TensorType
+    name: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TextColumn:
+    """A column of texts in a source of data: nothing but `categories` works on it."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a call with several outputs gives: its first where one value is wanted."""
+
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """A written tuple: passes several values."""
+
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """A list, of numbers, callables, tensors or lists. A list of tensors that a stack collected is one too."""
+
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRecipe:
+    """A layer or op with arguments but no tensors yet. `built` is false for a bare name such as `relu`."""
+
+    layer: type[Layer]
+    arguments: dict[str, Value]
+    occurrence: ast.Node
+    call: ast.Call | None = None
+    built: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class PartRecipe:
+    """A declared part with hyperparameters but no tensors yet."""
+
+    declared: Declared
+    arguments: dict[str, Value]
+    occurrence: ast.Node
+    call: ast.Call | None = None
+    built: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class FlowRecipe:
+    """A composed callable: steps to be threaded, evaluated in the body they were written in."""
+
+    flow: ast.Flow
+    body: Body
+    occurrence: ast.Node
+
+
+@dataclass(frozen=True, eq=False)
+class StackRecipe:
+    """`stack n { … }` without its input."""
+
+    stack: ast.Stack
+    body: Body
+    occurrence: ast.Node
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """`layer f = …`: a callable that owns its weights, one set for all uses."""
+
+    key: str
+    recipe: Recipe
+    body: Body
+    span: ast.Span
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A compile-time function: `len`, `range`, `sqrt`."""
+
+    name: str
+
+
+Recipe = LayerRecipe | PartRecipe | FlowRecipe | StackRecipe
+Callable_ = Recipe | Shared | Function
+Value = Any  # one of the above, Size, Real, Truth, bool, str, None, AxisName, Poison
+
+CALLABLES = (LayerRecipe, PartRecipe, FlowRecipe, StackRecipe, Shared, Function)
+
+
+def restamped(value: Value, occurrence: ast.Node) -> Value:
+    """A recipe looked up by a name counts as written where the name stands: each use builds anew."""
+    return replace(value, occurrence=occurrence) if isinstance(value, LayerRecipe | PartRecipe | FlowRecipe | StackRecipe) else value
+
+
+def describe(value: Value) -> str:
+    """A value in a message: `a tensor [B, 64]`, `the number 7`, `the layer conv`."""
+    match value:
+        case Tensor():
+            return f"a tensor {value.type}"
+        case TextColumn():
+            return f"the column {value.name}, which holds texts: categories({value.name}) makes classes of it"
+        case TensorType():
+            return f"a tensor {value}"
+        case Size():
+            return f"the number {value.value}" if value.number is not None else f"the dim {value.value}"
+        case Real():
+            return f"the number {value}"
+        case bool():
+            return "true" if value else "false"
+        case Truth():
+            return "a condition"
+        case None:
+            return "none"
+        case str():
+            return f'the text "{value}"'
+        case Items():
+            return "a list"
+        case Group():
+            return "a tuple"
+        case Outputs():
+            return describe(value.items[0])
+        case LayerRecipe():
+            return f"the layer {value.layer.name}"
+        case PartRecipe():
+            return f"the {value.declared.node.kind} {value.declared.node.name.text}"
+        case FlowRecipe():
+            return "a composed callable"
+        case StackRecipe():
+            return f"a {value.stack.kind}"
+        case Shared():
+            return f"the layer {value.key}"
+        case Function():
+            return f"the function {value.name}"
+        case AxisName():
+            return f"the dim {value.name}"
+    return "this"
+
+
+def names_in(value: Value) -> frozenset[str]:
+    """The hyperparameters and dims whose text a compile-time value holds."""
+    match value:
+        case Size() | Real() | Truth():
+            return names_of(value.text)
+        case Items() | Group():
+            return frozenset().union(*(names_in(item) for item in value.items))
+        case LayerRecipe() | PartRecipe():
+            return frozenset().union(*(names_in(item) for item in value.arguments.values()))
+    return frozenset()
+
+
+def without_text(value: Value) -> Value:
+    """The value with numbers for texts: for what is passed where the names of its text mean nothing."""
+    match value:
+        case Size():
+            return Size(value.value, value.value)
+        case Real():
+            return Real.of(value.value)
+        case Items():
+            return Items(tuple(without_text(item) for item in value.items))
+        case LayerRecipe() | PartRecipe():
+            return replace(value, arguments={name: without_text(item) for name, item in value.arguments.items()})
+    return value
+
+
+def fixed(names: frozenset[str]) -> Text:
+    """The assumption that these hyperparameters keep the values they have."""
+    return formula("fixed", *(Formula("name", (name,)) for name in sorted(names)))
+
+
+def value_key(value: Value) -> object:
+    """Equal for values that make equal graphs."""
+    match value:
+        case Size():
+            return value.value
+        case Real():
+            return value.value
+        case Truth():
+            return value.value
+        case Items() | Group():
+            return tuple(value_key(item) for item in value.items)
+        case LayerRecipe():
+            return (value.layer, tuple((name, value_key(item)) for name, item in sorted(value.arguments.items())))
+        case PartRecipe():
+            return (id(value.declared.node), tuple((name, value_key(item)) for name, item in sorted(value.arguments.items())))
+        case bool() | str() | None | AxisName():
+            return value
+    return id(value)
+
+
+def type_key(tensor: TensorType) -> object:
+    return (tensor.dtype, tuple(size.value for size in tensor.shape))
+
+
+@dataclass
+class Scope:
+    """Names of a body, over those of the body around it."""
+
+    outer: Scope | None = None
+    names: dict[str, Value] = field(default_factory=dict)
+
+    def get(self, name: str) -> Value:
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.names:
+                return scope.names[name]
+            scope = scope.outer
+        return MISSING
+
+
+class Missing:
+    pass
+
+
+MISSING = Missing()
+
+

@@ -1,0 +1,178 @@
+"""Scene to DOT text. All that knows Graphviz is here: attributes, escapes, spacing.
+
+Whatever comes from a spec is escaped for the place where it stands; names of nodes are made here, never taken from a spec. Labels are set in
+Helvetica, whose widths every renderer knows or replaces by a font of the same widths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .palette import BLUE, GREY, GROUND, HUES, INK, LINE, PALE, HueName
+from .scene import Group, Item, Scene, Strip, Wire
+
+_HEAD = f"""\
+  graph [rankdir=TB, compound=true, bgcolor="white", pad=0.25, nodesep=0.35, ranksep=0.32, splines=spline, fontname="Helvetica",
+    fontsize=10, fontcolor="{INK}"]
+  node [shape=plain, fontname="Helvetica", fontsize=10, fontcolor="{INK}"]
+  edge [fontname="Helvetica", fontsize=9, fontcolor="{GREY}", color="{LINE}", arrowsize=0.6, penwidth=0.9]
+"""
+
+
+def write(scene: Scene) -> str:
+    """The scene as one DOT graph, the same text for the same scene."""
+    lines = ["digraph archc {", _HEAD.rstrip("\n")]
+    lines.append(f"  label=<{_heading(scene)}>; labelloc=t; labeljust=l; tooltip={_quoted(scene.tip)}")
+    lines += _children(scene.main.children, scene.main.wires, "  ", 0)
+    for panel, sketch in scene.panels:
+        lines += _group(panel, sketch.wires, "  ", 0, panel=True)
+    return "\n".join([*lines, "}", ""])
+
+
+def _children(children: tuple[Item | Group, ...], wires: Sequence[Wire], indent: str, floor: int) -> Iterator[str]:
+    """What is in a group, with the wires that stay in it: those of a deeper group stand there, so that they run inside its border."""
+    deeper = set()
+    for child in children:
+        if isinstance(child, Group):
+            inside = [wire for wire in wires if {wire.tail, wire.head} <= _items(child)]
+            deeper.update(inside)
+            yield from _group(child, inside, indent, floor)
+        else:
+            yield f"{indent}{_name(child.id)} {_item(child)}"
+    for wire in wires:
+        if wire not in deeper:
+            yield f"{indent}{_wire(wire)}"
+
+
+def _items(group: Group) -> frozenset[str]:
+    found: set[str] = set()
+    for child in group.children:
+        found |= _items(child) if isinstance(child, Group) else {child.id}
+    return frozenset(found)
+
+
+def _group(group: Group, wires: Sequence[Wire], indent: str, floor: int, panel: bool = False) -> Iterator[str]:
+    style = "rounded,filled,dashed" if panel or group.dashed else "rounded,filled"
+    yield f"{indent}subgraph {_cluster(group.id)} {{"
+    yield f'{indent}  label=<{_frame_title(group.title)}>; labeljust=l; style="{style}"; fillcolor="{GROUND[floor % 2]}"; color="{PALE}"'
+    yield f"{indent}  penwidth=1; margin=12; tooltip={_quoted(group.tip)}"
+    yield from _children(group.children, wires, f"{indent}  ", floor + 1)
+    yield f"{indent}}}"
+
+
+# Items ----------------------------------------------------------------------------------------------------------------
+
+
+def _item(item: Item) -> str:
+    tip = f"tooltip={_quoted(item.tip)}"
+    strip = item.strips[0]
+    match item.kind:
+        case "circle":
+            return (
+                f'[shape=circle, label=<{_html(strip.name)}>, width=0.24, height=0.24, fixedsize=true, margin=0, fontsize=12, style=filled, '
+                f'fillcolor="white", color="{LINE}", penwidth=0.9, {tip}]'
+            )
+        case "dot":
+            return f'[shape=circle, label="", width=0.06, height=0.06, fixedsize=true, style=filled, fillcolor="{LINE}", color="{LINE}", {tip}]'
+        case "name":
+            return f"[label=<{_inline(strip)}>, margin=0.03, {tip}]"
+        case "more":
+            return f'[shape=box, style="rounded,dashed", color="{LINE}", fontcolor="{GREY}", margin="0.14,0.06", height=0.3, label=<{_html(strip.name)}>, {tip}]'
+    pills = "".join(f"<tr><td>{_pill(one, item.dashed)}</td></tr>" for one in item.strips)
+    return f'[label=<<table border="0" cellborder="0" cellspacing="1" cellpadding="0">{pills}</table>>, {tip}]'
+
+
+def _pill(strip: Strip, dashed: bool) -> str:
+    hue = HUES[strip.hue]
+    style = "rounded,dashed" if dashed else "rounded"
+    cost = f'<td align="right"> <font color="{hue.line}">{_html(strip.cost)}</font> </td>' if strip.cost else ""
+    return (
+        f'<table border="1" cellborder="0" cellspacing="0" cellpadding="4" style="{style}" color="{hue.line}" bgcolor="{hue.fill}">'
+        f'<tr><td align="{"left" if cost else "center"}"> {_named(strip)} </td>{cost}</tr></table>'
+    )
+
+
+def _frame_title(strip: Strip) -> str:
+    return f'<table border="0" cellborder="0" cellspacing="0" cellpadding="3"><tr><td>{_inline(strip)}</td></tr></table>'
+
+
+def _inline(strip: Strip) -> str:
+    cost = f'  <font color="{GREY}">{_html(strip.cost)}</font>' if strip.cost else ""
+    return f"{_named(strip)}{cost}"
+
+
+def _named(strip: Strip) -> str:
+    """The name, then what stands behind it."""
+    name = f"<b>{_html(strip.name)}</b>" if strip.strong else _html(strip.name)
+    times = f'  <font color="{BLUE}"><b>{_html(strip.times)}</b></font>' if strip.times else ""
+    size = f'  <font color="{GREY}">{_html(strip.size)}</font>' if strip.size else ""
+    return f"{name}{times}{size}"
+
+
+# Lines ----------------------------------------------------------------------------------------------------------------
+
+
+def _wire(wire: Wire) -> str:
+    given = []
+    if wire.kind == "skip":
+        given += [f'color="{PALE}"', "weight=0"]
+    elif wire.kind == "shared":
+        given += ["style=dashed", "arrowhead=none", "constraint=false", f'color="{PALE}"']
+    else:
+        given.append("weight=8")
+    if wire.into:
+        given.append(f"lhead={_cluster(wire.into)}")
+    if wire.label:
+        given.append(f"label=< {_html(wire.label)}>")
+    return f"{_name(wire.tail)} -> {_name(wire.head)} [{', '.join(given)}]"
+
+
+# The heading ----------------------------------------------------------------------------------------------------------
+
+
+def _heading(scene: Scene) -> str:
+    title = f'<font point-size="15"><b>{_html(scene.title.name)}</b></font>   <font color="{GREY}" point-size="11">{_html(scene.title.size)}</font>'
+    rows = [title]
+    if scene.subtitle:
+        rows.append(f'<font color="{GREY}">{_html(scene.subtitle)}</font>')
+    if scene.hues:
+        rows.append(_legend(scene.hues))
+    rows += (f'<font color="{GREY}" point-size="9">{_html(note)}</font>' for note in scene.notes)
+    cells = "".join(f'<tr><td align="left" balign="left">{row}</td></tr>' for row in rows)
+    return f'<table border="0" cellborder="0" cellspacing="0" cellpadding="3">{cells}<tr><td height="6"></td></tr></table>'
+
+
+def _legend(hues: tuple[HueName, ...]) -> str:
+    chips = "".join(
+        f'<td><table border="1" cellborder="0" cellspacing="0" cellpadding="2" style="rounded" color="{hue.line}" bgcolor="{hue.fill}"><tr>'
+        f'<td><font point-size="8" color="{hue.line}"> {_html(hue.legend)} </font></td></tr></table></td>'
+        for hue in map(HUES.__getitem__, hues)
+    )
+    return f'<table border="0" cellborder="0" cellspacing="2" cellpadding="0"><tr>{chips}</tr></table>'
+
+
+# Escapes --------------------------------------------------------------------------------------------------------------
+
+
+def _name(item: str) -> str:
+    return f"n{item}"
+
+
+def _cluster(group: str) -> str:
+    return f"cluster_{group}"
+
+
+def _clean(text: str) -> str:
+    """Without what XML cannot hold."""
+    return "".join(char for char in text if char in "\n\t" or " " <= char < "\x7f" or "\xa0" <= char < "\ud800" or "\ue000" <= char < "\ufffe" or char > "\uffff")
+
+
+def _html(text: str) -> str:
+    plain = _clean(text).replace("\n", " ").replace("\t", " ")
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+
+
+def _quoted(text: str) -> str:
+    """A tooltip: entities for what SVG reserves, escapes for what DOT reserves. Never empty, or Graphviz would show the label's source."""
+    plain = _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return '"' + plain.replace("\\", "&#92;").replace('"', "&quot;").replace("\n", "&#10;").replace("\t", " ") + '"' if plain else '" "'

@@ -1,0 +1,103 @@
+"""What is decided before anything is drawn: which steps share a box, how far blocks are opened, how much there would be to draw."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ...graph import Graph, Input, Level, Node, Ref, Repeat, Use
+from ...layers.base import Layer
+from ..costs import sharing
+
+FOLDED = frozenset({"normalisation", "activation", "dropout"})  # drawn as a strip under what they follow
+LED = frozenset({"flatten"})  # drawn as a strip over what they lead to
+HOSTS = frozenset({"linear", "convolution", "embedding", "normalisation", "activation", "dropout", "pooling"})
+READABLE = 40  # items that a picture may have when nobody said how deep
+DEEPEST = 12
+
+
+def uses(graph: Graph) -> Counter[Ref]:
+    """How often each tensor is read, the outputs of the graph counted."""
+    counted: Counter[Ref] = Counter(ref for node in graph.nodes for ref in node.refs)
+    counted.update(output.ref for output in graph.outputs)
+    return counted
+
+
+def chains(graph: Graph) -> list[list[int]]:
+    """The steps in the order of the text, those that are drawn in one box together; each chain is one line of single readers."""
+    read, again = uses(graph), sharing(graph)
+    shared = {graph.nodes[number].key for number, is_again in enumerate(again) if is_again}
+    found: dict[int, list[int]] = {}  # by its last step
+    order: list[list[int]] = []
+    for number, node in enumerate(graph.nodes):
+        before = _before(graph, node, read)
+        if before in found and node.key not in (shared - {None}) and _joins(graph, node, found[before]):
+            chain = found.pop(before)
+            chain.append(number)
+        else:
+            chain = [number]
+            order.append(chain)
+        found[number] = chain
+    return order
+
+
+def _before(graph: Graph, node: Node, read: Counter[Ref]) -> int:
+    """The step that this one alone continues; -1 where there is none."""
+    if len(node.inputs) != 1 or len(node.outputs) != 1 or len(node.refs) != 1:
+        return -1
+    ref = node.refs[0]
+    return ref.node if read[ref] == 1 and len(graph.nodes[ref.node].outputs) == 1 else -1
+
+
+def _joins(graph: Graph, node: Node, chain: list[int]) -> bool:
+    head, last = graph.nodes[chain[0]], graph.nodes[chain[-1]]
+    if not isinstance(node.op, Layer) or not isinstance(last.op, Layer) or not isinstance(head.op, Layer):
+        return False
+    if node.gate or last.gate:
+        return False
+    if node.op.family in FOLDED:
+        same = tuple(size.value for size in node.type.shape) == tuple(size.value for size in last.type.shape)
+        return same and last.op.family in HOSTS
+    return len(chain) == 1 and last.op.name in LED and node.op.family == "linear"
+
+
+def core(level: Level) -> Node | None:
+    """The one step that a level consists of, if it is one."""
+    steps = [node for node in level.graph.nodes if not isinstance(node.op, Input)]
+    return steps[0] if len(steps) == 1 else None
+
+
+class Extent:
+    """How many items a graph would be drawn with when blocks are opened so many floors deep. Each graph is counted once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], int] = {}
+
+    def of(self, graph: Graph, floors: int) -> int:
+        key = (id(graph), floors)
+        if key not in self._known:
+            self._known[key] = sum(self._node(graph.nodes[chain[0]], floors) for chain in chains(graph)) + len(graph.outputs)
+        return self._known[key]
+
+    def _node(self, node: Node, floors: int) -> int:
+        if floors == 0:
+            return 1
+        match node.op:
+            case Use(graph=inner):
+                return self.of(inner, floors - 1)
+            case Repeat(levels=levels):
+                return sum(self._level(level, floors) for level in levels)
+        return 1
+
+    def _level(self, level: Level, floors: int) -> int:
+        inner = core(level)
+        return self._node(inner, floors) if inner is not None else self.of(level.graph, floors - 1)
+
+    def comfortable(self, graph: Graph) -> int:
+        """The most floors with which the picture is still read at a glance."""
+        floors = 0
+        while floors < DEEPEST:
+            now, more = self.of(graph, floors), self.of(graph, floors + 1)
+            if more > READABLE or more == now:
+                break
+            floors += 1
+        return floors

@@ -1,0 +1,103 @@
+"""The blocks that stay closed in a picture, each drawn once beside it in its own words.
+
+Two uses of one declaration share a panel when they look the same in the declaration's own names (`conv 1×1, 4·width`); where an `if` or a
+stack made them differ, each look has a panel and a letter, which its boxes bear too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ...graph import Graph
+from ..costs import Costs
+from .build import Pen
+from .scene import Group, Item, Sketch, Strip
+from .tips import Tips
+from .words import Voice, short
+
+MOST_PANELS = 6
+
+
+@dataclass
+class _Look:
+    graph: Graph
+    boxes: list[str]
+    sketch: Sketch
+    letter: str = ""
+
+
+@dataclass
+class Panels:
+    """Frames to be drawn beside the picture, with what is in them; `letters` are for the boxes, by item."""
+
+    drawn: tuple[tuple[Group, Sketch], ...]
+    letters: Mapping[str, str]
+    rounded_up: bool
+
+
+def panels_of(closed: Mapping[str, Graph], costs: Costs, tips: Tips) -> Panels:
+    """One panel for each look of the parts that are closed, and of those that are closed in these."""
+    looks: list[_Look] = []
+    seen: dict[int, _Look] = {}
+    waiting = list(closed.items())
+    voice = Voice(own=True)
+    while waiting:
+        box, graph = waiting.pop(0)
+        look = seen.get(id(graph)) or _like(looks, graph, costs, tips)
+        if look is None:
+            if len(looks) == MOST_PANELS:
+                continue
+            pen = Pen(costs, tips, voice, prefix=f"p{len(looks) + 1}_", priced=False)
+            look = _Look(graph, [], pen.sketch(graph, 0))
+            looks.append(look)
+            waiting += pen.closed.items()
+        seen[id(graph)] = look
+        look.boxes.append(box)
+    _letter(looks)
+    letters = {box: look.letter for look in looks for box in look.boxes if look.letter}
+    drawn = tuple((_frame(place, look, letters), look.sketch) for place, look in enumerate(looks, 1))
+    return Panels(drawn, letters, voice.rounded_up)
+
+
+def lettered(children: tuple[Item | Group, ...], letters: Mapping[str, str]) -> tuple[Item | Group, ...]:
+    """The items with the letters of their looks behind their names."""
+    return tuple(
+        replace(child, children=lettered(child.children, letters))
+        if isinstance(child, Group)
+        else replace(child, strips=(replace(child.strips[0], name=f"{child.strips[0].name} {letters[child.id]}"), *child.strips[1:]))
+        if child.id in letters
+        else child
+        for child in children
+    )
+
+
+def _like(looks: list[_Look], graph: Graph, costs: Costs, tips: Tips) -> _Look | None:
+    for place, look in enumerate(looks, 1):
+        if look.graph.name == graph.name and look.graph.span == graph.span:
+            pen = Pen(costs, tips, Voice(own=True), prefix=f"p{place}_", priced=False)
+            if _bare(pen.sketch(graph, 0).children) == _bare(look.sketch.children):
+                return look
+    return None
+
+
+def _bare(children: tuple[Item | Group, ...]) -> tuple[Item | Group, ...]:
+    """Without what the pointer tells, which has numbers in it."""
+    return tuple(
+        replace(child, tip="", children=_bare(child.children)) if isinstance(child, Group) else replace(child, tip="") for child in children
+    )
+
+
+def _letter(looks: list[_Look]) -> None:
+    names = [look.graph.name for look in looks]
+    for name in dict.fromkeys(names):
+        alike = [look for look in looks if look.graph.name == name]
+        for number, look in enumerate(alike):
+            look.letter = chr(ord("A") + number) if len(alike) > 1 else ""
+
+
+def _frame(place: int, look: _Look, letters: Mapping[str, str]) -> Group:
+    graph = look.graph
+    name = f"{graph.name} {look.letter}".rstrip()
+    title = Strip(name, short("; ".join(graph.decided)), strong=True, hue="part")
+    return Group(f"p{place}", title, lettered(look.sketch.children, letters), tip=graph.doc or "")

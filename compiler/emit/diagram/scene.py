@@ -1,0 +1,81 @@
+"""What a diagram consists of, before it is text: frozen values without a word of DOT.
+
+A scene is built by `build` from a graph; whatever else the language draws (cells, masks, energies, games) is built into the same values,
+and written by the one `dot` module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .palette import HueName
+
+ItemKind = Literal["box", "circle", "name", "dot", "more"]
+WireKind = Literal["flow", "skip", "shared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """One line of writing: a name in black, sizes in grey, how many times in blue, and what it costs at the end."""
+
+    name: str
+    size: str = ""
+    times: str = ""
+    cost: str = ""
+    hue: HueName = "plain"
+    strong: bool = False  # the name of something declared: bold
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A node. A box holds one strip for each step folded into it; the others have one."""
+
+    id: str
+    kind: ItemKind
+    strips: tuple[Strip, ...]
+    dashed: bool = False  # its weights are drawn elsewhere
+    tip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A block that is opened: its title, and what is inside."""
+
+    id: str
+    title: Strip
+    children: tuple[Item | Group, ...]
+    dashed: bool = False
+    tip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A line from item to item. `into` is the group at whose border it ends, when its head is the entry of that group."""
+
+    tail: str
+    head: str
+    kind: WireKind = "flow"
+    label: str = ""
+    into: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """Items with their wires: the whole of a graph, or a panel beside it."""
+
+    children: tuple[Item | Group, ...]
+    wires: tuple[Wire, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A whole picture. `panels` are the blocks that stay closed in `main`, each drawn once: its frame, and what is in it."""
+
+    title: Strip
+    subtitle: str
+    main: Sketch
+    panels: tuple[tuple[Group, Sketch], ...] = ()
+    hues: tuple[HueName, ...] = ()
+    notes: tuple[str, ...] = ()
+    tip: str = ""

@@ -1,0 +1,72 @@
+"""Which lines are drawn between items, and what stands on them.
+
+A shape stands on a line where it is new: after a step that changed it, and where a block is entered or left; once for each tensor, and not
+where an end of the line says it itself. A line that a longer way runs beside is a skip connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from .scene import Wire
+
+
+class Raw(NamedTuple):
+    """A tensor that flows from item to item. `into` is the group whose entry the head is; `shared` is no flow, but a remark."""
+
+    tail: str
+    head: str
+    shape: str
+    into: str | None = None
+    shared: str = ""
+
+
+def wired(
+    raw: Sequence[Raw], home: Mapping[str, tuple[str, ...]], typed: AbstractSet[str], entries: AbstractSet[str], *, labelled: bool = True
+) -> tuple[Wire, ...]:
+    """The lines in the order in which they were drawn, several between one pair as one.
+
+    `home` are the groups around each item, `typed` the items that say their own shape, `entries` those at the top of a group.
+    """
+    flows = {(line.tail, line.head): line for line in reversed(raw) if not line.shared}
+    heads: dict[str, list[str]] = {}
+    came: dict[str, str] = {}  # the shape that first came into each item
+    for tail, head in reversed(flows):
+        heads.setdefault(tail, []).append(head)
+        came.setdefault(head, flows[tail, head].shape)
+    said: set[tuple[str, str]] = set()
+    lines = []
+    for line in dict.fromkeys(raw):
+        if line.shared:
+            lines.append(Wire(line.tail, line.head, "shared", line.shared))
+            continue
+        if flows[line.tail, line.head] is not line:
+            continue
+        skip = _longer_way(line.tail, line.head, heads)
+        label = ""
+        plain = line.tail in typed or line.head in typed or line.tail in entries
+        if labelled and not skip and not plain and (line.tail, line.shape) not in said and _news(line, came, home):
+            label = line.shape
+            said.add((line.tail, line.shape))
+        lines.append(Wire(line.tail, line.head, "skip" if skip else "flow", label, line.into))
+    return tuple(lines)
+
+
+def _news(line: Raw, came: Mapping[str, str], home: Mapping[str, tuple[str, ...]]) -> bool:
+    return line.tail not in came or came[line.tail] != line.shape or home[line.tail] != home[line.head]
+
+
+def _longer_way(tail: str, head: str, heads: Mapping[str, Sequence[str]]) -> bool:
+    """Does another way lead from `tail` to `head`?"""
+    seen: set[str] = set()
+    waiting = [other for other in heads.get(tail, ()) if other != head]
+    while waiting:
+        current = waiting.pop()
+        if current == head:
+            return True
+        if current not in seen:
+            seen.add(current)
+            waiting.extend(heads.get(current, ()))
+    return False

@@ -1,0 +1,156 @@
+"""How sizes, shapes, numbers and layers are worded in diagrams. Nothing here knows about DOT.
+
+A `Voice` words sizes either as the root sees them (numbers and its free dims) or as the declaration's own text does (its hyperparameters);
+it remembers whether it wrote a division that rounds up, so that the picture can say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...graph import Operation, TensorType
+from ...layers.base import Given, Layer, positional
+from ...shapes import Dim, Size
+from ...values import AxisName, Formula, Real, Truth
+from ..sizes import worded
+
+LONGEST = 48  # characters of a label that comes from the spec
+SYMBOLS = {"+": "+", "-": "−", "*": "×", "/": "÷"}
+POWERS = {"2": "²", "3": "³"}
+HIDDEN = frozenset({"init", "bias_init", "bias", "padding", "eps", "momentum", "affine", "ceil_mode"})  # the picture is clearer without
+
+
+def short(text: str, longest: int = LONGEST) -> str:
+    """Cut where it would run out of its box; what is cut says so."""
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+def amount(number: int) -> str:
+    """A number of parameters as people say it: 156, 13.3 k, 25.6 M."""
+    if number < 1000:
+        return str(number)
+    scaled = float(number)
+    for unit in ("k", "M", "G", "T"):
+        scaled /= 1000
+        if scaled < 999.5:
+            break
+    digits = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
+    return f"{scaled:.{digits}f} {unit}"
+
+
+@dataclass
+class Voice:
+    """`own` words sizes over the declaration's names; otherwise they are worded over the root's."""
+
+    own: bool = False
+    rounded_up: bool = False
+
+    def size(self, size: Size) -> str:
+        return self.dim(size.text if self.own else size.value)
+
+    def dim(self, dim: Dim) -> str:
+        return short(worded(dim, self._up))
+
+    def _up(self, left: str, right: str) -> str:
+        self.rounded_up = True
+        return f"{left}/{right}"
+
+    def shape(self, tensor: TensorType) -> str:
+        dims = ", ".join(self.size(size) for size in tensor.shape)
+        return f"[{dims}]" if tensor.dtype == "float" else f"{tensor.dtype}[{dims}]"
+
+    def value(self, value: Any) -> str:
+        """Any compile-time value, briefly."""
+        match value:
+            case bool():
+                return "true" if value else "false"
+            case None:
+                return "none"
+            case Size():
+                return self.size(value)
+            case Real():
+                return self._text(value)
+            case AxisName() | Truth() | str() | int():
+                return short(str(value))
+            case float():
+                return f"{value:g}"
+            case tuple() | list():
+                shown = [self.value(item) for item in value[:6]] + (["…"] if len(value) > 6 else [])
+                return f"[{', '.join(shown)}]"
+            case Operation():
+                return value.title
+        return short(str(getattr(value, "name", None) or getattr(value, "title", None) or type(value).__name__.lower()))
+
+    def _text(self, real: Real) -> str:
+        text = real.text
+        return str(text.args[0]) if self.own and isinstance(text, Formula) and text.op == "name" else str(real)
+
+
+# Layers and parts -----------------------------------------------------------------------------------------------------
+
+
+def layer_size(layer: Layer, inputs: tuple[Given, ...], outputs: tuple[TensorType, ...], voice: Voice) -> str:
+    """What stands in grey behind the name of a layer: `3×3, 64, stride 2`, `120 → 84`, `0.1`."""
+    tensors = [tensor for tensor in inputs if isinstance(tensor, TensorType)]
+    if layer.family == "linear" and layer.owns and tensors and tensors[0].rank and outputs[0].rank:
+        joined = tensors[0].shape[-1]
+        for tensor in tensors[1:]:
+            joined = joined + tensor.shape[-1]
+        return f"{voice.size(joined)} → {voice.size(outputs[0].shape[-1])}"
+    if layer.family in ("convolution", "pooling") and hasattr(layer, "kernel_size") and tensors:
+        return _window(layer, tensors[0], outputs[0], voice)
+    fixed, named = [], []
+    for name in positional(type(layer)):
+        value, field = getattr(layer, name), type(layer).model_fields[name]
+        if field.is_required():
+            fixed.append(voice.value(value))
+        elif name not in HIDDEN and value != field.get_default(call_default_factory=True):
+            named.append(_named(name, value, voice))
+    if layer.family == "embedding" and len(fixed) == 2:
+        fixed = [" → ".join(fixed)]
+    return short(", ".join(fixed + named))
+
+
+def _window(layer: Layer, given: TensorType, made: TensorType, voice: Voice) -> str:
+    rank = max(given.rank - 2, 1)
+
+    def axes(value: Any) -> str:
+        sizes = [voice.value(size) for size in (value if isinstance(value, tuple) else (value,) * rank)]
+        return "×".join(sizes)
+
+    kernel, stride = axes(getattr(layer, "kernel_size")), getattr(layer, "stride", None)
+    words = [kernel]
+    if layer.family == "convolution" and made.rank > 1:
+        words.append(voice.size(made.shape[1]))
+    usual = kernel if layer.family == "pooling" else axes(1)
+    if stride is not None and axes(stride) != usual:
+        words.append(_named("stride", stride, voice))
+    for name, default in (("dilation", 1), ("groups", 1)):
+        value = getattr(layer, name, None)
+        if value is not None and axes(value) != axes(default):
+            words.append(f"{name} {voice.value(value)}")
+    return short(", ".join(words))
+
+
+def part_size(arguments: Mapping[str, Any], voice: Voice) -> str:
+    """What stands behind the name of a declared part, or of a level of a list."""
+    return short(", ".join(_named(name, value, voice) for name, value in arguments.items()))
+
+
+def _named(name: str, value: Any, voice: Voice) -> str:
+    if isinstance(value, bool):
+        return name if value else f"no {name}"
+    shown = voice.value(value)
+    return name if shown == name else f"{name} {shown}"
+
+
+def number_step(layer: Layer, inputs: tuple[Given, ...], voice: Voice) -> str | None:
+    """Arithmetic with a number, as a formula of x: `x ** 2`, `1 − x`; none for what has no number in it."""
+    if layer.family not in ("arithmetic", "comparison") or len(inputs) != 2 or all(isinstance(given, TensorType) for given in inputs):
+        return None
+    left, right = ("x" if isinstance(given, TensorType) else voice.value(given) for given in inputs)
+    if layer.name == "**" and right in POWERS:
+        return f"{left}{POWERS[right]}"
+    return f"{left} {SYMBOLS.get(layer.name, layer.name)} {right}"

@@ -1,0 +1,164 @@
+"""A class of the generated source: its constructor and its `forward`.
+
+Comes in: a plan, in which it is settled what each name is. Goes out: lines on a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ....dsl.span import Span
+from ...graph import Graph, Hyper, Parameter, Repeat, Use
+from ...layers.base import Layer
+from ...shapes import Size
+from ...values import Real
+from ..code import Show
+from .checks import check_lines
+from .construct import Entry, Made, entries, fillings, layer_call, stack_lines, tensor_lines
+from .forward import Setting, Writer
+from .lines import Line, Page, docstring
+from .names import RESERVED_KEYS, Names, checked_key, identifier
+from .parts import lent_name
+from .scope import Plan, extras
+from .wiring import Purity
+
+
+class ClassWriter:
+    """Writes one class; for the root `fixed` tells the hyperparameters that are no arguments."""
+
+    def __init__(self, plan: Plan, purity: Purity, fixed: str | None) -> None:
+        self.plan, self.purity, self.root, self.fixed = plan, purity, fixed is not None, fixed
+        self.graph = plan.graph
+        self.span: Span = plan.graph.span
+        self.entries = entries(plan.graph)
+        names, hypers = Names(), {hyper.name for hyper in plan.graph.hypers}
+        given = [*(n for n in plan.parameters if n in hypers), *(n for n in plan.parameters if n not in hypers)]
+        found = {n: names.new(n if n in hypers or n not in self._dims() else n.lower()) for n in given}
+        self.arguments = {n: found[n] for n in plan.parameters}
+        attributes = Names({*RESERVED_KEYS, *(entry.key for entry in self.entries)})
+        self.attributes = {n: attributes.new(self.arguments[n]) for n in plan.stored}
+
+    def _dims(self) -> set[str]:
+        """Names that are dims of some signature: capitals."""
+        return {n for n in self.plan.parameters if n[0].isupper() and all(n != hyper.name for hyper in self.graph.hypers)}
+
+    def write(self, page: Page) -> None:
+        page.add(Line(f"class {self.plan.part.name}(nn.Module):", self.span))
+        doc = docstring(self._paragraphs())
+        for text in doc:
+            page.raw(f"    {text}" if text else "")
+        init = self._init()
+        if doc:
+            page.blank()
+        if init:
+            page.add(*(line.moved(1) for line in init))
+            page.blank()
+        page.add(*(line.moved(1) for line in self._forward()))
+
+    def _paragraphs(self) -> list[str]:
+        """What the spec says of it, and what was decided in all its instances."""
+        members = self.plan.part.members
+        decided = [fact for fact in members[0].decided if all(fact in member.decided for member in members)]
+        facts = [f"Fixed: {self.fixed}."] if self.fixed else []
+        return [self.graph.doc or "", "\n".join([*facts, *(f"Where {fact}." for fact in decided)])]
+
+    # Constructor ------------------------------------------------------------------------------------------------------
+
+    def _init(self) -> list[Line]:
+        plan, span = self.plan, self.span
+        show = Show(lambda name: self.arguments[name])
+        body = [line for assertion in plan.checks for line in check_lines(assertion, show)]
+        body += [Line(f"self.{self.attributes[n]} = {self.arguments[n]}", span) for n in plan.stored]
+        body += [line for entry in self.entries for line in self._entry(entry, show)]
+        if not body and not self.arguments and not self.root:
+            return []
+        signature = ["self", *self._parameters()]
+        return [
+            Line(f"def __init__({', '.join(signature)}):", span),
+            Line("super().__init__()", span, 1),
+            *(line.moved(1) for line in body),
+        ]
+
+    def _parameters(self) -> list[str]:
+        if not self.root:
+            return [f"{name}: {'float' if n in self.plan.real else 'int'}" for n, name in self.arguments.items()]
+        parameters: list[str] = []
+        defaulted = named = False
+        for hyper in self.graph.hypers:
+            given = _default(hyper)
+            if given is None and defaulted and not named:
+                parameters.append("*")
+                named = True
+            defaulted = defaulted or given is not None
+            kind = "float" if hyper.name in self.plan.real else "int"
+            parameters.append(f"{self.arguments[hyper.name]}: {kind}{'' if given is None else f' = {given}'}")
+        return parameters
+
+    def _entry(self, entry: Entry, show: Show) -> list[Line]:
+        op, span = entry.node.op, entry.node.span
+        if isinstance(op, Parameter):
+            return tensor_lines(entry, show)
+        key = checked_key(entry.key)
+        if isinstance(op, Use):
+            return [Line(f"self.{key} = {self._made(entry.site, show).text}", span)]
+        if isinstance(op, Layer):
+            texts = [f"self.{key} = {layer_call(entry.graph, entry.node, show)}", *fillings(op, show, f"self.{key}")]
+            return [Line(text, span) for text in texts]
+        assert isinstance(op, Repeat)
+        sites = [(entry.site[0], run) for run in range(len(op.levels))]
+        made = {run: self._made(site, show, op) for run, site in enumerate(sites) if site in self.plan.kids}
+        return stack_lines(entry, made, show, set(self.arguments.values()))
+
+    def _made(self, site: tuple[int, int], show: Show, op: Repeat | None = None) -> Made:
+        kid, given = self.plan.kids[site], self.plan.arguments[site]
+        arguments = tuple(show.text(given[name]).text for name in kid.parameters)
+        count = Size.of(1) if op is None else op.levels[site[1]].count
+        return Made(kid.part.name, arguments, tuple(kid.parameters), count, count.text == 1)
+
+    # Forward ----------------------------------------------------------------------------------------------------------
+
+    def _forward(self) -> list[Line]:
+        plan, span = self.plan, self.span
+        local = {name: identifier(name) for name in (*plan.read, *plan.runtime)}
+        lent = {pair: lent_name(pair) for pair in plan.part.lent}
+        names = local | {n: f"self.{attribute}" for n, attribute in self.attributes.items()}
+        show = Show(lambda name: names[name])
+        taken = frozenset((*local.values(), *lent.values()))
+        setting = Setting(lambda name: names[name], extras(plan, show), lent, {}, taken, plan.part.vague)
+        writer = Writer(self.graph, setting, self.purity)
+        body = writer.write()
+        dims = dim_lines(self.graph, plan.read, local, writer.parameters)
+        checks = [line for assertion in plan.running_checks for line in check_lines(assertion, show)]
+        given = ["self", *(f"{name}: Tensor" for name in writer.parameters)]
+        given += [f"{local[name]}: {'float' if name in plan.real else 'int'}" for name in plan.runtime]
+        given += [f"{name}: nn.Module" for name in lent.values()]
+        head = Line(f"def forward({', '.join(given)}) -> {returns(self.graph)}:", span)
+        return [head, *(line.moved(1) for line in (*dims, *checks, *body))]
+
+
+def _default(hyper: Hyper) -> str | None:
+    """The default of a root's hyperparameter as it stands in the signature."""
+    if hyper.required or hyper.default is None:
+        return None
+    show: Callable[[object], str] = Show({})
+    if isinstance(hyper.default, Size):
+        return show(hyper.default.number)
+    return show(hyper.default.value) if isinstance(hyper.default, Real) else show(hyper.default)
+
+
+def dim_lines(graph: Graph, read: list[str], local: dict[str, str], parameters: tuple[str, ...]) -> list[Line]:
+    """`T = tokens.shape[1]` for the dims that are wanted."""
+    lines = []
+    for name in read:
+        axis = graph.dims[name]
+        node = graph.inputs[axis.input]
+        lines.append(Line(f"{local[name]} = {parameters[axis.input]}.shape[{axis.axis}]", node.span))
+    return lines
+
+
+def returns(graph: Graph) -> str:
+    """The annotation of what `forward` gives."""
+    count = len(graph.outputs)
+    return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+
+

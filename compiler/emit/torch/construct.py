@@ -1,0 +1,184 @@
+"""What a constructor registers: an entry for each key, in the order of the spec.
+
+Comes in: a graph, and for the parts used in it their classes with arguments. Goes out: entries, then the statements that make them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...graph import Graph, Node, Parameter, Ref, Repeat, TensorType, Use
+from ...layers.base import Layer
+from ...passes.pin import renamed, texts
+from ...shapes import Size
+from ..code import Show, call
+from .lines import Line
+from .loops import in_user, inner, is_single
+from .names import checked_key, identifier
+
+Site = tuple[int, int]  # a node, and the level of a stack or -1
+DTYPES = {"int": "torch.long", "bool": "torch.bool"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key and what stands there: a layer, a part, a stack or a tensor. `graph` has the types of its operands.
+
+    `site` is the node with -1; or, for what only the levels of a stack use, the stack with -2 and less.
+    """
+
+    key: str
+    site: Site
+    node: Node
+    graph: Graph
+
+
+def entries(graph: Graph) -> list[Entry]:
+    """The keys of a body, each once; layers of this body that only its levels use stand where the stack does."""
+    found: dict[str, Entry] = {}
+    for i, node in enumerate(graph.nodes):
+        made = node.op if isinstance(node.op, Layer | Use | Repeat | Parameter) else None
+        if made is None:
+            continue
+        for k, (key, below, around) in enumerate(_lent(graph, node)):
+            found.setdefault(key, Entry(key, (i, -2 - k), below, around))
+        if node.key is not None and node.owner == 0 and not (isinstance(made, Repeat) and not made.levels):
+            found.setdefault(node.key, Entry(node.key, (i, -1), node, graph))
+    return list(found.values())
+
+
+def _lent(graph: Graph, node: Node, distance: int = 1) -> Iterator[tuple[str, Node, Graph]]:
+    """Layers of this body that are used `distance` bodies down, their texts over this body's names."""
+    if not isinstance(node.op, Repeat):
+        return
+    for level in node.op.levels:
+        around = renamed(level.graph, texts(level.arguments, level.dims))
+        for below in around.nodes:
+            if below.owner == distance and isinstance(below.op, Layer | Use) and below.key is not None:
+                yield below.key, below, around
+            yield from _lent(around, below, distance + 1)
+
+
+def operand_types(graph: Graph, node: Node) -> tuple[Any, ...]:
+    """What a layer is told of its operands: types, or the numbers that stand among tensors."""
+    return tuple(graph.type_of(operand) if isinstance(operand, Ref) else operand for operand in node.inputs)
+
+
+def layer_call(graph: Graph, node: Node, show: Show) -> str:
+    """The constructor call of a layer."""
+    assert isinstance(node.op, Layer)
+    types = operand_types(graph, node)
+    outputs = tuple(edge.type for edge in node.outputs)
+    return node.op.module(Show(show.names, f"self.{node.key}", types, outputs), *types)
+
+
+def fillings(op: Layer, show: Show, me: str) -> list[str]:
+    """The statements that fill the tensors of a layer as the spec asks."""
+    return [init.initialise(show, f"{me}.{tensor}") for tensor, init in op.initialisers.items()]
+
+
+def tensor_lines(entry: Entry, show: Show) -> list[Line]:
+    """A parameter or buffer."""
+    op, type_ = entry.node.op, entry.node.type
+    assert isinstance(op, Parameter)
+    key, span = checked_key(entry.key), entry.node.span
+    make = call("torch.empty" if op.init is not None else "torch.zeros", *_sizes(type_, show), **_dtype(type_)).text
+    text = f"self.{key} = nn.Parameter({make})" if op.learned else f'self.register_buffer("{key}", {make})'
+    fill = [op.init.initialise(show, f"self.{key}")] if op.init is not None else []  # type: ignore[attr-defined]
+    return [Line(line, span) for line in (text, *fill)]
+
+
+def _sizes(type_: TensorType, show: Show) -> list[str]:
+    return [show(size) for size in type_.shape] or ["()"]
+
+
+def _dtype(type_: TensorType) -> dict[str, str]:
+    return {"dtype": DTYPES[type_.dtype]} if type_.dtype in DTYPES else {}
+
+
+# Stacks ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a level is made: the function, and arguments with their names."""
+
+    function: str
+    arguments: tuple[str, ...]
+    names: tuple[str, ...]
+    count: Size
+    one: bool  # exactly one level, whatever the hyperparameters
+
+    @property
+    def text(self) -> str:
+        return f"{self.function}({', '.join(self.arguments)})"
+
+
+def level_call(op: Repeat, run: int, part: Made | None, show: Show) -> Made:
+    """How the levels of a run are made: as `part` says, or as the single layer that each of them is."""
+    level = op.levels[run]
+    if part is not None:
+        return part
+    graph = in_user(level)
+    text = layer_call(graph, inner(graph)[1], show)
+    function, _, rest = text.partition("(")
+    return Made(function, (rest.removesuffix(")"),), (), level.count, level.count.text == 1)
+
+
+def stack_lines(entry: Entry, made: Mapping[int, Made], show: Show, taken: set[str]) -> list[Line]:
+    """The modules of a stack: a comprehension where all are made alike."""
+    op = entry.node.op
+    assert isinstance(op, Repeat)
+    key, span = checked_key(entry.key), entry.node.span
+    calls = [level_call(op, run, made.get(run), show) for run in range(len(op.levels))]
+    fills = _level_fillings(op, show)
+    if op.tied:
+        lines = [f"self.{key} = {calls[0].text}", *(fill.replace("level.", f"self.{key}.", 1) for fill in fills)]
+        return [Line(line, span) for line in lines]
+    lines = [Line(f"self.{key} = nn.ModuleList({_listed(calls, show, taken)})", span)]
+    if fills:
+        lines += [Line(f"for level in self.{key}:", span), *(Line(fill, span, 1) for fill in fills)]
+    return lines
+
+
+def _level_fillings(op: Repeat, show: Show) -> list[str]:
+    """For single layers with `init=`: the statements for one level, called `level`."""
+    if not is_single(op):
+        return []
+    graph = in_user(op.levels[0])
+    layer = inner(graph)[1].op
+    return fillings(layer, show, "level") if isinstance(layer, Layer) else []
+
+
+def _listed(calls: list[Made], show: Show, taken: set[str]) -> str:
+    if len(calls) == 1:
+        return f"[{calls[0].text}]" if calls[0].one else f"{calls[0].text} for _ in range({show(calls[0].count)})"
+    varied = _varied(calls, taken)
+    if varied is not None:
+        return varied
+    items = [made.text if made.one else f"*({made.text} for _ in range({show(made.count)}))" for made in calls]
+    return f"[{', '.join(items)}]"
+
+
+def _varied(calls: list[Made], taken: set[str]) -> str | None:
+    """Levels of one class whose arguments differ, as a comprehension over them; none where that says no more than a list."""
+    first = calls[0]
+    if not first.names or any(made.function != first.function or made.names != first.names or not made.one for made in calls):
+        return None
+    places = [i for i in range(len(first.names)) if len({made.arguments[i] for made in calls}) > 1]
+    if not places:
+        return f"{first.text} for _ in range({len(calls)})"
+    fixed = " ".join(argument for i, argument in enumerate(first.arguments) if i not in places)
+    names = {i: _local(identifier(first.names[i].lower()), taken if fixed else set()) for i in places}
+    arguments = [names.get(i, argument) for i, argument in enumerate(first.arguments)]
+    rows = [[made.arguments[i] for i in places] for made in calls]
+    values = [row[0] if len(row) == 1 else f"({', '.join(row)})" for row in rows]
+    return f"{first.function}({', '.join(arguments)}) for {', '.join(names.values())} in ({', '.join(values)})"
+
+
+def _local(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name

@@ -1,0 +1,281 @@
+"""The body of a `forward`, as its author would have written it.
+
+Comes in: a graph, and what its names stand for where it is written. Goes out: lines. A value with a name in the spec keeps it; one without
+stands inside its reader, or takes the name of what it becomes.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ...graph import Graph, Input, Node, Parameter, Ref, Repeat, TensorType, Use, Weight
+from ...layers.base import Layer
+from ..code import Code, Show, call
+from .fuse import Fusion
+from .lines import Line
+from .names import checked_key, identifier
+from .wiring import RETURN, Purity, Wiring
+
+USUAL = ("x", "y", "z", "u", "v", "w")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the words of a body stand for in the place where it is written."""
+
+    names: Callable[[str], str]  # hyperparameters and dims
+    extras: Callable[[int, int], tuple[str, ...]] = lambda node, level: ()  # further arguments of the part at a node (and level)
+    lent: Mapping[tuple[str, int], str] = field(default_factory=dict)  # modules of bodies further out, by key and distance
+    inputs: Mapping[str, str] = field(default_factory=dict)  # inputs that are no parameters of the function
+    taken: frozenset[str] = frozenset()  # names that no value may have
+    vague: frozenset[Ref] = frozenset()  # outputs whose shape differs between users, so that no comment can tell it
+
+
+class Writer:
+    """Writes one body; `lines` holds it."""
+
+    def __init__(self, graph: Graph, setting: Setting, purity: Purity) -> None:
+        self.graph, self.setting = graph, setting
+        self.wiring = Wiring(graph, purity)
+        self.lines: list[Line] = []
+        self.variables: dict[Ref, str] = {}  # a collected list has the number -1 - k
+        self.holders: dict[str, Ref] = {}
+        self.fusion = Fusion(self.wiring, self.express)
+        self.last = self._last_reads()
+        self.parameters = tuple(self._parameter(i, node) for i, node in enumerate(graph.nodes) if isinstance(node.op, Input))
+
+    def write(self) -> list[Line]:
+        from .loops import write_repeat
+
+        for i in self.wiring.steps():
+            if i in self.fusion.inside:
+                continue
+            if isinstance(self.wiring.nodes[i].op, Repeat):
+                write_repeat(self, i)
+            else:
+                self._statement(i)
+        self._return()
+        return self.lines
+
+    def _parameter(self, i: int, node: Node) -> str:
+        assert isinstance(node.op, Input)
+        given = self.setting.inputs.get(node.op.name)
+        name = given or self._free(identifier(node.op.name), 0)
+        self.variables[Ref(i)] = name
+        if given is None:
+            self.holders[name] = Ref(i)
+        return name
+
+    # Steps ------------------------------------------------------------------------------------------------------------
+
+    def module(self, node: Node) -> str:
+        """The text of a node's submodule."""
+        if node.key is None:
+            return ""
+        return self.setting.lent[node.key, node.owner] if node.owner else f"self.{checked_key(node.key)}"
+
+    def express(self, i: int, operands: tuple[Code, ...]) -> Code:
+        node = self.wiring.nodes[i]
+        return self.applied(node, self.module(node), operands, self.wiring.operands[i], self.setting.extras(i, -1))
+
+    def applied(self, node: Node, me: str, codes: tuple[Code, ...], operands: tuple[object, ...], extras: tuple[str, ...]) -> Code:
+        """A layer or part at work. `operands` tell the types of `codes`."""
+        if isinstance(node.op, Use):
+            return call(me, *codes, *extras)
+        assert isinstance(node.op, Layer)
+        types = tuple(self.graph.type_of(operand) if isinstance(operand, Ref) else operand for operand in operands)
+        show = Show(self.setting.names, me, types, tuple(edge.type for edge in node.outputs))
+        return node.op.forward(show, *codes)
+
+    def code(self, operand: object) -> Code:
+        """An operand: a number, something that is there, a variable, or the expression of a step that stands here."""
+        if not isinstance(operand, Ref):
+            return Show(self.setting.names).code(operand)
+        node = self.wiring.nodes[operand.node]
+        if isinstance(node.op, Parameter):
+            return Code(f"self.{checked_key(node.key or node.op.name)}")
+        if isinstance(node.op, Weight):
+            return Code(f"{self.module(node)}.{checked_key(node.op.attribute)}")
+        if operand.node in self.fusion.inside:
+            return self.selected(operand.node, operand.output)
+        slot, item = self.slot(operand)
+        name = self.variables[slot]
+        return Code(name if item is None else f"{name}[{item}]")
+
+    def selected(self, i: int, output: int) -> Code:
+        """One output of a step, as an expression."""
+        code = self.tree(i)
+        return Code(f"{code.at(16)}[{output}]") if len(self.wiring.nodes[i].outputs) > 1 else code
+
+    def tree(self, i: int) -> Code:
+        """The expression of a step with all that stands inside it."""
+        operands = self.wiring.operands[i]
+        return self._spread(i, operands) or self.express(i, tuple(self.code(operand) for operand in operands))
+
+    def slot(self, ref: Ref) -> tuple[Ref, int | None]:
+        """The variable that holds an output, and its place in it where it is a list that levels gave."""
+        op = self.wiring.nodes[ref.node].op
+        if not isinstance(op, Repeat):
+            return ref, None
+        first = 0 if op.kind == "parallel" else op.carried
+        if ref.output < first:
+            return ref, None
+        level, which = divmod(ref.output - first, op.collects)
+        return Ref(ref.node, -1 - which), level
+
+    def whole_list(self, refs: tuple[object, ...]) -> tuple[Ref, bool] | None:
+        """The collected list that `refs` are all items of, and whether backwards."""
+        slots = [self.slot(ref) for ref in refs if isinstance(ref, Ref) and ref.node not in self.fusion.inside]
+        if len(slots) < 2 or len(slots) != len(refs) or len({slot for slot, _ in slots}) > 1 or slots[0][1] is None:
+            return None
+        op = self.wiring.nodes[slots[0][0].node].op
+        assert isinstance(op, Repeat)
+        first = 0 if op.kind == "parallel" else op.carried
+        total = (len(self.wiring.nodes[slots[0][0].node].outputs) - first) // op.collects
+        items = [item for _, item in slots]
+        if items == list(range(total)):
+            return slots[0][0], False
+        return (slots[0][0], True) if items == list(range(total))[::-1] else None
+
+    def _spread(self, i: int, operands: tuple[object, ...]) -> Code | None:
+        """A step over all items of a list, written over the list."""
+        found = self.whole_list(operands)
+        if found is None:
+            return None
+        name = self.variables[found[0]] + ("[::-1]" if found[1] else "")
+        try:
+            code = self.express(i, (Code(f"*{name}"),))
+            text = re.sub(rf"(?<![\w\])])\(\*{re.escape(name)}\)", name, code.text)
+            ast.parse(text, mode="eval")
+        except (ValueError, IndexError, TypeError, SyntaxError):
+            return None
+        return Code(text, code.level) if name in text else None
+
+    # Statements -------------------------------------------------------------------------------------------------------
+
+    def _statement(self, i: int) -> None:
+        node, used = self.wiring.nodes[i], self.wiring.used(i)
+        refs = [Ref(i, k) for k in used]
+        if not used:
+            self.lines.append(Line(self.tree(i).text, node.span))
+        elif len(node.outputs) == 1 or len(used) == 1:
+            code = self.selected(i, used[0])
+            target = self.assign(refs[0])
+            self.lines.append(Line(f"{target} = {code}", node.span, comment=self._comment(i, refs)))
+        else:
+            code = self.tree(i)
+            targets = [self.assign(Ref(i, k)) if k in used else "_" for k in range(len(node.outputs))]
+            self.lines.append(Line(f"{', '.join(targets)} = {code}", node.span, comment=self._comment(i, refs)))
+
+    def _return(self) -> None:
+        codes = [self.code(ref) for ref in self.wiring.returned]
+        refs = list(dict.fromkeys(self.wiring.returned))
+        inside = [ref for ref in refs if ref.node in self.fusion.inside]
+        comment = self._comment(inside[0].node, inside) if len(refs) == 1 and inside else ""
+        span = self.wiring.nodes[refs[-1].node].span if refs else self.graph.span
+        self.lines.append(Line(f"return {', '.join(code.text for code in codes)}", span, comment=comment))
+
+    def _comment(self, i: int, refs: list[Ref]) -> str:
+        """The shape that comes out, where it is none of those that went in."""
+        if any(ref in self.setting.vague for ref in refs):
+            return ""
+        shapes = [shape(self.graph.type_of(ref)) for ref in refs]
+        before = {shape(self.graph.type_of(ref)) for ref in self.reads(i) if not isinstance(self.wiring.nodes[ref.node].op, Parameter)}
+        told = list(dict.fromkeys(shapes))
+        return ", ".join(told) if any(s not in before and s != "[]" for s in told) else ""
+
+    # Variables --------------------------------------------------------------------------------------------------------
+
+    def reads(self, i: int) -> list[Ref]:
+        """What is read by a step and all that stands inside it."""
+        found: list[Ref] = []
+        pending = [i]
+        while pending:
+            for operand in self.wiring.operands[pending.pop()]:
+                if not isinstance(operand, Ref):
+                    continue
+                if operand.node in self.fusion.inside:
+                    pending.append(operand.node)
+                else:
+                    found.append(operand)
+        return found
+
+    def _last_reads(self) -> dict[Ref, int]:
+        last: dict[Ref, int] = {}
+        for i in self.wiring.steps():
+            if i not in self.fusion.inside:
+                for ref in self.reads(i):
+                    last[self.slot(ref)[0]] = i
+        for ref in self.wiring.returned:
+            for read in self.reads(ref.node) if ref.node in self.fusion.inside else [ref]:
+                last[self.slot(read)[0]] = self.wiring.end
+        return last
+
+    def is_free(self, name: str, at: int) -> bool:
+        """May step `at` give `name` a new value?"""
+        holder = self.holders.get(name)
+        return name not in self.setting.taken and (holder is None or self.last.get(holder, -1) <= at)
+
+    def _free(self, name: str, at: int) -> str:
+        number, found = 1, name
+        while not self.is_free(found, at):
+            number += 1
+            found = f"{name}{'_' if name[-1].isdigit() else ''}{number}"
+        return found
+
+    def hold(self, name: str, slot: Ref) -> str:
+        self.variables[slot] = name
+        self.holders[name] = slot
+        return name
+
+    def assign(self, ref: Ref) -> str:
+        """A variable for an output of a step that is about to be written."""
+        own = self.wiring.nodes[ref.node].outputs[ref.output].name
+        if own is not None:
+            return self.hold(self._free(identifier(own), ref.node), ref)
+        return self.hold(self.name_for(ref, lambda name: self.is_free(name, ref.node)), ref)
+
+    def name_for(self, ref: Ref, free: Callable[[str], bool]) -> str:
+        """A name for a value without one: of what it becomes, of what it was made from, or a usual one."""
+        becomes = self._becomes(ref)
+        candidates = [identifier(becomes)] if becomes else []
+        read = [self.variables.get(self.slot(r)[0], "") for r in self.reads(ref.node)]
+        candidates += [name for name in read if 0 < len(name) <= 2 and self.last.get(self.holders.get(name, ref), -1) <= ref.node]
+        named = {identifier(edge.name) for node in self.graph.nodes for edge in node.outputs if edge.name}
+        candidates += [name for name in USUAL if name not in named]
+        return next((name for name in candidates if free(name)), None) or self._first_free("t", free)
+
+    def _first_free(self, stem: str, free: Callable[[str], bool]) -> str:
+        number = 1
+        while not free(f"{stem}{number}"):
+            number += 1
+        return f"{stem}{number}"
+
+    def _becomes(self, ref: Ref) -> str | None:
+        """The name of the value that this one flows on into."""
+        for _ in range(self.wiring.end):
+            readers = self.wiring.readers.get(ref, [])
+            if len(readers) != 1 or readers[0][0] == RETURN:
+                return None
+            user, place = readers[0]
+            op = self.wiring.nodes[user].op
+            if place != 0 and not (isinstance(op, Repeat) and op.kind == "stack" and place < op.carried):
+                return None
+            if isinstance(op, Repeat) and op.kind == "parallel":
+                return None
+            ref = Ref(user, place)
+            if ref.output >= len(self.wiring.nodes[user].outputs):
+                return None
+            if (name := self.wiring.nodes[user].outputs[place].name) is not None:
+                return name
+        return None
+
+
+def shape(type_: TensorType) -> str:
+    """`[B, T, D]` in the names of the body; `int[B, T]`."""
+    dims = ", ".join(str(size.text) for size in type_.shape)
+    return f"[{dims}]" if type_.dtype == "float" else f"{type_.dtype}[{dims}]"
+

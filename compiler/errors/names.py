@@ -1,0 +1,166 @@
+"""Faults of names: unknown, taken twice, not where they may stand."""
+
+from dataclasses import dataclass
+
+from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, did_you_mean
+from ...dsl.span import NOWHERE, Span
+
+FOREIGN = {
+    "self": "",
+    "nn": "",
+    "torch": "",
+    "F": "",
+    "None": "none",
+    "True": "true",
+    "False": "false",
+    "cat": "concat",
+    "view": "reshape",
+    "Sequential": "",
+    "Repeat": "stack",
+    "repeat": "stack",
+    "print": "",
+}
+
+
+@dataclass(frozen=True)
+class UnknownName(Fault):
+    """A name that nothing in scope bears.
+
+    In scope are the parameters of the declaration and the dims of their types, what the lines before have named, the declarations and imports of
+    the file, the layers and ops (`archc layers`), and the compile-time functions.
+    """
+
+    code = "E0201"
+    title = "unknown name"
+
+    name: str
+    scope: tuple[str, ...]
+    synonyms: tuple[tuple[str, str], ...] = ()
+
+    def diagnostic(self) -> Diagnostic:
+        known = dict(self.synonyms) | {k: v for k, v in FOREIGN.items() if v}
+        helps = did_you_mean(self.name, self.span, self.scope, known)
+        return self.say(f"nothing here is called {self.name}", "not known", helps=helps)
+
+
+@dataclass(frozen=True)
+class NameTaken(Fault):
+    """Two things of one scope have one name.
+
+    Dims, hyperparameters, tensors, parameters and players of a declaration share one namespace, and so do the declarations of a file.
+    """
+
+    code = "E0202"
+    title = "a name is taken"
+
+    name: str
+    what: str
+    first: Span = NOWHERE
+
+    def diagnostic(self) -> Diagnostic:
+        labels = () if self.first == NOWHERE else (Label(self.first, "the first one"),)
+        return self.say(f"{self.what} {self.name} is there already", "the second one", *labels)
+
+
+@dataclass(frozen=True)
+class BoundInOneBranch(Fault):
+    """A name was given in one branch of an `if` only, and is used after it: in the other case there would be nothing to use."""
+
+    code = "E0203"
+    title = "a name is bound in one branch only"
+
+    name: str
+    branch: Span
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"{self.name} is given in one branch of an if only, so it may be missing here", "may be missing", Label(self.branch, "given only here")
+        )
+
+
+@dataclass(frozen=True)
+class ImportFailed(Fault):
+    """An import names a file or a library module that cannot be read, or that has no declaration of that name."""
+
+    code = "E0204"
+    title = "an import fails"
+
+    module: str
+    reason: str
+    wanted: str = ""
+    candidates: tuple[str, ...] = ()
+
+    def diagnostic(self) -> Diagnostic:
+        helps = did_you_mean(self.wanted, self.span, self.candidates) if self.wanted else ()
+        return self.say(f"{self.module} {self.reason}", self.reason, helps=helps)
+
+
+@dataclass(frozen=True)
+class ImportCycle(Fault):
+    """Files import each other in a circle; each would have to be read before the other. Put what both need into a third file."""
+
+    code = "E0205"
+    title = "files import each other"
+
+    chain: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"these files import each other: {' -> '.join(self.chain)}", "closes the circle")
+
+
+@dataclass(frozen=True)
+class ContainsItself(Fault):
+    """A part uses itself, directly or through others, so it would never end. To repeat a part, use `stack`."""
+
+    code = "E0206"
+    title = "a part contains itself"
+
+    name: str
+    chain: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        way = " -> ".join(self.chain)
+        return self.say(f"{self.name} contains itself: {way}", "contains itself", helps=(Help("to repeat a part, use stack"),))
+
+
+@dataclass(frozen=True)
+class NoRoot(Fault):
+    """The command needs a model (or a game), and the file declares none of that name; a `train` program names the one it trains."""
+
+    code = "E0207"
+    title = "there is no such model"
+
+    wanted: str
+    candidates: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        if not self.wanted:
+            return self.say("this file declares no model", "no model here", helps=(Help("declare one: model NAME(…)(tensors) { … }"),))
+        there = f"; there are {', '.join(self.candidates)}" if self.candidates else ""
+        return self.say(f"no model is called {self.wanted}{there}", "", helps=did_you_mean(self.wanted, self.span, self.candidates))
+
+
+@dataclass(frozen=True)
+class ReservedKey(Fault):
+    """A layer has a name that its PyTorch module needs for itself, such as `forward` or `train`."""
+
+    code = "E0208"
+    title = "a layer's name is taken by PyTorch"
+
+    name: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.name} cannot be a layer's name: the PyTorch module needs it for itself", "choose another name")
+
+
+@dataclass(frozen=True)
+class NotCompiledYet(Fault):
+    """This form is part of the language, parsed and formatted, but this version of archc does not compile it."""
+
+    code = "E0901"
+    title = "not compiled yet"
+
+    what: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.what} cannot be compiled by this version of archc yet", "parsed, not compiled")

@@ -1,0 +1,185 @@
+"""Faults of shapes and dtypes: what a layer was given does not fit."""
+
+from dataclasses import dataclass
+
+from ...dsl.diagnostic import Diagnostic, Edit, Fault, Help, Label
+from ...dsl.span import NOWHERE, Span
+
+
+def _from(origin: Span, text: str) -> tuple[Label, ...]:
+    return () if origin == NOWHERE else (Label(origin, text),)
+
+
+@dataclass(frozen=True)
+class WrongRank(Fault):
+    """A layer reads a fixed number of dims and was given a tensor with another number of them.
+
+    The message names the shape that came, and a label shows where that tensor was made. `flatten`, `reshape`, `squeeze` and an index with
+    `none` change the number of dims.
+    """
+
+    code = "E0301"
+    title = "a tensor has the wrong number of dims"
+
+    layer: str
+    wanted: str
+    got: str
+    origin: Span = NOWHERE
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"{self.layer} wants {self.wanted}, but was given {self.got}",
+            f"wants {self.wanted}",
+            *_from(self.origin, f"{self.got} is made here"),
+        )
+
+
+@dataclass(frozen=True)
+class WrongDtype(Fault):
+    """A layer works on numbers of one kind (float, int, bool) and was given another.
+
+    `embedding` and `one_hot` read ints, conditions are bool, everything with weights computes in float.
+    """
+
+    code = "E0302"
+    title = "a tensor has the wrong dtype"
+
+    layer: str
+    wanted: str
+    got: str
+    origin: Span = NOWHERE
+    advice: str = ""
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (Help(self.advice),) if self.advice else ()
+        return self.say(
+            f"{self.layer} wants {self.wanted} numbers, but was given {self.got}",
+            f"wants {self.wanted}",
+            *_from(self.origin, f"{self.got} is made here"),
+            helps=helps,
+        )
+
+
+@dataclass(frozen=True)
+class DimsDisagree(Fault):
+    """Two sizes that must be one number are not, or cannot be shown to be.
+
+    The labels show where each of them came from. Two different symbols are never taken for equal: if they are, say so with one name in the
+    signature.
+    """
+
+    code = "E0303"
+    title = "two dims that must agree do not"
+
+    rule: str  # "the two sides of + must have one shape"
+    left: str  # "main is [B, 64, H, W]"
+    right: str
+    left_origin: Span = NOWHERE
+    right_origin: Span = NOWHERE
+    left_size: str = ""
+    right_size: str = ""
+    advice: str = ""
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (Help(self.advice),) if self.advice else ()
+        labels = _from(self.left_origin, f"{self.left_size} comes from here") if self.left_size else ()
+        labels += _from(self.right_origin, f"{self.right_size} comes from here") if self.right_size else ()
+        return self.say(f"{self.rule}, but {self.left} and {self.right}", "", *labels, helps=helps)
+
+
+@dataclass(frozen=True)
+class DoesNotDivide(Fault):
+    """A size has to be a multiple of another: heads of a width, groups of channels, parts of a chunk."""
+
+    code = "E0305"
+    title = "a size does not divide"
+
+    rule: str
+    size: str
+    divisor: str
+    origin: Span = NOWHERE
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.rule}, but {self.size} is not a multiple of {self.divisor}", "", *_from(self.origin, f"{self.size} comes from here"))
+
+
+@dataclass(frozen=True)
+class BadArgument(Fault):
+    """An argument of a layer has a value it cannot work with; the reference (`archc layers NAME`) says which it can."""
+
+    code = "E0306"
+    title = "an argument has a value that does not fit"
+
+    layer: str
+    argument: str
+    rule: str
+    value: str
+    replacement: str | None = None
+
+    def diagnostic(self) -> Diagnostic:
+        helps = () if self.replacement is None else (Help(f"write {self.replacement}", (Edit(self.span, self.replacement),)),)
+        return self.say(f"{self.argument} of {self.layer} is {self.value}: {self.rule}", self.rule, helps=helps)
+
+
+@dataclass(frozen=True)
+class UnknownSize(Fault):
+    """The weights of a layer need a number that is only known when the model runs.
+
+    Batch, time and image sizes may stay symbolic; what weights are made of may not. Give the dim a number in the signature, or take it out
+    of the flow before the layer, with a pooling to a fixed size, say.
+    """
+
+    code = "E0307"
+    title = "weights need a size that is not known"
+
+    layer: str
+    size: str
+    got: str
+    origin: Span = NOWHERE
+    advice: str = ""
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (Help(self.advice),) if self.advice else ()
+        return self.say(
+            f"the weights of {self.layer} need the size {self.size} of {self.got}, which is not known before the model runs",
+            "needs a number here",
+            *_from(self.origin, f"{self.size} comes from here"),
+            helps=helps,
+        )
+
+
+@dataclass(frozen=True)
+class WindowTooLarge(Fault):
+    """A convolution or pooling window does not fit into the (padded) tensor it slides over."""
+
+    code = "E0308"
+    title = "a window is larger than what it slides over"
+
+    layer: str
+    window: str
+    size: str
+    got: str
+    origin: Span = NOWHERE
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"{self.layer} slides a window of {self.window} over {self.size}, which is too small: it was given {self.got}",
+            "the window does not fit",
+            *_from(self.origin, f"{self.got} is made here"),
+        )
+
+
+@dataclass(frozen=True)
+class NoSuchDim(Fault):
+    """`dim=` names a dim that the tensor does not have, or has twice, or counts past its last."""
+
+    code = "E0309"
+    title = "a tensor has no such dim"
+
+    layer: str
+    dim: str
+    got: str
+    reason: str = "has no such dim"
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.layer} works on dim {self.dim}, but {self.got} {self.reason}", f"{self.got} {self.reason}")

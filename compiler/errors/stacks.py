@@ -1,0 +1,63 @@
+"""Faults of `stack` and `parallel`."""
+
+from dataclasses import dataclass
+
+from ...dsl.diagnostic import Diagnostic, Fault, Help
+from ...dsl.span import NOWHERE, Span
+from .shapes import _from
+
+
+@dataclass(frozen=True)
+class BadCount(Fault):
+    """A stack has a number of levels that cannot be: below zero, or more than archc tells apart."""
+
+    code = "E0501"
+    title = "a stack cannot have so many levels"
+
+    count: str
+    rule: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"a stack of {self.count} levels cannot be: {self.rule}", self.rule)
+
+
+@dataclass(frozen=True)
+class TiedChanges(Fault):
+    """The levels of a tied stack share their weights, so what comes out of a level must be of the type of what comes in."""
+
+    code = "E0502"
+    title = "a tied stack changes its type"
+
+    before: str
+    after: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"the levels of a tied stack share their weights, but {self.before} goes in and {self.after} comes out", "changes the type")
+
+
+@dataclass(frozen=True)
+class NothingNext(Fault):
+    """A `stack … from` carries values, and each level has to give every one of them its next value with a prime, once."""
+
+    code = "E0503"
+    title = "a carried value gets no next value"
+
+    name: str
+    origin: Span = NOWHERE
+
+    def diagnostic(self) -> Diagnostic:
+        labels = _from(self.origin, f"{self.name} is carried from here")
+        return self.say(f"each level must give {self.name} its next value", "", *labels, helps=(Help(f"say {self.name}' = …"),))
+
+
+@dataclass(frozen=True)
+class NoValue(Fault):
+    """The body of a plain stack or parallel ends with the layer, flow or part that a level is."""
+
+    code = "E0504"
+    title = "a level that does nothing"
+
+    kind: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"the body of a {self.kind} ends with what a level is, such as a layer or a part", "nothing to apply")

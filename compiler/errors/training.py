@@ -1,0 +1,212 @@
+"""Faults of `data` and `train`: clauses, columns, names that losses speak of."""
+
+from dataclasses import dataclass
+
+from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, did_you_mean
+from ...dsl.span import NOWHERE, Span
+
+
+@dataclass(frozen=True)
+class UnknownClause(Fault):
+    """A `train` program has clauses of its own (loss, metric, optimizer, schedule, epochs, …); this is none of them."""
+
+    code = "E0801"
+    title = "unknown clause"
+
+    name: str
+    candidates: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"train has no clause {self.name}", "no such clause", helps=did_you_mean(self.name, self.span, self.candidates))
+
+
+@dataclass(frozen=True)
+class ClauseTwice(Fault):
+    """A clause that can be said once is said twice; of the two only one could count."""
+
+    code = "E0802"
+    title = "a clause is said twice"
+
+    name: str
+    first: Span
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.name} is said twice", "the second one", Label(self.first, "the first one"))
+
+
+@dataclass(frozen=True)
+class MissingClause(Fault):
+    """A `train` program says what is minimized (`loss`), by what (`optimizer`), and for how long (`epochs` or `steps`)."""
+
+    code = "E0803"
+    title = "a train program lacks a clause"
+
+    name: str
+    example: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"this train program has no {self.name}", f"no {self.name}", helps=(Help(f"say, for example: {self.example}"),))
+
+
+@dataclass(frozen=True)
+class BadClause(Fault):
+    """A clause has an argument it cannot work with."""
+
+    code = "E0804"
+    title = "a clause does not fit"
+
+    reason: str
+    candidates: tuple[str, ...] = ()
+    name: str = ""
+
+    def diagnostic(self) -> Diagnostic:
+        helps = did_you_mean(self.name, self.span, self.candidates) if self.name else ()
+        return self.say(self.reason, "", helps=helps)
+
+
+@dataclass(frozen=True)
+class UnknownData(Fault):
+    """`on NAME` names a `data` that the file does not declare."""
+
+    code = "E0805"
+    title = "unknown data"
+
+    name: str
+    candidates: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"no data is called {self.name}", "not declared", helps=did_you_mean(self.name, self.span, self.candidates))
+
+
+@dataclass(frozen=True)
+class MissingColumn(Fault):
+    """Inputs of the model bind to columns of the same name, and the data has none of that name."""
+
+    code = "E0806"
+    title = "an input has no column"
+
+    input: str
+    data: str
+    columns: tuple[str, ...]
+    declared: Span
+
+    def diagnostic(self) -> Diagnostic:
+        has = ", ".join(self.columns) or "none"
+        return self.say(
+            f"the input {self.input} of the model has no column in {self.data}, which has {has}",
+            f"no column {self.input}",
+            Label(self.declared, f"{self.input} is wanted here"),
+        )
+
+
+@dataclass(frozen=True)
+class ColumnType(Fault):
+    """A column does not have the type of the input that it feeds, or the type it was declared with. The first dim of an input is the batch."""
+
+    code = "E0807"
+    title = "a column has the wrong type"
+
+    column: str
+    wanted: str
+    got: str
+    declared: Span
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"a row of the column {self.column} is {self.got}, but {self.wanted} is wanted",
+            f"a row is {self.got}",
+            Label(self.declared, "wanted here"),
+        )
+
+
+@dataclass(frozen=True)
+class UnknownColumn(Fault):
+    """A column expression speaks of a column that the source does not have."""
+
+    code = "E0808"
+    title = "the source has no such column"
+
+    name: str
+    columns: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"the source has no column {self.name}; it has {', '.join(self.columns)}", "", helps=did_you_mean(self.name, self.span, self.columns))
+
+
+@dataclass(frozen=True)
+class NameClash(Fault):
+    """`loss` and `metric` see the outputs of the model, then its inputs, then the columns: one name for two of them would be unclear."""
+
+    code = "E0809"
+    title = "an output and a column have one name"
+
+    name: str
+    declared: Span
+
+    def diagnostic(self) -> Diagnostic:
+        labels = () if self.declared == NOWHERE else (Label(self.declared, "the column"),)
+        return self.say(f"{self.name} is an output of the model and a column of the data", "unclear which", *labels)
+
+
+@dataclass(frozen=True)
+class UnknownInProgram(Fault):
+    """A loss or metric speaks of something that is neither an output or input of the model nor a column of the data."""
+
+    code = "E0810"
+    title = "unknown name in a train program"
+
+    name: str
+    scope: tuple[str, ...]
+    synonyms: tuple[tuple[str, str], ...] = ()
+
+    def diagnostic(self) -> Diagnostic:
+        helps = did_you_mean(self.name, self.span, self.scope, dict(self.synonyms))
+        return self.say(f"nothing here is called {self.name}; a train program sees outputs, inputs and columns", "not known", helps=helps)
+
+
+@dataclass(frozen=True)
+class BadSource(Fault):
+    """The right side of `data NAME =` is a call of a source with constant arguments, such as `sklearn("digits")` or `csv("iris.csv")`."""
+
+    code = "E0811"
+    title = "no source of data"
+
+    reason: str
+    name: str = ""
+    candidates: tuple[str, ...] = ()
+
+    def diagnostic(self) -> Diagnostic:
+        helps = did_you_mean(self.name, self.span, self.candidates) if self.name else ()
+        return self.say(self.reason, "", helps=helps)
+
+
+@dataclass(frozen=True)
+class BadSplit(Fault):
+    """`split` is a list of two or three fractions that add up to 1: train, validation and test."""
+
+    code = "E0812"
+    title = "a split that does not add up"
+
+    reason: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"split is the fractions of train, validation and test: {self.reason}", self.reason)
+
+
+@dataclass(frozen=True)
+class NoProgram(Fault):
+    """`archc train` runs a `train` program, and the file has none, or none of the name asked for."""
+
+    code = "E0813"
+    title = "there is no train program"
+
+    wanted: str
+    candidates: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        if self.wanted:
+            there = f"; there are {', '.join(self.candidates)}" if self.candidates else ""
+            return self.say(f"no train program is called {self.wanted}{there}", "", helps=did_you_mean(self.wanted, self.span, self.candidates))
+        return self.say(
+            "this file has no train program, so there is nothing to train", "", helps=(Help("add one: train NAME on DATA { loss … optimizer … epochs … }"),)
+        )

@@ -1,0 +1,245 @@
+"""The typed graph: what a checked declaration is, on one screen. Frozen values with a place on each node.
+
+A `Graph` is one declaration with its hyperparameters given: nodes in the order of the text (which is an order of computation), each with
+typed outputs. Hierarchy is kept: a block applied is one `Use` node that holds the block's own graph, a stack is one `Repeat` node that
+holds one graph for each run of equal levels. Every size is seen twice (see `shapes.Size`): `value` over the root's free dims, `text` over
+the names of the declaration that the graph belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, SerializeAsAny
+
+from ..dsl.span import NOWHERE, Span
+from .shapes import Dim, Size
+from .values import Real, Text
+
+if TYPE_CHECKING:
+    import networkx
+
+DType = Literal["float", "int", "bool"]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """The dtype and shape of a tensor. `origin` is where it got them, for messages; it does not count in comparisons."""
+
+    dtype: DType
+    shape: tuple[Size, ...]
+    origin: Span = field(default=NOWHERE, compare=False)
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    def __str__(self) -> str:
+        dims = ", ".join(str(size.value) for size in self.shape)
+        return f"[{dims}]" if self.dtype == "float" else f"{self.dtype}[{dims}]"
+
+
+class Ref(NamedTuple):
+    """Output `output` of node `node` of the same graph."""
+
+    node: int
+    output: int = 0
+
+
+Operand = Ref | Size | Real | bool  # a tensor, or a number written where a tensor may stand
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+
+class Operation(Frozen):
+    """What a node does. The layers of the registry are operations; so are the few below that the language itself has."""
+
+    @property
+    def title(self) -> str:
+        """How people call it: `conv`, `Block`, `stack`."""
+        return type(self).__name__.lower()
+
+
+class Input(Operation):
+    """A tensor given to the declaration; `axes` are the local names of its dims, for reading them at run time."""
+
+    name: str
+
+
+class Parameter(Operation):
+    """`param` or `buffer`: a tensor that the declaration owns; `init` is an initialiser of the registry, none for zeros."""
+
+    name: str
+    learned: bool
+    init: SerializeAsAny[Operation] | None = None
+
+
+class Weight(Operation):
+    """`emb.weight`: a tensor of a layer named by `layer`; the node's key is the layer's."""
+
+    attribute: str
+
+
+class Use(Operation):
+    """A declared part applied. `arguments` give its hyperparameters, and `dims` its free dims, in the text of the caller."""
+
+    graph: Graph
+    arguments: dict[str, Any]
+    dims: dict[str, Size]
+
+    @property
+    def title(self) -> str:
+        return self.graph.name
+
+
+class Level(Frozen):
+    """A run of `count` levels with one graph. `arguments` and `dims` as in `Use`; for a list, one run a level."""
+
+    graph: Graph
+    count: Size
+    arguments: dict[str, Any]
+    dims: dict[str, Size]
+
+
+class Repeat(Operation):
+    """`stack` or `parallel`.
+
+    Inputs: the `carried` values first (a plain stack carries one), then what the levels read from outside, then, for each list that is
+    walked and holds tensors, its items level by level. Outputs: the carried values, then, if `collects`, the values the levels returned.
+    In each level's graph the inputs are in the same order, the outputs are the next carried values, then the collected ones.
+    A body that is one layer or one block has `single` set: its key is the level's own.
+    """
+
+    kind: Literal["stack", "parallel"]
+    levels: tuple[Level, ...]
+    carried: int
+    captured: int = 0
+    walked: int = 0
+    collects: int = 0
+    tied: bool = False
+    single: bool = False
+    count: Size
+
+    @property
+    def title(self) -> str:
+        return self.kind
+
+
+class Edge(Frozen):
+    """An output of a node: its type, and the name the text gives it, if any."""
+
+    type: TensorType
+    name: str | None = None
+
+
+class Node(Frozen):
+    """One step. `key` is the name of its submodule or parameter in the state dict; nodes with one key share weights."""
+
+    op: SerializeAsAny[Operation]
+    inputs: tuple[Operand, ...] = ()
+    outputs: tuple[Edge, ...]
+    key: str | None = None
+    named: bool = False  # the key was given by the text (`layer`, `as`, `param`), not counted
+    owner: int = 0  # how many bodies up the submodule of this key stands: a `layer` written outside a stack, used in its levels
+    gate: bool = False  # drawn as a gate
+    span: Span
+
+    @property
+    def type(self) -> TensorType:
+        return self.outputs[0].type
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:
+        return tuple(operand for operand in self.inputs if isinstance(operand, Ref))
+
+
+class Hyper(Frozen):
+    """A hyperparameter with the value it has here; `default` is none where the text requires one."""
+
+    name: str
+    value: Any
+    default: Any = None
+    required: bool = False
+
+
+class Assertion(Frozen):
+    """An `assert` that is not always true: checked where its names are known, in the constructor or when the model runs."""
+
+    condition: Any  # a Text over the declaration's names
+    message: str | None
+    span: Span
+
+
+class Assumption(Frozen):
+    """A relation that was decided with the values of the hyperparameters, and that the generated text relies on."""
+
+    condition: Any  # a Text over the declaration's names
+    reason: str
+
+
+class Output(Frozen):
+    name: str
+    ref: Ref
+
+
+class Axis(NamedTuple):
+    """Where a free dim can be read at run time: axis `axis` of input `input`."""
+
+    input: int
+    axis: int
+
+
+class Graph(Frozen):
+    """One declaration with its hyperparameters given. The first nodes are the inputs, in order."""
+
+    name: str
+    kind: str
+    doc: str | None = None
+    hypers: tuple[Hyper, ...] = ()
+    dims: dict[str, Axis]  # the free dims of the signature
+    nodes: tuple[Node, ...]
+    outputs: tuple[Output, ...]
+    assertions: tuple[Assertion, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
+    decided: tuple[str, ...] = ()  # what an `if` or a list decided, for the docstring
+    span: Span
+
+    @cached_property
+    def inputs(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes if isinstance(node.op, Input))
+
+    def type_of(self, ref: Ref) -> TensorType:
+        return self.nodes[ref.node].outputs[ref.output].type
+
+    def children(self) -> Iterator[tuple[Node, Graph]]:
+        """The graphs one floor down, with the nodes that hold them."""
+        for node in self.nodes:
+            if isinstance(node.op, Use):
+                yield node, node.op.graph
+            elif isinstance(node.op, Repeat):
+                for level in node.op.levels:
+                    yield node, level.graph
+
+    def digraph(self) -> networkx.MultiDiGraph[int]:
+        """The nodes by number, an edge for each tensor that flows, with its `ref` and its place among the reader's inputs."""
+        import networkx
+
+        drawing: networkx.MultiDiGraph[int] = networkx.MultiDiGraph()
+        drawing.add_nodes_from(range(len(self.nodes)))
+        for number, node in enumerate(self.nodes):
+            for place, operand in enumerate(node.inputs):
+                if isinstance(operand, Ref):
+                    drawing.add_edge(operand.node, number, ref=operand, place=place)
+        return drawing
+
+
+Use.model_rebuild()
+Level.model_rebuild()
+Repeat.model_rebuild()
+
+

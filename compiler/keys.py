@@ -1,0 +1,115 @@
+"""Keys of the state dict, given by the text alone: kind and ordinal among that kind in the body, both branches of an `if` counted.
+
+Comes in: the statements of a body and which names build submodules. Goes out: a key for each place that builds one. No shape or value has a
+say, so a key never moves because a number changed.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+
+from ..dsl import ast
+
+KindOf = Callable[[str], str | None]  # a name to the kind of submodule it builds, or none
+
+
+def snake(name: str) -> str:
+    """`CausalSelfAttention` to `causal_self_attention`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def keys_of(body: tuple[ast.Statement, ...], kind_of: KindOf) -> dict[int, str]:
+    """Keys by the identity of the node that builds: a `Name` that stands for a layer or part, or a `Stack`."""
+    keys: dict[int, str] = {}
+    counts: Counter[str] = Counter()
+    local: dict[str, str] = {}  # names of this body that hold recipes, with their kinds
+
+    def kind(name: str) -> str | None:
+        return local.get(name) or kind_of(name)
+
+    def count(node: ast.Node, of: str, given: str | None) -> None:
+        counts[of] += 1
+        keys[id(node)] = given or f"{of}{counts[of]}"
+
+    def expression(node: object, given: str | None = None) -> None:
+        match node:
+            case ast.Name():
+                if (of := kind(node.id)) is not None:
+                    count(node, of, given)
+            case ast.Stack():
+                count(node, node.kind, given)
+                for inner in (node.count, node.over, *(carry.start for carry in node.carries)):
+                    expression(inner)
+            case ast.As():
+                expression(node.value, node.name.text)
+            case ast.Call():
+                expression(node.function, given)
+                for arg in node.args:
+                    if not (arg.name and arg.name.text in ("init", "bias_init", "dim")):
+                        expression(arg.value)
+            case ast.Flow():
+                *before, last = node.steps
+                for step in before:
+                    expression(step)
+                expression(last, given)
+            case ast.Ternary():
+                expression(node.then, given)
+                expression(node.condition)
+                expression(node.otherwise, given)
+            case ast.Attribute():
+                if not isinstance(node.base, ast.Name):
+                    expression(node.base)
+            case ast.Node():
+                for child in children(node):
+                    expression(child)
+
+    def statement(node: ast.Statement) -> None:
+        match node:
+            case ast.LayerDef():
+                expression(node.value, node.name.text)
+            case ast.Assign(targets=(ast.Name() as target,), value=value) if (of := recipe_kind(value, kind)) is not None:
+                local[target.id] = of  # a recipe: each use of the name builds
+            case ast.If():
+                for inner in (*node.then, *(node.otherwise or ())):
+                    statement(inner)
+            case ast.ParamDef() | ast.LatentDef() | ast.PlayerDef():
+                if isinstance(node, ast.PlayerDef):
+                    expression(node.value, node.name.text)
+            case _:
+                for child in children(node):
+                    expression(child)
+
+    for node in body:
+        statement(node)
+    return keys
+
+
+def recipe_kind(value: ast.Expr, kind: KindOf) -> str | None:
+    """The kind of submodule that a name bound to `value` builds at each use; none where the value is no recipe.
+
+    A call without tensors cannot be told from one with tensors by its text in general; a name bound to a bare layer name, or to a call whose
+    arguments hold nothing but numbers, texts and names, is looked at by the elaborator. Here only the bare name counts.
+    """
+    return kind(value.id) if isinstance(value, ast.Name) else None
+
+
+def children(node: ast.Node) -> Iterator[ast.Node]:
+    """The nodes below, in the order of the text."""
+    for item in fields(node):
+        yield from _nodes(getattr(node, item.name))
+
+
+def _nodes(value: object) -> Iterator[ast.Node]:
+    if isinstance(value, ast.Node):
+        yield value
+    elif isinstance(value, tuple):
+        for inner in value:
+            yield from _nodes(inner)
+
+
+def descendants(node: ast.Node) -> Iterator[ast.Node]:
+    """The node and all below it."""
+    yield node
+    for child in children(node):
+        yield from descendants(child)

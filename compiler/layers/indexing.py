@@ -1,0 +1,109 @@
+"""`x[:, -1]`, `x[:T]`, `x[:, none]`, `x[..., 0]`."""
+
+from typing import ClassVar, Literal
+
+from pydantic import SerializeAsAny
+
+from ..emit.code import ATOM, Code, Show
+from ..errors.layers import OutOfRange
+from ..errors.shapes import WrongRank
+from ..graph import Frozen, TensorType
+from ..shapes import Size
+from ._rules import larger, plural, smaller
+from .base import ONE, ZERO, Checker, Family, Layer, Refusal, Whole
+
+
+class Item(Frozen):
+    """Base of what stands between the commas of an index."""
+
+
+class At(Item):
+    """One place: the dim goes away. Negative numbers count from the end."""
+
+    place: Whole
+
+
+class Slice(Item):
+    """`start:stop`, either may be missing."""
+
+    start: Whole | None = None
+    stop: Whole | None = None
+
+
+class Mark(Item):
+    """`none` puts a dim of size 1 in; `...` stands for all dims that are not mentioned."""
+
+    kind: Literal["none", "..."]
+
+
+class Index(Layer):
+    """Places and stretches of a tensor, as in Python: `x[:, -1]`, `x[:T]`, `x[:, none]`, `x[..., 0]`. Written with brackets, not by its name."""
+
+    name: ClassVar[str] = "index"
+    family: ClassVar[Family] = "shape"
+    formula: ClassVar[str] = "x[:, -1]: [B, T, D] -> [B, D]"
+    example: ClassVar[str] = "x: [B, T, 8] => x[:, -1]"
+    synonyms: ClassVar[tuple[str, ...]] = ("select", "narrow", "index_select", "Cropping1D")
+
+    items: tuple[SerializeAsAny[Item], ...]
+
+    def infer(self, see: Checker, x: TensorType) -> TensorType:
+        read = sum(not isinstance(item, Mark) for item in self.items)
+        if read > x.rank:
+            raise Refusal(WrongRank(see.place(0), "this index", f"a tensor with at least {plural(read, 'dim')}", str(x), x.origin))
+        shape: list[Size] = []
+        at = 0
+        for item in self._whole(x):
+            match item:
+                case Mark():
+                    shape.append(ONE)
+                case Slice():
+                    shape.append(_stretch(see, item, x.shape[at]))
+                    at += 1
+                case At():
+                    self._inside(see, item.place, x, at)
+                    at += 1
+        return TensorType(x.dtype, tuple(shape))
+
+    def _whole(self, x: TensorType) -> list[Item]:
+        """The items with one for each dim: `...`, or the end, stands for those not mentioned."""
+        missing: list[Item] = [Slice()] * (x.rank - sum(not isinstance(item, Mark) for item in self.items))
+        rest = Mark(kind="...")
+        if rest not in self.items:
+            return [*self.items, *missing]
+        at = self.items.index(rest)
+        return [*self.items[:at], *missing, *(item for item in self.items[at + 1 :] if item != rest)]
+
+    def _inside(self, see: Checker, place: Size, x: TensorType, at: int) -> None:
+        size = x.shape[at]
+        if see.holds("<", place, size) is False or see.holds(">=", place + size, ZERO) is False:
+            raise Refusal(OutOfRange(see.span, "this index", str(place), str(size), str(x), see.origin(0, at)))
+
+    def forward(self, show: Show, x: Code) -> Code:
+        return Code(f"{x.at(ATOM)}[{', '.join(_text(show, item) for item in self.items)}]")
+
+
+def _text(show: Show, item: Item) -> str:
+    match item:
+        case At():
+            return show(item.place)
+        case Slice():
+            return f"{'' if item.start is None else show(item.start)}:{'' if item.stop is None else show(item.stop)}"
+        case Mark(kind="none"):
+            return "None"
+    return "..."
+
+
+def _stretch(see: Checker, item: Slice, size: Size) -> Size:
+    """How many places a slice holds; like Python's, it never reaches past the ends."""
+    start = ZERO if item.start is None else _bound(see, item.start, size)
+    stop = size if item.stop is None else _bound(see, item.stop, size)
+    length = stop - start
+    return length if see.holds(">=", length, ZERO) else larger(length, ZERO)
+
+
+def _bound(see: Checker, place: Size, size: Size) -> Size:
+    if see.holds("<", place, ZERO):
+        counted = size + place
+        return counted if see.holds(">=", counted, ZERO) else larger(counted, ZERO)
+    return place if see.holds("<=", place, size) else smaller(place, size)

@@ -1,0 +1,1 @@
+"""Passes: each takes a typed graph and gives a new one."""

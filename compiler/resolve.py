@@ -1,0 +1,288 @@
+"""Files to declarations: imports are read, every name of every body is looked up.
+
+Comes in: the AST of a file and a reader for what it imports. Goes out: a `Program` of units. After it, no name in an expression is unknown
+without having been reported, no two declarations of a file share a name, and no files import each other in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ..dsl import ast
+from ..dsl.diagnostic import Report
+from ..dsl.parser import parse
+from ..dsl.source import Source
+from ..dsl.span import Span
+from .errors.names import BoundInOneBranch, ImportCycle, ImportFailed, NameTaken, UnknownName
+from .keys import children
+from .layers import registry
+
+Reader = Callable[[str, bool, str], Source | str]
+"""`read(module, is_file, importer)` gives the source of an import, or a sentence that says why not ("is not there")."""
+
+FUNCTIONS = frozenset({"len", "min", "max", "sum", "abs", "sqrt", "log", "exp", "ceil", "floor", "range", "enumerate", "zip", "reverse"})
+CONSTANTS = frozenset({"inf", "pi"})
+SPECIAL = frozenset({"recur", "bidirectional", "attend", "over", "training", "ema", "kl", "gradient_penalty"})
+"""Names of forms that are no layers of the registry."""
+
+
+@dataclass(frozen=True, eq=False)
+class Declared:
+    """A declaration with the unit whose names it sees."""
+
+    node: ast.Declaration
+    unit: Unit
+
+
+@dataclass(eq=False)
+class Unit:
+    """A file: its declarations, imports resolved."""
+
+    file: ast.File
+    source: Source
+    names: dict[str, Declared] = field(default_factory=dict)
+
+    def items(self, kind: type[ast.Data] | type[ast.Train]) -> list[ast.Item]:
+        return [item for item in self.file.items if isinstance(item, kind)]
+
+
+@dataclass(eq=False)
+class Program:
+    main: Unit
+    units: dict[str, Unit]
+
+    @property
+    def roots(self) -> list[Declared]:
+        """Models and games of the main file, in order."""
+        return [d for d in self.main.names.values() if d.unit is self.main and d.node.kind in ("model", "adversarial")]
+
+
+def resolve(source: Source, report: Report, read: Reader) -> Program:
+    """Parse `source` and all it imports; look every name up. Faults go to `report`."""
+    units: dict[str, Unit] = {}
+    main = _unit(source, report, read, units, ())
+    for unit in units.values():
+        known = synonyms()
+        for item in unit.file.items:
+            if isinstance(item, ast.Declaration):
+                _Names(unit, report, known).declaration(item)
+    return Program(main, units)
+
+
+def synonyms() -> dict[str, str]:
+    """What others call our layers, to what we call them."""
+    return {other: layer.name for layer in registry().values() for other in layer.synonyms}
+
+
+def _unit(source: Source, report: Report, read: Reader, units: dict[str, Unit], chain: tuple[str, ...]) -> Unit:
+    report.sources[source.name] = source
+    unit = Unit(parse(source, report), source)
+    units[source.name] = unit
+    for item in unit.file.items:
+        if isinstance(item, ast.Import):
+            _import(item, unit, report, read, units, (*chain, source.name))
+    for item in unit.file.items:
+        if isinstance(item, ast.Declaration):
+            _declare(item, Declared(item, unit), unit, report)
+    _check_unique(unit.items(ast.Data), "data", report)
+    _check_unique(unit.items(ast.Train), "train program", report)
+    return unit
+
+
+def _check_unique(items: Iterable[ast.Item], what: str, report: Report) -> None:
+    seen: dict[str, Span] = {}
+    for item in items:
+        name = item.name if isinstance(item, ast.Data) else (item.name or item.model) if isinstance(item, ast.Train) else None
+        if name is None:
+            continue
+        if name.text in seen:
+            report.add(NameTaken(name.span, name.text, what, seen[name.text]))
+        seen.setdefault(name.text, name.span)
+
+
+def _declare(item: ast.Declaration, declared: Declared, unit: Unit, report: Report) -> None:
+    name = item.name.text
+    if name in unit.names:
+        report.add(NameTaken(item.name.span, name, f"a {unit.names[name].node.kind}", unit.names[name].node.name.span))
+    else:
+        unit.names[name] = declared
+
+
+def _import(item: ast.Import, unit: Unit, report: Report, read: Reader, units: dict[str, Unit], chain: tuple[str, ...]) -> None:
+    found = read(item.module, item.is_file, unit.source.name)
+    if isinstance(found, str):
+        report.add(ImportFailed(item.span, item.module, found))
+        _poison(item, unit)
+        return
+    if found.name in chain:
+        report.add(ImportCycle(item.span, (*chain[chain.index(found.name) :], found.name)))
+        _poison(item, unit)
+        return
+    other = units.get(found.name) or _unit(found, report, read, units, chain)
+    for name in item.names:
+        declared = other.names.get(name.text)
+        if declared is None:
+            report.add(ImportFailed(name.span, item.module, f"declares no {name.text}", name.text, tuple(other.names)))
+            _poison(item, unit, name.text)
+        elif name.text in unit.names:
+            report.add(NameTaken(name.span, name.text, "an import"))
+        else:
+            unit.names[name.text] = declared
+
+
+def _poison(item: ast.Import, unit: Unit, only: str = "") -> None:
+    """Names of an import that failed: known, so that they are not reported again; the elaborator is silent about them."""
+    for name in item.names:
+        if not only or name.text == only:
+            hollow = ast.Declaration("block", name, (), (), None, (), span=name.span)
+            unit.names.setdefault(name.text, Declared(hollow, unit))
+
+
+class _Names:
+    """Looks up the names of one declaration, in the order of the text."""
+
+    def __init__(self, unit: Unit, report: Report, known: Mapping[str, str]) -> None:
+        self.unit, self.report, self.synonyms = unit, report, known
+        self.bound: list[set[str]] = [set()]
+        self.halves: dict[str, Span] = {}  # bound in one branch of an `if` only
+        self.fixed = registry().keys() | FUNCTIONS | CONSTANTS | SPECIAL
+
+    def declaration(self, node: ast.Declaration) -> None:
+        self.namespace(node)
+        for param in node.hypers:
+            if param.default is not None:
+                self.expression(param.default)
+            self.bound[-1].add(param.name.text)
+        for type_ in (*(p.type for p in node.tensors), *(node.result or ())):
+            if isinstance(type_, ast.TensorType):
+                self.bind_dims(type_)
+        self.bound[-1].update(param.name.text for param in node.tensors)
+        for type_ in (*(p.type for p in node.tensors), *(node.result or ())):
+            if isinstance(type_, ast.TensorType):
+                self.type(type_)
+        self.body(node.body)
+
+    def namespace(self, node: ast.Declaration) -> None:
+        """Hyperparameters, dims and tensors share one namespace."""
+        seen: dict[str, Span] = {}
+        for param in (*node.hypers, *node.tensors):
+            name = param.name
+            if name.text in seen:
+                self.report.add(NameTaken(name.span, name.text, "a parameter", seen[name.text]))
+            seen.setdefault(name.text, name.span)
+        for param in node.tensors:
+            for dim in param.type.dims if isinstance(param.type, ast.TensorType) else ():
+                if isinstance(dim, ast.Name) and dim.id in seen and dim.id[0].isupper() and seen[dim.id] != dim.span:
+                    self.report.add(NameTaken(dim.span, dim.id, "a parameter", seen[dim.id]))
+
+    def bind_dims(self, type_: ast.TensorType) -> None:
+        for dim in type_.dims:
+            if isinstance(dim, ast.Name) and dim.id[0].isupper():
+                self.bound[-1].add(dim.id)
+
+    def type(self, type_: ast.TensorType) -> None:
+        for dim in type_.dims:
+            if not isinstance(dim, ast.Rest):
+                self.expression(dim)
+
+    def body(self, statements: Iterable[ast.Statement]) -> None:
+        for statement in statements:
+            self.statement(statement)
+
+    def statement(self, node: ast.Statement) -> None:
+        match node:
+            case ast.Assign():
+                self.expression(node.value)
+                for target in node.targets:
+                    self.bind(target.id)
+            case ast.LayerDef() | ast.GateDef() | ast.PenaltyDef() | ast.PlayerDef():
+                self.expression(node.value)
+                self.bind(node.name.text)
+            case ast.ParamDef() | ast.StateDef():
+                self.bind_dims(node.type)
+                self.type(node.type)
+                if node.init is not None and not (isinstance(node.init, ast.Name) and node.init.id == "learned"):
+                    self.expression(node.init)
+                self.bind(node.name.text)
+            case ast.LatentDef():
+                self.type(node.type)
+                self.bind(node.name.text)
+            case ast.Draw():
+                self.expression(node.distribution)
+                self.bind(node.name.text)
+            case ast.IndexFunction():
+                self.bind(node.name.text)
+                self.scoped(lambda: (self.bound[-1].update(i.text for i in node.indices), self.expression(node.value)))
+            case ast.If():
+                self.branches(node)
+            case ast.Minimizes():
+                self.expression(node.objective)
+            case ast.Assert() | ast.Return() | ast.Value():
+                for child in children(node):
+                    self.expression(child)
+
+    def branches(self, node: ast.If) -> None:
+        self.expression(node.condition)
+        bound: list[set[str]] = []
+        for branch in (node.then, node.otherwise or ()):
+            self.bound.append(set())
+            self.body(branch)
+            bound.append(self.bound.pop())
+        for name in bound[0] & bound[1]:
+            self.bind(name)
+        for name in (bound[0] ^ bound[1]) - self.visible():
+            self.halves[name] = node.span
+            self.bound[-1].add(name)
+
+    def bind(self, name: str) -> None:
+        self.bound[-1].add(name)
+        self.halves.pop(name, None)
+
+    def visible(self) -> set[str]:
+        return set().union(*self.bound)
+
+    def scoped(self, inside: Callable[[], object]) -> None:
+        self.bound.append(set())
+        inside()
+        self.bound.pop()
+
+    def expression(self, node: object) -> None:
+        match node:
+            case ast.Name():
+                self.name(node)
+            case ast.As():
+                self.expression(node.value)
+                self.bind(node.name.text)
+            case ast.Call():
+                self.expression(node.function)
+                for arg in node.args:
+                    if not (arg.name and arg.name.text == "dim"):  # the name of a dim
+                        self.expression(arg.value)
+            case ast.Stack():
+                self.stack(node)
+            case ast.Attribute():
+                self.expression(node.base)
+            case ast.Node():
+                for child in children(node):
+                    self.expression(child)
+
+    def stack(self, node: ast.Stack) -> None:
+        for inner in (node.count, node.over, *(carry.start for carry in node.carries)):
+            self.expression(inner)
+        self.scoped(
+            lambda: (
+                self.bound[-1].update(name.text for name in (*node.names, *(carry.name for carry in node.carries))),
+                self.body(node.body),
+            )
+        )
+
+    def name(self, node: ast.Name) -> None:
+        if node.id in self.halves:
+            self.report.add(BoundInOneBranch(node.span, node.id, self.halves[node.id]))
+            return
+        visible = self.visible()
+        if node.id not in visible and node.id not in self.unit.names and node.id not in self.fixed:
+            scope = tuple(sorted(visible | self.unit.names.keys() | {n for n in self.fixed if n.isidentifier()}))
+            self.report.add(UnknownName(node.span, node.id, scope, tuple(self.synonyms.items())))
+            self.bound[0].add(node.id)  # once is enough

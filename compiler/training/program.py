@@ -1,0 +1,256 @@
+"""`train NAME: Model(…) on data { … }`: losses and metrics to graphs, clauses to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ...dsl import ast
+from ...dsl.span import Span
+from ..elaborate.body import Body
+from ..elaborate.calls import apply_layer
+from ..elaborate.elaborator import Elaborator, output_name
+from ..elaborate.expressions import evaluate, one, operator
+from ..elaborate.values import POISON, LayerRecipe, Poison, Scope, Tensor, Value, describe
+from ..errors.calls import NotATensor
+from ..errors.names import NotCompiledYet
+from ..errors.training import BadClause, ClauseTwice, ColumnType, MissingClause, MissingColumn, NameClash, UnknownClause, UnknownInProgram
+from ..graph import Graph, Node, Output, TensorType
+from ..layers import registry
+from ..layers.base import Refusal
+from ..plan import InputPlan, Term, TrainPlan
+from ..resolve import FUNCTIONS, Unit, synonyms
+from ..shapes import Size
+from . import clauses
+from .columns import Columns, function_graph, is_known, place_of, row, row_fits
+
+BATCH_SIZE = 32
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class TermGraph:
+    term: Term
+    graph: Graph
+
+
+@dataclass(eq=False)
+class Checked:
+    """A checked train program."""
+
+    node: ast.Train
+    columns: Columns
+    inputs: list[InputPlan]
+    plan: TrainPlan | None  # none when a type is not known, or something is wrong
+    terms: list[TermGraph] = field(default_factory=list)
+
+
+def check_program(node: ast.Train, unit: Unit, root: Graph, columns: Columns, elaborator: Elaborator) -> Checked:
+    """Check the program of `root` on `columns`; faults go to the elaborator's report."""
+    return _Program(node, unit, root, columns, elaborator).run()
+
+
+class _Program:
+    def __init__(self, node: ast.Train, unit: Unit, root: Graph, columns: Columns, elaborator: Elaborator) -> None:
+        self.node, self.unit, self.root, self.columns, self.elaborator = node, unit, root, columns, elaborator
+        self.names = Body(elaborator, unit, "program", {})
+        self.losses: list[TermGraph] = []
+        self.metrics: list[TermGraph] = []
+        self.once: dict[str, ast.Clause] = {}
+        self.functions: set[str] = {"columns", "fit", "keep"}
+        self.sound = True
+
+    def run(self) -> Checked:
+        inputs = self._bind_inputs()
+        self._bind_names()
+        for clause in self.node.clauses:
+            try:
+                self._clause(clause)
+            except Refusal as refusal:
+                self._report(refusal)
+        plan = self._plan()
+        return Checked(self.node, self.columns, inputs, plan, [*self.losses, *self.metrics])
+
+    def _report(self, refusal: Refusal) -> None:
+        self.sound = False
+        self.elaborator.report(refusal.fault)
+
+    # Names ------------------------------------------------------------------------------------------------------------
+
+    def _bind_inputs(self) -> list[InputPlan]:
+        """Each input of the model has a column of its name and type."""
+        plans = []
+        for node in self.root.inputs:
+            name, type_ = node.outputs[0].name or "", plain(node.type)
+            plans.append(input_plan(node))
+            if name not in self.columns.types:
+                place = self.node.data.span if self.node.data is not None else self.node.span
+                self._report(Refusal(MissingColumn(place, name, self.columns.node.name.text, tuple(self.columns.types), node.span)))
+                continue
+            column = self.columns.types[name]
+            if column is not None and not row_fits(type_, column):
+                self._report(Refusal(ColumnType(self.columns.spans[name], name, row(type_), row(column), node.span)))
+        return plans
+
+    def _bind_names(self) -> None:
+        """Outputs, then inputs, then columns; an output and a column may not have one name."""
+        scope = self.names.scope.names
+        for output in self.root.outputs:
+            if output.name in self.columns.types and output.name not in {node.outputs[0].name for node in self.root.inputs}:
+                self._report(Refusal(NameClash(self.node.span, output.name, self.columns.spans[output.name])))
+            scope[output.name] = self.names.input(output.name, plain(self.root.type_of(output.ref)), self.node.span)
+        for node in self.root.inputs:
+            name = node.outputs[0].name or ""
+            if name not in scope:
+                scope[name] = self.names.input(name, plain(node.type), node.span)
+        for name, type_ in self.columns.types.items():
+            if name not in scope:
+                scope[name] = POISON if type_ is None else self.names.input(name, type_, self.columns.spans[name])
+
+    # Clauses ----------------------------------------------------------------------------------------------------------
+
+    def _clause(self, clause: ast.Clause | ast.Phase | ast.EachMinimizes | ast.EachSolves) -> None:
+        if not isinstance(clause, ast.Clause):
+            raise Refusal(NotCompiledYet(clause.span, "a phase" if isinstance(clause, ast.Phase) else "each"))
+        name = clause.name.text
+        if name not in clauses.ALL:
+            raise Refusal(UnknownClause(clause.name.span, name, clauses.ALL))
+        if name in clauses.LATER:
+            raise Refusal(NotCompiledYet(clause.name.span, f"the clause {name}"))
+        if name in clauses.REPEATED:
+            for arg in clause.args:
+                self._term(name, clause, arg)
+            return
+        clauses.untargeted(clause)
+        if name in self.once:
+            raise Refusal(ClauseTwice(clause.name.span, name, self.once[name].name.span))
+        self.once[name] = clause
+
+    def _term(self, kind: str, clause: ast.Clause, arg: ast.Arg) -> None:
+        node = arg.value
+        if not self._known(node):
+            return
+        body = Body(self.elaborator, self.unit, kind, {}, self.names, Scope(self.names.scope))
+        value = one(evaluate(body, node))
+        if isinstance(value, Poison):
+            self.sound = self.sound and not body.poisoned
+            return
+        if not isinstance(value, Tensor):
+            raise Refusal(NotATensor(node.span, describe(value)))
+        value = body.local(value)
+        made = body.nodes[value.ref.node].op
+        value = self._scalar(body, value, node.span)
+        name = self._term_name(kind, clause, node)
+        function = self._function_name(kind, name)
+        graph = function_graph(body, function, (Output(name=name, ref=body.local(value).ref),), node.span)
+        term = Term(
+            name=name,
+            function=function,
+            arguments=[str(tensor.name) for tensor in body.captures],
+            reduce=getattr(made, "reduce", "mean"),
+            better="lower" if kind == "loss" else getattr(made, "better", None),
+            place=place_of(node.span),
+        )
+        (self.losses if kind == "loss" else self.metrics).append(TermGraph(term, graph))
+
+    def _scalar(self, body: Body, value: Tensor, span: Span) -> Value:
+        """A loss or metric that is not one number is averaged."""
+        if value.type.rank == 0 and value.type.dtype == "float":
+            return value
+        if value.type.dtype != "float":
+            value = operator(body, "/", (value, Size.of(1)), span, (span, span))
+        return one(apply_layer(body, LayerRecipe(registry()["mean"], {}, self.node, built=True), (value,), span, {}))
+
+    def _known(self, expression: ast.Expr) -> bool:
+        from ..keys import descendants
+
+        known = True
+        for node in descendants(expression):
+            if isinstance(node, ast.Name) and not is_known(self.names, node.id):
+                scope = (*self.names.scope.names, *registry(), *FUNCTIONS)
+                fault = UnknownInProgram(node.span, node.id, tuple(n for n in scope if n.isidentifier()), tuple(synonyms().items()))
+                self._report(Refusal(fault))
+                known = False
+        return known
+
+    def _term_name(self, kind: str, clause: ast.Clause, node: ast.Expr) -> str:
+        """The name before the colon; else that of the call or of the tensor; unique among the terms of its kind."""
+        if clause.targets:
+            target = clause.targets[0]
+            base = target.id if isinstance(target, ast.Name) else kind
+        elif kind == "loss":
+            base = "loss"
+        else:
+            callee = node.function if isinstance(node, ast.Call) else None
+            base = callee.id if isinstance(callee, ast.Name) else output_name(node)
+            base = kind if base == "output" else base
+        taken = {term.term.name for term in (self.losses if kind == "loss" else self.metrics)}
+        return next(name for name in (base, *(f"{base}{i}" for i in range(2, 10_000))) if name not in taken)
+
+    def _function_name(self, kind: str, name: str) -> str:
+        base = name if name.startswith(kind) else f"{kind}_{name}"
+        function = next(f for f in (base, *(f"{base}{i}" for i in range(2, 10_000))) if f not in self.functions)
+        self.functions.add(function)
+        return function
+
+    # The plan ---------------------------------------------------------------------------------------------------------
+
+    def _plan(self) -> TrainPlan | None:
+        if not any(isinstance(c, ast.Clause) and c.name.text == "loss" for c in self.node.clauses):
+            self._missing("loss", "loss cross_entropy(logits, label)")
+        if "optimizer" not in self.once:
+            self._missing("optimizer", "optimizer adam(lr=1e-3)")
+        if "epochs" in self.once and "steps" in self.once:
+            self._report(Refusal(BadClause(self.once["steps"].span, "epochs and steps both say how long; one of them must go")))
+        if "epochs" not in self.once and "steps" not in self.once:
+            self._missing("epochs", "epochs 20")
+        optimizer = self._value("optimizer", clauses.optimizer)
+        schedule = self._value("schedule", clauses.schedule)
+        numbers = {name: self._whole(name, least) for name, least in (("epochs", 1), ("steps", 1), ("batch", 1), ("early_stop", 1))}
+        seeds = {name: self._whole(name, 0) or 0 for name in ("seed", "split_seed")}
+        if not self.sound or optimizer is None or not self.columns.complete or not self.losses:
+            return None
+        return TrainPlan(
+            name=(self.node.name or self.node.model).text,
+            data=self.columns.plan(),
+            losses=[term.term for term in self.losses],
+            metrics=[term.term for term in self.metrics],
+            optimizer=optimizer,
+            schedule=schedule,
+            epochs=numbers["epochs"],
+            steps=numbers["steps"],
+            batch=numbers["batch"] or BATCH_SIZE,
+            early_stop=numbers["early_stop"],
+            place=place_of(self.node.span),
+            **seeds,
+        )
+
+    def _missing(self, name: str, example: str) -> None:
+        self._report(Refusal(MissingClause(self.node.model.span, name, example)))
+
+    def _value(self, name: str, read: Callable[[Body, ast.Clause], T]) -> T | None:
+        clause = self.once.get(name)
+        if clause is None:
+            return None
+        try:
+            return read(Body(self.elaborator, self.unit, name, {}), clause)
+        except Refusal as refusal:
+            self._report(refusal)
+            return None
+
+    def _whole(self, name: str, least: int) -> int | None:
+        return self._value(name, lambda body, clause: clauses.whole(body, clause, least=least))
+
+
+def input_plan(node: Node) -> InputPlan:
+    """An input of a root; what begins with B is cut into batches."""
+    batched = node.type.rank > 0 and str(node.type.shape[0].value) == "B"
+    return InputPlan(name=node.outputs[0].name or "", dtype=node.type.dtype, batched=batched)
+
+
+def plain(type_: TensorType) -> TensorType:
+    """A type of the model outside of it: the names of its text mean nothing here."""
+    return TensorType(type_.dtype, tuple(Size.of(size.value) for size in type_.shape), type_.origin)
+
+

@@ -1,0 +1,131 @@
+"""Faults as facts, and the report that collects them.
+
+A fault is a frozen dataclass with a stable code; its prose is written once, in its `diagnostic` method. Nothing here knows how a
+diagnostic is shown (see `render`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from .source import Source
+from .span import Span
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A stretch of source with what it has to do with the fault; the first label of a diagnostic is its place."""
+
+    span: Span
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace what stands at `span` by `text`; an empty span inserts."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """A mend in words, with the edits that carry it out where they are known."""
+
+    text: str
+    edits: tuple[Edit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One fault, ready to be shown. `labels[0]` is where it is; the others are the places that explain it."""
+
+    code: str
+    severity: Severity
+    message: str
+    labels: tuple[Label, ...]
+    notes: tuple[str, ...] = ()
+    helps: tuple[Help, ...] = ()
+
+    @property
+    def span(self) -> Span:
+        return self.labels[0].span
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Base of all faults. A subclass sets `code` and `title`, tells the long story in its docstring, and renders itself.
+
+    `code` is E (error) or W (advice) and four digits, never reused. `archc explain CODE` prints `title` and the docstring.
+    """
+
+    code: ClassVar[str]
+    title: ClassVar[str]
+    registry: ClassVar[dict[str, type["Fault"]]] = {}
+
+    span: Span
+
+    def __init_subclass__(cls) -> None:
+        code = cls.__dict__.get("code")
+        if code is None:  # a shared base of several faults
+            return
+        if code in Fault.registry and Fault.registry[code].__qualname__ != cls.__qualname__:
+            raise TypeError(f"two faults have the code {code}")
+        Fault.registry[code] = cls
+
+    def diagnostic(self) -> Diagnostic:
+        raise NotImplementedError
+
+    def say(self, message: str, label: str = "", *more: Label, notes: Iterable[str] = (), helps: Iterable[Help] = ()) -> Diagnostic:
+        """The diagnostic of this fault: `message` in one sentence, `label` at the caret, `more` labels elsewhere."""
+        severity: Severity = "warning" if self.code.startswith("W") else "error"
+        return Diagnostic(self.code, severity, message, (Label(self.span, label), *more), tuple(notes), tuple(helps))
+
+
+@dataclass
+class Report:
+    """What one run found: diagnostics in source order, each once, and the texts they point into."""
+
+    sources: dict[str, Source] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def add(self, fault: Fault | Diagnostic) -> None:
+        diagnostic = fault.diagnostic() if isinstance(fault, Fault) else fault
+        if diagnostic not in self.diagnostics:
+            self.diagnostics.append(diagnostic)
+
+    def extend(self, faults: Iterable[Fault | Diagnostic]) -> None:
+        for fault in faults:
+            self.add(fault)
+
+    @property
+    def ok(self) -> bool:
+        """No errors; warnings do not count."""
+        return all(d.severity != "error" for d in self.diagnostics)
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        return [d for d in self.diagnostics if d.severity == "error"]
+
+    def ordered(self) -> list[Diagnostic]:
+        return sorted(self.diagnostics, key=lambda d: (d.span, d.code))
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that `name` most probably meant, or none."""
+    from difflib import get_close_matches
+
+    pool = {c.lower(): c for c in candidates}
+    found = get_close_matches(name.lower(), pool, n=1, cutoff=0.6)
+    return pool[found[0]] if found else None
+
+
+def did_you_mean(name: str, span: Span, candidates: Iterable[str], synonyms: Mapping[str, str] | None = None) -> tuple[Help, ...]:
+    """A help that carries the edit, when a name in scope, or a known synonym of one, is near `name`."""
+    other = (synonyms or {}).get(name)
+    if other is not None:
+        return (Help(f"what others call {name} is {other} here", (Edit(span, other),)),)
+    near = nearest(name, candidates)
+    return (Help(f"did you mean {near}?", (Edit(span, near),)),) if near else ()

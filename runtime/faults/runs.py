@@ -1,0 +1,248 @@
+"""Faults of runs: folders, devices, and what goes wrong while a run runs (E07xx)."""
+
+from dataclasses import dataclass
+
+from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
+from .data import listed
+
+
+@dataclass(frozen=True)
+class NotFinite(Fault):
+    """The loss became infinite or not a number, so further steps would teach nothing. The last checkpoint is from before."""
+
+    code = "E0701"
+    title = "the loss is not finite"
+    term: str
+    value: str
+    step: int
+    checkpoint: int | None
+    folder: str
+
+    def diagnostic(self) -> Diagnostic:
+        saved = (
+            f"the last good checkpoint is of step {self.checkpoint}"
+            if self.checkpoint is not None
+            else "no checkpoint was made before"
+        )
+        helps = (Help("a lower learning rate is the usual mend; also look for a log or a division of something near zero"),)
+        return self.say(
+            f"{self.term} is {self.value} at step {self.step}", "this loss", notes=(f"{saved}, in {self.folder}",), helps=helps
+        )
+
+
+@dataclass(frozen=True)
+class OutOfMemory(Fault):
+    """The device or the machine has no memory left for the next step."""
+
+    code = "E0702"
+    title = "out of memory"
+    step: int
+    batch: int
+    detail: str
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (Help(f"lower batch, now {self.batch}: what a step keeps in memory grows with it"),)
+        return self.say(f"out of memory at step {self.step}: {self.detail}", "trained here", helps=helps)
+
+
+@dataclass(frozen=True)
+class DiskTrouble(Fault):
+    """The run folder could not be written: the disk is full, or writing is not permitted. What was saved before is whole."""
+
+    code = "E0703"
+    title = "the run folder cannot be written"
+    folder: str
+    problem: str
+
+    def diagnostic(self) -> Diagnostic:
+        notes = ("what was saved before is whole, and --resume goes on from it",)
+        return self.say(f"{self.folder} cannot be written: {self.problem}", notes=notes)
+
+
+@dataclass(frozen=True)
+class RunLocked(Fault):
+    """A run that is alive locks its folder; a second process cannot resume it."""
+
+    code = "E0704"
+    title = "the run is alive"
+    folder: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.folder} is being trained by another process")
+
+
+@dataclass(frozen=True)
+class NotARun(Fault):
+    """The folder is not one that `archc train` wrote, or a file in it is missing or broken."""
+
+    code = "E0705"
+    title = "this is not a run folder"
+    folder: str
+    problem: str
+    siblings: tuple[str, ...] = ()
+
+    def diagnostic(self) -> Diagnostic:
+        near = nearest(self.folder, self.siblings)
+        return self.say(f"{self.folder} is not a run: {self.problem}", helps=(Help(f"did you mean {near}?"),) if near else ())
+
+
+@dataclass(frozen=True)
+class FolderTaken(Fault):
+    """A new run needs a folder of its own; `--resume` goes on with an old one."""
+
+    code = "E0706"
+    title = "the folder is taken"
+    folder: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"{self.folder} is not empty", helps=(Help(f"--resume {self.folder} goes on with a run; --out names another folder"),)
+        )
+
+
+@dataclass(frozen=True)
+class FixedSetting(Fault):
+    """What a run does is settled when it starts; a resume goes on with exactly that."""
+
+    code = "E0707"
+    title = "a resume cannot change the run"
+    folder: str
+    settings: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (Help(f"archc train --resume {self.folder} goes on as it began; without --resume a new run starts"),)
+        return self.say(f"{listed(self.settings)} differ from what the run {self.folder} began with", helps=helps)
+
+
+@dataclass(frozen=True)
+class Drifted(Fault):
+    """A resume gives the same bits on the same machine with the same versions, device, threads and data. Something of that changed."""
+
+    code = "E0708"
+    title = "the bits would differ"
+    folder: str
+    changes: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (Help("--accept-drift goes on nevertheless"),)
+        return self.say(f"{self.folder} cannot go on to the same bits", notes=self.changes, helps=helps)
+
+
+@dataclass(frozen=True)
+class NoSuchPart(Fault):
+    """The parts of a split are train, validation and test, as far as its fractions go."""
+
+    code = "E0709"
+    title = "the run has no such part"
+    part: str
+    known: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"there is no {self.part} part; there are {listed(self.known)}", helps=(Help(f"--split {self.known[-1]}"),)
+        )
+
+
+@dataclass(frozen=True)
+class ComputeFailed(Fault):
+    """The model or a loss could not be computed on the data at hand."""
+
+    code = "E0710"
+    title = "a computation failed"
+    problem: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"this cannot be computed: {self.problem}", "computed here")
+
+
+@dataclass(frozen=True)
+class NoDevice(Fault):
+    """The device that was asked for is not there."""
+
+    code = "E0711"
+    title = "there is no such device"
+    device: str
+    problem: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"device {self.device} cannot be used: {self.problem}", helps=(Help("--device auto takes what is there"),)
+        )
+
+
+@dataclass(frozen=True)
+class UnknownFormat(Fault):
+    """Predictions are written as .csv (a row an example) or .npz (an array an output)."""
+
+    code = "E0712"
+    title = "predictions are not written in this format"
+    path: str
+    known: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.path}: the ending says the format, and there are {listed(self.known)}")
+
+
+@dataclass(frozen=True)
+class NoProgram(Fault):
+    """Training needs a `train` program in the spec: data, loss, optimizer, epochs, batch."""
+
+    code = "E0713"
+    title = "the spec has no train program"
+    name: str
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (
+            Help(f"add data and train {self.name} on …; archc explain E0713 shows one, archc specs lists specs that have one"),
+        )
+        return self.say(f"{self.name} has no train program, so there is nothing to run", helps=helps)
+
+
+@dataclass(frozen=True)
+class ClauseRefused(Fault):
+    """An optimizer or a schedule was called with arguments that it does not take."""
+
+    code = "E0714"
+    title = "a clause was called wrongly"
+    clause: str
+    problem: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.clause}: {self.problem}", "called here")
+
+
+@dataclass(frozen=True)
+class NoCheckpoint(Fault):
+    """None of the run's checkpoints is whole: each was cut short or changed after it was written."""
+
+    code = "E0715"
+    title = "no checkpoint is whole"
+    folder: str
+    damaged: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"every checkpoint of {self.folder} is damaged: {listed(self.damaged)}", helps=(Help("start a new run"),))
+
+
+@dataclass(frozen=True)
+class NoValidation(Fault):
+    """`early_stop` watches the validation part; the split must have one."""
+
+    code = "E0716"
+    title = "early_stop has nothing to watch"
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (Help("give the data a validation part: split = [0.8, 0.1, 0.1]"),)
+        return self.say("early_stop needs a validation part, and the data has none", "stops here", helps=helps)
+
+
+@dataclass(frozen=True)
+class NotTrained(Fault):
+    """The run has no weights yet: it ended before its first checkpoint."""
+
+    code = "E0717"
+    title = "the run has no weights"
+    folder: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.folder} has no model.safetensors yet", helps=(Help(f"archc train --resume {self.folder}"),))

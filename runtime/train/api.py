@@ -1,0 +1,200 @@
+"""`train`: from a spec, or a run folder to go on with, to a `Run`. Data is read before torch is imported."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...compiler.plan import TrainPlan
+from ...dsl.span import NOWHERE
+from ..data.calls import from_command_line
+from ..data.sources import Table, absolute, read_data
+from ..executable import CompiledLike, Executable, executable
+from ..faults.runs import FixedSetting, NoProgram, NotARun
+from ..run_folder import SavedRun, is_run, planned, read
+from ..stops import InputFaults, Interrupted, Misused, Stopped
+from .determinism import prepare_environment
+from .progress import Progress, chosen
+
+if TYPE_CHECKING:
+    from ..run import DryRun, Run
+
+Spec = CompiledLike | Executable | str | Path
+
+
+def train(
+    spec: Spec | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    data: str | None = None,
+    epochs: int | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    split_seed: int | None = None,
+    device: str | None = None,
+    accept_drift: bool = False,
+    progress: bool | Progress = True,
+    diagram: Callable[[], str] | None = None,
+    model: str | None = None,
+    **hyperparameters: Any,
+) -> "Run":
+    """Runs the train program of a spec and gives the finished run.
+
+    `out` is the run folder (default `runs/NAME-N`). `resume` names the folder of a run to go on with, to the same bits; a spec given beside
+    it must be the one the run began with, and starts the run anew where nothing had been written yet. Raises `InputFaults`, `Misused`,
+    `RunFailed` (each with its diagnostics and exit status) or `Interrupted`, which says how to go on.
+    """
+    prepare_environment()
+    listener = chosen(progress) if isinstance(progress, bool) else progress
+    settings = {"data": data, "epochs": epochs, "steps": steps, "seed": seed, "split_seed": split_seed}
+    exe: Executable | None = None
+    try:
+        if spec is not None:
+            exe = changed(found(spec, model, hyperparameters), settings)
+        if resume is not None and (exe is None or started(Path(resume))):
+            return _resume(Path(resume), exe, settings, device, accept_drift, listener)
+        if exe is None:
+            raise Misused(NotARun(NOWHERE, "", "give a spec to train, or a run folder to resume"))
+        if resume is not None:
+            listener.note(f"nothing had been written to {resume} yet: the run starts anew")
+        return _start(exe, out if resume is None else resume, device, listener, diagram)
+    except Stopped as stopped:
+        stopped.knows(exe.sources if exe else {})
+        raise
+    except KeyboardInterrupt:
+        raise Interrupted from None
+    finally:
+        listener.close()
+
+
+def dry_run(
+    spec: Spec,
+    *,
+    data: str | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    model: str | None = None,
+    **hyperparameters: Any,
+) -> "DryRun":
+    """One batch forward and backward, nothing written: that the spec fits its data, and what the first loss is."""
+    prepare_environment()
+    exe = changed(found(spec, model, hyperparameters), {"data": data, "seed": seed})
+    try:
+        table = read_data(plan_of(exe).data, exe.base)
+        from .session import try_once
+
+        return try_once(exe, table, device)
+    except Stopped as stopped:
+        stopped.knows(exe.sources)
+        raise
+
+
+def found(spec: Spec, model: str | None, hyperparameters: dict[str, Any]) -> Executable:
+    """The spec compiled, if it is not yet."""
+    if isinstance(spec, Executable):
+        return spec
+    if isinstance(spec, str | Path):
+        from ..compiling import compile_spec
+
+        return executable(compile_spec(spec, model=model, **hyperparameters))
+    return executable(spec)
+
+
+def plan_of(exe: Executable) -> TrainPlan:
+    """The train program; a fault where the spec has none."""
+    if exe.plan.train is None or exe.program is None:
+        raise InputFaults(NoProgram(NOWHERE, exe.name))
+    return exe.plan.train
+
+
+def changed(exe: Executable, settings: dict[str, Any]) -> Executable:
+    """The executable with what was asked for in place of what the spec says, and its data file named from the root."""
+    plan = plan_of(exe)
+    updates = {k: settings[k] for k in ("seed", "split_seed") if settings.get(k) is not None}
+    if settings.get("steps") is not None:
+        updates |= {"steps": positive("steps", settings["steps"]), "epochs": None}
+    elif settings.get("epochs") is not None:
+        updates |= {"epochs": positive("epochs", settings["epochs"]), "steps": None}
+    text = settings.get("data")
+    source = absolute(from_command_line(text), Path.cwd()) if text is not None else absolute(plan.data.source, exe.base)
+    data = plan.data.model_copy(update={"source": source})
+    return planned(exe, plan.model_copy(update={**updates, "data": data}))
+
+
+def positive(name: str, value: int) -> int:
+    if value < 1:
+        raise Misused(FixedSetting(NOWHERE, name, (str(value),)))
+    return value
+
+
+def started(folder: Path) -> bool:
+    """Whether a run folder holds anything."""
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
+def _start(
+    exe: Executable, out: str | Path | None, device: str | None, progress: Progress, diagram: Callable[[], str] | None
+) -> "Run":
+    table = read_data(plan_of(exe).data, exe.base)
+    from .session import start
+
+    return start(exe, table, Path(out) if out is not None else None, device or "auto", progress, diagram)
+
+
+def _resume(
+    folder: Path, exe: Executable | None, settings: dict[str, Any], device: str | None, accept_drift: bool, progress: Progress
+) -> "Run":
+    saved = read(folder)
+    refuse_changes(saved, exe, settings)
+    try:
+        if saved.record["status"] == "finished":
+            from ..run import Run
+
+            progress.note(f"{folder} is finished; there is nothing left to do")
+            return Run(folder)
+        table = _again(saved)
+        from .session import resume
+
+        return resume(saved, table, device, accept_drift, progress)
+    except Stopped as stopped:
+        stopped.knows(saved.exe.sources)
+        raise
+
+
+def _again(saved: SavedRun) -> Table:
+    return read_data(saved.plan.data, saved.folder)
+
+
+def refuse_changes(saved: SavedRun, exe: Executable | None, settings: dict[str, Any]) -> None:
+    """A resume goes on with exactly what the run began with; anything given beside it must say the same."""
+    plan = saved.plan
+    differing = [
+        k for k in ("epochs", "steps", "seed", "split_seed") if settings[k] is not None and settings[k] != getattr(plan, k)
+    ]
+    if settings["data"] is not None and not same_source(plan, settings["data"]):
+        differing.append("data")
+    if exe is not None and (exe.source != saved.exe.source or exe.program != saved.exe.program):
+        differing.append("the spec's model or program")
+    elif exe is not None and not differing and without_places(plan_of(exe)) != without_places(plan):
+        differing.append("the spec's training clauses")
+    if differing:
+        raise Misused(FixedSetting(NOWHERE, str(saved.folder), tuple(differing)))
+
+
+def same_source(plan: TrainPlan, text: str) -> bool:
+    source = absolute(from_command_line(text), Path.cwd())
+    return (source.kind, source.args, source.kwargs) == (plan.data.source.kind, plan.data.source.args, plan.data.source.kwargs)
+
+
+def without_places(plan: TrainPlan) -> object:
+    """The plan as JSON without where it was written."""
+
+    def strip(value: object) -> object:
+        if isinstance(value, dict):
+            return {k: strip(v) for k, v in value.items() if k != "place"}
+        return [strip(v) for v in value] if isinstance(value, list) else value
+
+    return strip(plan.model_dump(mode="json"))
+
+
+__all__ = ["dry_run", "is_run", "train"]

@@ -1,0 +1,138 @@
+"""The same bits: threads, algorithms and random states pinned for a run, captured for a checkpoint, and given back afterwards.
+
+`prepare_environment` must come before torch is first imported to take full effect; everything else works at any time.
+"""
+
+import os
+import platform
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+EVALUATION_SEED = 0x5EED  # draws in evaluation come from a fixed seed, whatever the run's
+
+
+def prepare_environment() -> None:
+    """Settings that libraries read once: no thread counts that follow the load, reproducible cuBLAS."""
+    os.environ.setdefault("MKL_DYNAMIC", "FALSE")
+    os.environ.setdefault("OMP_DYNAMIC", "FALSE")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+@contextmanager
+def pinned(threads: int) -> Iterator[None]:
+    """Within: that many threads, deterministic algorithms. After: everything, the random states too, as it was."""
+    import torch
+    from torch.utils import deterministic as memory
+
+    deterministic: Any = memory
+
+    before = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        deterministic.fill_uninitialized_memory,
+        torch.backends.cudnn.benchmark,
+    )
+    states = random_states()
+    try:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(True)
+        deterministic.fill_uninitialized_memory = False
+        torch.backends.cudnn.benchmark = False
+        yield
+    finally:
+        if torch.get_num_threads() != before[0]:
+            torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1], warn_only=before[2])
+        deterministic.fill_uninitialized_memory = before[3]
+        torch.backends.cudnn.benchmark = before[4]
+        restore(states)
+
+
+def seed_all(seed: int) -> None:
+    """All random states from one seed."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def random_states() -> dict[str, Any]:
+    """The random states of python, numpy and torch, as values that a checkpoint can hold."""
+    import numpy as np
+    import torch
+
+    version, internal, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    return {
+        "python": [version, list(internal), gauss],
+        "numpy": [str(name), torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(cached)],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call],
+    }
+
+
+def restore(states: dict[str, Any]) -> None:
+    """Sets what `random_states` gave."""
+    import numpy as np
+    import torch
+
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    name, keys, position, has_gauss, cached = states["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(states["torch"])
+    if states["cuda"]:
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+@contextmanager
+def evaluating(device: "torch.device") -> Iterator[None]:
+    """Within: draws from the fixed seed of evaluation. After: torch's random state as it was, so training never notices."""
+    import torch
+
+    cpu = torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    torch.default_generator.manual_seed(EVALUATION_SEED)
+    if cuda is not None:
+        torch.cuda.manual_seed(EVALUATION_SEED)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(cpu)
+        if cuda is not None:
+            torch.cuda.set_rng_state(cuda, device)
+
+
+def surroundings(device: "torch.device") -> dict[str, Any]:
+    """What the bits of a run depend on beside its plan and its data."""
+    import numpy as np
+    import torch
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    versions = {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
+    if device.type == "cuda":
+        versions["cuda"] = str(torch.version.cuda)
+    return {"versions": versions, "device": device.type, "device_name": name, "platform": f"{sys.platform} {platform.machine()}"}
+
+
+def _processor() -> str:
+    """The processor's name with the instructions that torch uses of it."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            name = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), name)
+    except OSError:
+        pass
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"

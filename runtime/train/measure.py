@@ -1,0 +1,66 @@
+"""Evaluation: all losses and metrics over a part, in evaluation mode, without gradients, leaving no trace in training."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..data.batches import in_order, size
+from .determinism import evaluating
+from .wiring import Bound, Wiring, number
+
+SMALL = 2**20  # bytes that an evaluation batch may grow to
+
+
+def batch_size(columns: Sequence[Tensor], batch: int) -> int:
+    """The rows of an evaluation batch: as in training, or more where rows are small. It follows from sizes alone."""
+    row = max(1, size([c[:1] for c in columns]))
+    return max(batch, min(8 * batch, SMALL // row))
+
+
+def evaluate(
+    model: nn.Module, wiring: Wiring, columns: Sequence[Tensor], batch: int, device: torch.device, pause: Callable[[], None]
+) -> dict[str, float]:
+    """The total loss and each term by name. `pause` is called before each batch and may raise."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad(), evaluating(device):
+            return _evaluate(model, wiring, columns, batch_size(columns, batch), device, pause)
+    finally:
+        model.train(training)
+
+
+def _evaluate(
+    model: nn.Module, wiring: Wiring, columns: Sequence[Tensor], batch: int, device: torch.device, pause: Callable[[], None]
+) -> dict[str, float]:
+    terms = wiring.losses + wiring.metrics
+    collected: list[list[tuple[Tensor, ...]]] = [[] for _ in terms]
+    sums = [torch.zeros((), dtype=torch.float64, device=device) for _ in terms]
+    total = 0
+    for tensors in in_order(columns, batch, device):
+        pause()
+        values = wiring.forward(model, tensors)
+        rows = len(tensors[0])
+        total += rows
+        for i, term in enumerate(terms):
+            if term.term.reduce == "collect":
+                collected[i].append(tuple(values[p] for p in term.positions))
+            else:
+                sums[i] = sums[i] + number(term(values)).to(device) * rows
+    for i, term in enumerate(terms):
+        if term.term.reduce == "collect":
+            sums[i] = number(term.function(*_joined(collected[i]))).to(device) * total
+    return _named((torch.stack(sums) / max(1, total)).tolist(), wiring.losses, wiring.metrics)
+
+
+def _joined(batches: list[tuple[Tensor, ...]]) -> list[Tensor]:
+    return [torch.cat(parts) if parts[0].dim() else parts[0] for parts in zip(*batches, strict=True)]
+
+
+def _named(values: list[float], losses: Sequence[Bound], metrics: Sequence[Bound]) -> dict[str, float]:
+    """`loss`, the sum of the losses, then each loss by its name where there are several, then the metrics."""
+    named = {"loss": sum(values[: len(losses)])}
+    if len(losses) > 1:
+        named |= {t.term.name: v for t, v in zip(losses, values, strict=False)}
+    return named | {t.term.name: v for t, v in zip(metrics, values[len(losses) :], strict=True)}

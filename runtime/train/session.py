@@ -1,0 +1,205 @@
+"""A training session: a run started or resumed, from its table to its end, in its folder. Here torch begins."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...dsl.diagnostic import Fault
+from ...dsl.span import NOWHERE
+from ..blame import WRITING, first_line, out_of_memory
+from ..data.parts import Fitted
+from ..data.sources import Table
+from ..executable import Executable
+from ..faults.runs import DiskTrouble, Drifted, NoCheckpoint, OutOfMemory
+from ..run import DryRun, Run, packed_fitted
+from ..run_folder import CHECKPOINTS, METRICS, Lock, SavedRun, clean, create, create_next, update_record
+from ..stops import Interrupted, Misused, RunFailed, Stopped, span_of
+from . import checkpoints, determinism
+from .api import plan_of
+from .engine import Engine, Setting
+from .journal import Journal
+from .progress import Progress
+from .setup import device_of, faults_of, settle
+from .signals import Wish, listening
+from .wiring import as_fault
+
+
+def start(
+    exe: Executable, table: Table, out: Path | None, device: str, progress: Progress, diagram: Callable[[], str] | None
+) -> Run:
+    """A new run, to its end."""
+    plan, threads, where = plan_of(exe), torch.get_num_threads(), device_of(device)
+    with determinism.pinned(threads):
+        setting, fitted = settle(exe, plan, table, where)
+        record = described(setting, table, fitted, threads)
+        with listening() as wish:
+            lock = create(out, exe, record, diagram) if out is not None else create_next(Path("runs"), exe, record, diagram)
+            try:
+                progress.begin(title(setting, lock.folder), setting.steps, 0, plan.epochs)
+                return go(setting, lock.folder, 0, None, progress, wish)
+            finally:
+                lock.release()
+
+
+def resume(saved: SavedRun, table: Table, device: str | None, accept_drift: bool, progress: Progress) -> Run:
+    """A run from its last whole checkpoint, or from its beginning where it has none, to its end."""
+    folder, record = saved.folder, saved.record
+    lock = Lock(folder)
+    try:
+        clean(folder)
+        where = device_of(device or record["device"])
+        with determinism.pinned(int(record["threads"])), listening() as wish:
+            if not accept_drift:
+                refuse_drift(saved, table, where)
+            setting, _ = settle(saved.exe, saved.plan, table, where)
+            state, damaged = checkpoints.latest(folder / CHECKPOINTS, progress.note)
+            if state is None and damaged:
+                raise RunFailed(NoCheckpoint(NOWHERE, str(folder), tuple(damaged)))
+            step = int(state["state"]["step"]) if state else 0
+            update_record(folder, {"status": "running"})
+            progress.begin(f"{title(setting, folder)}: goes on after step {step}", setting.steps, step, saved.plan.epochs)
+            return go(setting, folder, int(state["journal"]) if state else 0, state, progress, wish)
+    finally:
+        lock.release()
+
+
+def go(setting: Setting, folder: Path, offset: int, state: dict[str, Any] | None, progress: Progress, wish: Wish) -> Run:
+    """Runs the engine, and writes into run.json how it ended."""
+    journal = Journal(folder / METRICS, offset)
+    try:
+        engine = Engine(setting, folder, journal, progress, wish)
+        if state is not None:
+            engine.restore(state)
+        with telling(engine, folder):
+            end = engine.run()
+            update_record(folder, {"status": "finished", "progress": end.told(), "result": end.final})
+        progress.end(end.final, str(folder))
+        return Run(folder)
+    finally:
+        journal.close()
+
+
+@contextmanager
+def telling(engine: Engine, folder: Path) -> Iterator[None]:
+    """Within: however the run ends early, it is a stop that says so, and run.json knows."""
+    try:
+        yield
+    except Interrupted:
+        noted(folder, "interrupted", engine)
+        raise
+    except KeyboardInterrupt:
+        noted(folder, "interrupted", engine)
+        raise Interrupted(folder, engine.saved or 0) from None
+    except Stopped as stopped:
+        noted(folder, "failed", engine, str(stopped))
+        raise
+    except Exception as error:
+        stop = understood(error, engine, folder)
+        if stop is None:
+            noted(folder, "failed", engine, f"{type(error).__name__}: {first_line(error)}")
+            raise
+        noted(folder, "failed", engine, str(stop))
+        raise stop from error
+
+
+def understood(error: Exception, engine: Engine, folder: Path) -> Stopped | None:
+    """What an exception means, where it means something."""
+    if out_of_memory(error):
+        plan = engine.plan
+        fault: Fault = OutOfMemory(span_of(plan.place), engine.state.step + 1, plan.batch, first_line(error))
+        return RunFailed(fault)
+    if isinstance(error, OSError) and error.errno in WRITING:
+        return RunFailed(DiskTrouble(NOWHERE, str(folder), error.strerror or str(error)))
+    return as_fault(error, engine.setting.exe)
+
+
+def noted(folder: Path, status: str, engine: Engine, reason: str = "") -> None:
+    """Writes the status into run.json, as far as the disk allows."""
+    changes: dict[str, Any] = {"status": status, "progress": engine.state.told()}
+    with suppress(OSError):
+        update_record(folder, changes | ({"reason": reason} if reason else {}))
+
+
+def described(setting: Setting, table: Table, fitted: Fitted, threads: int) -> dict[str, Any]:
+    """run.json of a run that begins."""
+    exe, plan = setting.exe, setting.plan
+    return {
+        "archc": version(),
+        "name": exe.name,
+        "status": "running",
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "hyperparameters": dict(exe.hyperparameters),
+        "seed": plan.seed,
+        "split_seed": plan.split_seed,
+        "threads": threads,
+        **determinism.surroundings(setting.device),
+        "graph_hash": exe.graph_hash,
+        "parameters": sum(p.numel() for p in setting.model.parameters()),
+        "steps": setting.steps,
+        "data": {
+            "rows": {name: len(part) for name, part in setting.parts.items()},
+            "fingerprint": table.fingerprint(plan.data.reads),
+            "schema": {name: [field.dtype, list(field.shape)] for name, field in table.schema().items()},
+            "fitted": packed_fitted(fitted),
+        },
+        "plan": exe.plan.model_dump(mode="json"),
+    }
+
+
+def version() -> str:
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("archc")
+    except PackageNotFoundError:
+        return "source"
+
+
+def refuse_drift(saved: SavedRun, table: Table, device: torch.device) -> None:
+    """The bits of a resumed run are those of an undisturbed one only where nothing has changed that they depend on."""
+    record, changes = saved.record, []
+    now = determinism.surroundings(device)
+    for name, version_now in now.pop("versions").items():
+        if record["versions"].get(name) != version_now:
+            changes.append(f"{name} was {record['versions'].get(name)} and is {version_now}")
+    changes += [
+        f"{name.replace('_', ' ')} was {record[name]} and is {value}" for name, value in now.items() if record[name] != value
+    ]
+    if record["data"]["fingerprint"] != table.fingerprint(saved.plan.data.reads):
+        changes.append("the data has changed")
+    if changes:
+        raise Misused(Drifted(NOWHERE, str(saved.folder), tuple(changes)))
+
+
+def title(setting: Setting, folder: Path) -> str:
+    rows = ", ".join(f"{name} {len(part)}" for name, part in setting.parts.items())
+    parameters = sum(p.numel() for p in setting.model.parameters())
+    return f"{setting.exe.name}: {parameters:,} parameters on {setting.device}, rows {rows}, in {folder}"
+
+
+def try_once(exe: Executable, table: Table, device: str | None) -> DryRun:
+    """One batch of training, nothing written."""
+    plan = replace(exe).plan.train
+    assert plan is not None
+    with determinism.pinned(torch.get_num_threads()):
+        setting, _ = settle(exe, plan, table, device_of(device or "auto"))
+        setting.model.train()
+        batch = tuple(c[: plan.batch].to(setting.device) for c in setting.columns("train"))
+        began = time.perf_counter()
+        try:
+            with faults_of(exe):
+                loss = setting.wiring.loss(setting.wiring.forward(setting.model, batch))
+                loss.backward()  # type: ignore[no-untyped-call]
+                value = float(loss)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise RunFailed(OutOfMemory(span_of(plan.place), 1, plan.batch, first_line(error))) from error
+        parameters = sum(p.numel() for p in setting.model.parameters())
+        return DryRun(exe.name, value, len(batch[0]) if batch else 0, parameters, setting.steps, time.perf_counter() - began)

@@ -1,0 +1,109 @@
+"""How a batch goes through the model and into losses and metrics: names become positions once, so a step looks nothing up."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...compiler.plan import ModelPlan, Term, TrainPlan
+from ..blame import blamed, first_line, out_of_memory
+from ..data.batches import Batch
+from ..executable import Executable
+from ..faults.runs import ComputeFailed
+from ..stops import InputFaults, span_of
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A term with its function and the positions of its arguments among a step's values."""
+
+    term: Term
+    function: Callable[..., Any]
+    positions: tuple[int, ...]
+
+    def __call__(self, values: Sequence[Tensor]) -> Any:
+        return self.function(*[values[i] for i in self.positions])
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """`columns` are what a batch holds, in its order. A step's values: the model's outputs, the batch, whole inputs."""
+
+    columns: tuple[str, ...]
+    whole: tuple[Tensor, ...]
+    inputs: tuple[int, ...]  # positions among the batch and the whole inputs
+    losses: tuple[Bound, ...]
+    metrics: tuple[Bound, ...]
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+        given = batch + self.whole
+        outputs = model(*[given[i] for i in self.inputs])
+        return (*outputs, *given) if type(outputs) is tuple else (outputs, *given)
+
+    def loss(self, values: Sequence[Tensor]) -> Tensor:
+        """The sum of the losses."""
+        first, *rest = self.losses
+        total: Tensor = first(values)
+        for term in rest:
+            total = total + term(values)
+        return total
+
+
+def column_names(model: ModelPlan, train: TrainPlan) -> tuple[str, ...]:
+    """The columns that a batch must hold: the model's batched inputs, then what else losses and metrics speak of."""
+    whole = [i.name for i in model.inputs if not i.batched]
+    names = [i.name for i in model.inputs if i.batched]
+    for term in (*train.losses, *train.metrics):
+        names += [a for a in term.arguments if a not in model.outputs and a not in names and a not in whole]
+    return tuple(names)
+
+
+def wire(model: ModelPlan, train: TrainPlan, program: ModuleType, whole: dict[str, Tensor]) -> Wiring:
+    """The wiring of a train program. `whole` holds the inputs that are not cut into batches."""
+    columns = column_names(model, train)
+    given = [*columns, *whole]
+    values = [*model.outputs, *given]
+
+    def bound(term: Term) -> Bound:
+        return Bound(term, getattr(program, term.function), tuple(values.index(a) for a in term.arguments))
+
+    return Wiring(
+        columns=columns,
+        whole=tuple(whole.values()),
+        inputs=tuple(given.index(i.name) for i in model.inputs),
+        losses=tuple(bound(t) for t in train.losses),
+        metrics=tuple(bound(t) for t in train.metrics),
+    )
+
+
+def check_losses(wiring: Wiring, values: Sequence[Tensor]) -> None:
+    """Each loss is one number that the parameters have a part in."""
+    for loss in wiring.losses:
+        value = loss(values)
+        if not isinstance(value, Tensor) or value.dim() or not value.is_floating_point():
+            what = f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) and value.dim() else "no number"
+            raise InputFaults(ComputeFailed(span_of(loss.term.place), f"{loss.term.name} is {what}, and a loss is one number"))
+        if not value.requires_grad:
+            raise InputFaults(
+                ComputeFailed(span_of(loss.term.place), f"no parameter of the model has a part in {loss.term.name}")
+            )
+
+
+def as_fault(error: Exception, exe: Executable) -> InputFaults | None:
+    """An exception of generated code as a fault at its place in the spec; none where it did not come from there."""
+    span = blamed(error, exe)
+    if (
+        span is None
+        or out_of_memory(error)
+        or not isinstance(error, RuntimeError | ValueError | IndexError | TypeError | KeyError)
+    ):
+        return None
+    return InputFaults(ComputeFailed(span, first_line(error)))
+
+
+def number(value: Any) -> Tensor:
+    """A metric's value as a double on the CPU or the device it is on."""
+    return value.detach().double() if isinstance(value, Tensor) else torch.tensor(float(value), dtype=torch.float64)

@@ -1,0 +1,70 @@
+"""A process that trains a hand-written spec in a folder, or goes on with it; it may be told to kill itself at a certain call.
+
+    python worker.py SPEC FOLDER EPOCHS [WHERE N]
+
+WHERE is `fsync`, `replace` or `truncate` (the Nth call of that function), `step` (after N steps), or `evaluation` (within the Nth). Nothing
+of this is known to the product: the functions are wrapped from outside.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hand
+import torch
+
+from archc.runtime.run_folder import is_run
+from archc.runtime.stops import Interrupted
+from archc.runtime.train import engine
+from archc.runtime.train.api import train
+
+SPECS: dict[str, Callable[..., hand.Hand]] = {"lenet": hand.lenet, "autoencoder": hand.autoencoder}
+
+
+def killing(function: Callable[..., Any], calls: int) -> Callable[..., Any]:
+    """The function, but the process is killed instead of its Nth call."""
+    left = calls
+
+    def wrapped(*args: Any, **options: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **options)
+
+    return wrapped
+
+
+def arm(where: str, calls: int) -> None:
+    if where == "fsync":
+        os.fsync = killing(os.fsync, calls)
+    elif where == "replace":
+        os.replace = killing(os.replace, calls)
+    elif where == "step":
+        torch.optim.Optimizer.zero_grad = killing(torch.optim.Optimizer.zero_grad, calls)  # type: ignore[method-assign]
+    elif where == "evaluation":
+        engine.evaluate = killing(engine.evaluate, calls)
+    else:
+        raise SystemExit(f"unknown place {where}")
+
+
+def main() -> None:
+    spec, folder, epochs = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    if len(sys.argv) > 4:
+        arm(sys.argv[4], int(sys.argv[5]))
+    compiled = SPECS[spec](epochs=epochs)
+    print("ready", flush=True)
+    try:
+        if is_run(folder):
+            train(resume=folder, progress=True)
+        else:
+            train(compiled, out=folder, progress=True)
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        raise SystemExit(stop.exit_code) from None
+
+
+main()
