@@ -1,1 +1,52 @@
-"""archc: a compiler for neural-network architectures."""
+"""archc: a compiler for neural-network architectures.
+
+The public names, each found when it is first asked for, so that importing archc costs nothing:
+
+- `archc.check(path) -> Report`: everything that is wrong with a spec;
+- `archc.compile(path, model=None, **hyperparameters) -> Compiled`: its PyTorch text, its graph, its diagram;
+- `archc.load(path, model=None, **hyperparameters) -> torch.nn.Module`: a network, or that of a run folder with its trained weights;
+- `archc.train(path, …) -> Run`: a trained run.
+
+A path may be the bare name of a spec that ships with archc. What is wrong with a spec is raised as `archc.Stopped`, whose text is the diagnostics.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .dsl.diagnostic import Report
+    from .runtime.compiling import Compiled
+    from .runtime.compiling import check_spec as check
+    from .runtime.compiling import compile_spec as compile
+    from .runtime.loader import load
+    from .runtime.run import Run
+    from .runtime.stops import Stopped
+    from .runtime.train.api import train
+
+__version__ = "0.1.0"
+__all__ = ["Compiled", "Report", "Run", "Stopped", "__version__", "check", "compile", "load", "train"]
+
+_HOMES = {
+    "Compiled": ("runtime.compiling", "Compiled"),
+    "Report": ("dsl.diagnostic", "Report"),
+    "Run": ("runtime.run", "Run"),
+    "Stopped": ("runtime.stops", "Stopped"),
+    "check": ("runtime.compiling", "check_spec"),
+    "compile": ("runtime.compiling", "compile_spec"),
+    "load": ("runtime.loader", "load"),
+    "train": ("runtime.train.api", "train"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    home, inner = _HOMES[name]
+    value = getattr(import_module(f"{__name__}.{home}"), inner)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,1 +1,4 @@
-"""AST to typed graph to text. Comes in: `dsl` nodes. Goes out: a checked graph, PyTorch source, a plan. Pure: no files, no devices, no torch."""
+"""AST to typed graph to text. Comes in: `dsl` nodes. Goes out: a checked graph, PyTorch source, a plan.
+
+Pure: no files, no devices, no torch.
+"""

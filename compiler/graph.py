@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
 from ..dsl.span import NOWHERE, Span
-from .shapes import Dim, Size
-from .values import Real, Text
+from .shapes import Size
+from .values import Real
 
 if TYPE_CHECKING:
     import networkx
@@ -241,5 +241,3 @@ class Graph(Frozen):
 Use.model_rebuild()
 Level.model_rebuild()
 Repeat.model_rebuild()
-
-

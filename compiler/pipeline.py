@@ -116,7 +116,11 @@ def _program_node(program: Program, root: str | None, train: str | None, report:
     """The train program asked for: by name, or the first (of the model asked for)."""
     nodes = [node for node in program.main.items(ast.Train) if isinstance(node, ast.Train)]
     names = tuple((node.name or node.model).text for node in nodes)
-    fitting = [n for n, name in zip(nodes, names, strict=True) if (train is None or name == train) and (root is None or n.model.text == root)]
+    fitting = [
+        n
+        for n, name in zip(nodes, names, strict=True)
+        if (train is None or name == train) and (root is None or n.model.text == root)
+    ]
     if not fitting:
         report.add(NoProgram(program.main.source.end(), train or "", names))
         return None
@@ -137,10 +141,15 @@ def _declared_root(program: Program, name: str | None, report: Report) -> Declar
 
 def _root(declared: Declared, given: Mapping[str, Value], report: Report) -> Graph | None:
     if declared.node.kind != "model":
-        report.add(NotCompiledYet(declared.node.name.span, f"the {declared.node.kind} {declared.node.name.text}"))
+        _later(declared, report)
         return None
     required = [param for param in declared.node.hypers if param.default is None and param.name.text not in given]
     return elaborate_root(declared, given, report, required=required)
+
+
+def _later(declared: Declared, report: Report) -> None:
+    fault = NotCompiledYet(declared.node.name.span, f"the {declared.node.kind} {declared.node.name.text}")
+    Elaborator(report).report(fault)
 
 
 def _all_columns(program: Program, report: Report, schema: Schemas, only: str | None = None) -> dict[str, Columns | None]:
@@ -169,10 +178,7 @@ def _train(
         return None
     hypers = {**from_train(declared, node.hypers, elaborator), **outside}
     graph = _root(declared, hypers, report)
-    data = columns[node.data.text]
-    if graph is None or data is None:
-        return declared, graph, None
-    return declared, graph, check_program(node, program.main, graph, data, elaborator)
+    return declared, graph, check_program(node, program.main, graph, columns[node.data.text], elaborator)
 
 
 def _reached(declared: Declared, graph: Graph | None) -> set[int]:
@@ -213,11 +219,12 @@ def _unused_parts(program: Program, seen: set[int], report: Report) -> None:
         if declared.node.kind == "block" and declared.node.body:
             elaborate_root(declared, {}, report, standalone=True)
         elif declared.node.kind in ("cell", "attention", "energy"):
-            report.add(NotCompiledYet(declared.node.name.span, f"the {declared.node.kind} {declared.node.name.text}"))
+            _later(declared, report)
 
 
 def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checked | None, report: Report) -> Compiled:
     from .emit.torch import emit_module
+
     file = program.main.source.name
     module = emit_module(graph, file)
     written = None

@@ -21,7 +21,9 @@ from .layers import registry
 Reader = Callable[[str, bool, str], Source | str]
 """`read(module, is_file, importer)` gives the source of an import, or a sentence that says why not ("is not there")."""
 
-FUNCTIONS = frozenset({"len", "min", "max", "sum", "abs", "sqrt", "log", "exp", "ceil", "floor", "range", "enumerate", "zip", "reverse"})
+FUNCTIONS = frozenset(
+    {"len", "min", "max", "sum", "abs", "sqrt", "log", "exp", "ceil", "floor", "range", "enumerate", "zip", "reverse"}
+)
 CONSTANTS = frozenset({"inf", "pi"})
 SPECIAL = frozenset({"recur", "bidirectional", "attend", "over", "training", "ema", "kl", "gradient_penalty"})
 """Names of forms that are no layers of the registry."""
@@ -213,7 +215,9 @@ class _Names:
                 self.bind(node.name.text)
             case ast.IndexFunction():
                 self.bind(node.name.text)
-                self.scoped(lambda: (self.bound[-1].update(i.text for i in node.indices), self.expression(node.value)))
+                self.bound.append({index.text for index in node.indices})
+                self.expression(node.value)
+                self.bound.pop()
             case ast.If():
                 self.branches(node)
             case ast.Minimizes():
@@ -242,11 +246,6 @@ class _Names:
     def visible(self) -> set[str]:
         return set().union(*self.bound)
 
-    def scoped(self, inside: Callable[[], object]) -> None:
-        self.bound.append(set())
-        inside()
-        self.bound.pop()
-
     def expression(self, node: object) -> None:
         match node:
             case ast.Name():
@@ -270,12 +269,9 @@ class _Names:
     def stack(self, node: ast.Stack) -> None:
         for inner in (node.count, node.over, *(carry.start for carry in node.carries)):
             self.expression(inner)
-        self.scoped(
-            lambda: (
-                self.bound[-1].update(name.text for name in (*node.names, *(carry.name for carry in node.carries))),
-                self.body(node.body),
-            )
-        )
+        self.bound.append({name.text for name in (*node.names, *(carry.name for carry in node.carries))})
+        self.body(node.body)
+        self.bound.pop()
 
     def name(self, node: ast.Name) -> None:
         if node.id in self.halves:

@@ -374,12 +374,12 @@ def _atom_bound(atom: Apply) -> int | None:
 
 def _wrapped(dim: Dim) -> str:
     text = _shown(dim)
-    simple = dim.constant is not None and dim.constant >= 0 or dim.symbol is not None
+    simple = (dim.constant is not None and dim.constant >= 0) or dim.symbol is not None
     return text if simple else f"({text})"
 
 
 def _shown(dim: Dim) -> str:
-    parts = []
+    parts: list[str] = []
     for monomial, factor in dim.terms:
         names = [_power(atom, exponent, alone=len(monomial) == 1 and abs(factor) == 1) for atom, exponent in monomial]
         if not monomial or abs(factor) != 1:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Union
 
-from .shapes import Dim, Size, Symbol
+from .shapes import Dim, Size
 
 Text = Union["Formula", Dim, float, bool]
 
@@ -62,7 +62,8 @@ def formula(op: str, *args: Text) -> Text:
         from .shapes import apply
 
         left, right = args
-        assert isinstance(left, Dim) and isinstance(right, Dim)
+        assert isinstance(left, Dim)
+        assert isinstance(right, Dim)
         if op != "**" or right.at_least(0):
             return apply(op, left, right)
     numbers = [number_of(arg) for arg in args]
@@ -75,7 +76,8 @@ def formula(op: str, *args: Text) -> Text:
         return decisive if decisive in [arg for arg in args if isinstance(arg, bool)] else rest[0] if rest else not decisive
     if op in OPPOSITE and all(isinstance(arg, Dim) for arg in args):
         left, right = args
-        assert isinstance(left, Dim) and isinstance(right, Dim)
+        assert isinstance(left, Dim)
+        assert isinstance(right, Dim)
         if (gap := (left - right).constant) is not None:
             return bool(OPERATIONS[op](gap, 0))
     if op == "not" and isinstance(args[0], Formula) and args[0].op in OPPOSITE:
@@ -175,7 +177,8 @@ def is_proved(condition: Text) -> bool:
     if len(condition.args) != 2 or not all(isinstance(arg, Dim) for arg in condition.args):
         return False
     left, right = condition.args
-    assert isinstance(left, Dim) and isinstance(right, Dim)
+    assert isinstance(left, Dim)
+    assert isinstance(right, Dim)
     gap = left - right
     match condition.op:
         case "==":
@@ -192,19 +195,3 @@ def is_proved(condition: Text) -> bool:
             return gap.at_least(0)
     return False
 
-
-__all__ = [
-    "OPERATIONS",
-    "AxisName",
-    "Formula",
-    "Real",
-    "Symbol",
-    "Text",
-    "Truth",
-    "as_real",
-    "formula",
-    "is_proved",
-    "names_of",
-    "number_of",
-    "substitute",
-]

@@ -341,7 +341,9 @@ class Builder:
     def stack_over(self, c: list[Any], s: Loc, e: Loc) -> ast.Stack:
         kind, names, over, carries, body = c
         self._nothing_lost(body[:-1])
-        return ast.Stack(kind.text, None, self.idents(names), over, False, tuple(carries or ()), tuple(body), span=self.span(s, e))
+        return ast.Stack(
+            kind.text, None, self.idents(names), over, False, tuple(carries or ()), tuple(body), span=self.span(s, e)
+        )
 
 
 def _is_path(value: Any) -> bool:

@@ -78,7 +78,9 @@ class Fault:
     def diagnostic(self) -> Diagnostic:
         raise NotImplementedError
 
-    def say(self, message: str, label: str = "", *more: Label, notes: Iterable[str] = (), helps: Iterable[Help] = ()) -> Diagnostic:
+    def say(
+        self, message: str, label: str = "", *more: Label, notes: Iterable[str] = (), helps: Iterable[Help] = ()
+    ) -> Diagnostic:
         """The diagnostic of this fault: `message` in one sentence, `label` at the caret, `more` labels elsewhere."""
         severity: Severity = "warning" if self.code.startswith("W") else "error"
         return Diagnostic(self.code, severity, message, (Label(self.span, label), *more), tuple(notes), tuple(helps))

@@ -149,7 +149,14 @@ def _newlines(tokens: list[Token]) -> list[Token]:
     stack: list[str] = []
     for token in tokens:
         type = token.type
-        if token.first and out and type not in CONTINUES and type != "}" and out[-1].type != "{" and (not stack or stack[-1] == "{"):
+        if (
+            token.first
+            and out
+            and type not in CONTINUES
+            and type != "}"
+            and out[-1].type != "{"
+            and (not stack or stack[-1] == "{")
+        ):
             end = out[-1].end
             out.append(Token("_NL", "", end.line, end.column))
         if type in CLOSER:

@@ -177,7 +177,11 @@ class Lexer:
         if text == "+":
             self.report(f.UnaryPlus(self._span(column, 1)))
         else:
-            self.report(f.ForeignOperator(self._span(column, 1), "~", "not ", "`~` draws: `z ~ normal(0, 1)`; for the opposite write `not`"))
+            self.report(
+                f.ForeignOperator(
+                    self._span(column, 1), "~", "not ", "`~` draws: `z ~ normal(0, 1)`; for the opposite write `not`"
+                )
+            )
             self._put("not", "not", column, 1)
 
     def _odd_name(self, text: str, column: int) -> None:

@@ -75,7 +75,16 @@ class Mistakes:
         if self.enough():  # nothing more will be listed, so nothing more is looked into
             return DROP
         here = _Here(automaton, i, self.source)
-        for look in (self._reserved, self._equals, self._clause, self._brace, self._missing, self._foreign, self._top, self._closer):
+        for look in (
+            self._reserved,
+            self._equals,
+            self._clause,
+            self._brace,
+            self._missing,
+            self._foreign,
+            self._top,
+            self._closer,
+        ):
             done = look(here)
             if done is not None:
                 return done
@@ -164,7 +173,10 @@ class Mistakes:
     def _foreign(self, here: "_Here") -> str | None:
         for token in (here.token, here.previous):
             if token is not None and token.type == "NAME" and token.text in FOREIGN_WORDS:
-                if here.token.type in ("NAME", "STRING", "NUMBER", "{", "(", ":", "true", "false", "none", "not") or token is here.token:
+                if (
+                    here.token.type in ("NAME", "STRING", "NUMBER", "{", "(", ":", "true", "false", "none", "not")
+                    or token is here.token
+                ):
                     self.report(f.ForeignWord(token.span(self.source), token.text, FOREIGN_WORDS[token.text]))
                     return DROP
         first = here.first

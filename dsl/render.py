@@ -60,7 +60,12 @@ def to_json(diagnostic: Diagnostic) -> dict[str, Any]:
 
 def _place(span: Span) -> dict[str, Any]:
     start, end = span.start, span.end
-    return {"file": _encodable(span.source), "line": start.line, "column": start.column, "end": {"line": end.line, "column": end.column}}
+    return {
+        "file": _encodable(span.source),
+        "line": start.line,
+        "column": start.column,
+        "end": {"line": end.line, "column": end.column},
+    }
 
 
 def _encodable(text: str) -> str:

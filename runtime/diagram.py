@@ -1,7 +1,7 @@
 """DOT text to a picture: svg, png, pdf or dot, with the `dot` program where there is one, else without.
 
-Comes in: text that `compiler.emit.diagram` wrote. Goes out: the bytes of a file. Nothing in the text is executed, no file is read for it, and
-no renderer runs longer than `PATIENCE` seconds. What a renderer cannot do is a fault that says what to install.
+Comes in: text that `compiler.emit.diagram` wrote. Goes out: the bytes of a file. Nothing in the text is executed, no file is read for
+it, and no renderer runs longer than `PATIENCE` seconds. What a renderer cannot do is a fault that says what to install.
 """
 
 from __future__ import annotations

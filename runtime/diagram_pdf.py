@@ -12,7 +12,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 _FONTS = {"F1": "Helvetica", "F2": "Helvetica-Bold", "F3": "Symbol"}
-_SYMBOLS = {"→": 0xAE, "−": 0x2D, "≤": 0xA3, "≥": 0xB3, "σ": 0x73, "′": 0xA2, "√": 0xD6, "Σ": 0x53, "∞": 0xA5, "π": 0x70, "≠": 0xB9}
+_SYMBOLS = {
+    "→": 0xAE,
+    "−": 0x2D,
+    "≤": 0xA3,
+    "≥": 0xB3,
+    "σ": 0x73,
+    "′": 0xA2,
+    "√": 0xD6,
+    "Σ": 0x53,
+    "∞": 0xA5,
+    "π": 0x70,
+    "≠": 0xB9,
+}
 _PARTS = ("_draw_", "_ldraw_", "_tdraw_", "_hdraw_", "_tldraw_", "_hldraw_")
 
 Operation = dict[str, Any]
@@ -29,7 +41,9 @@ def pdf_of(drawing: bytes) -> bytes:
 def _in_order(graph: Operation) -> Iterator[list[Operation]]:
     """Grounds first, lines last."""
     things: list[Operation] = graph.get("objects", [])
-    groups = [thing for thing in things if "nodes" in thing or "subgraphs" in thing or str(thing.get("name", "")).startswith("cluster")]
+    groups = [
+        thing for thing in things if "nodes" in thing or "subgraphs" in thing or str(thing.get("name", "")).startswith("cluster")
+    ]
     nodes = [thing for thing in things if thing not in groups]
     for thing in (graph, *groups, *nodes, *graph.get("edges", [])):
         for part in _PARTS:

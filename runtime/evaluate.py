@@ -43,9 +43,9 @@ def _evaluate(saved: SavedRun, part: str, table: Table | None, device: str) -> d
         rows = parts[part]
     else:
         rows = np.arange(table.rows)
+    from .data.parts import ColumnProgram
     from .loader import load_program
     from .run import trained, unpacked_fitted
-    from .data.parts import ColumnProgram
     from .train import measure
     from .train.determinism import pinned
     from .train.setup import device_of, faults_of, wired

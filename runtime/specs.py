@@ -1,7 +1,7 @@
 """Specs as files: what a person writes for FILE becomes a `Source`, and so does what a spec imports.
 
-Comes in: a path, the bare name of a shipped spec, or `-`. Goes out: text in UTF-8 under the name that diagnostics show. After it, nothing else
-reads specs: imports are files beside the spec (in its folder or below, ending in .arch, wherever links lead) or modules of the standard library.
+Comes in: a path, the bare name of a shipped spec, or `-`. Goes out: text under the name that diagnostics show. Imports are files beside the
+spec (ending in .arch, in its folder or below, links followed) or modules of the standard library; nothing else is ever read.
 """
 
 import os
@@ -51,7 +51,7 @@ def read_spec(name: str | Path) -> Source:
 
 
 def expand(name: str) -> list[str]:
-    """The specs that an argument means where folders are allowed: itself, or every .arch file in the folder and below, hidden ones aside."""
+    """The specs that an argument means where folders are allowed: itself, or every .arch file in the folder and below it."""
     if name == "-" or not Path(name).is_dir():
         return [name]
     found = sorted(
@@ -190,8 +190,8 @@ def _decoded(name: str, data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        problem = f"byte {data[error.start]:#04x} in line {data.count(b'\n', 0, error.start) + 1}"
-        raise InputFaults(NotText(_place(name, data, error.start), name, problem)) from None
+        place = _place(name, data, error.start)
+        raise InputFaults(NotText(place, name, f"byte {data[error.start]:#04x} in line {place.start.line}")) from None
 
 
 def _place(name: str, data: bytes, offset: int) -> Span:

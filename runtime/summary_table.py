@@ -11,6 +11,7 @@ from ..compiler.shapes import Dim
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 LONGEST = 32  # characters of a formula in a row; the totals are written out
 UNITS = ("", "k", "M", "G", "T", "P")
@@ -26,13 +27,25 @@ def table(summary: Summary) -> Table:
     from rich.text import Text
 
     free = f"  over {', '.join(summary.dims)}" if summary.dims else ""
-    made = Table(box=box.SIMPLE_HEAD, title=Text(f"{summary.model}{free}"), title_justify="left", title_style="bold", show_footer=True, pad_edge=False)
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(f"{summary.model}{free}"),
+        title_justify="left",
+        title_style="bold",
+        show_footer=True,
+        pad_edge=False,
+    )
     made.add_column("layer", footer="total", no_wrap=True)
     made.add_column("key", style="dim", no_wrap=True)
     made.add_column("gives", overflow="fold")
     made.add_column("parameters", footer=f"{summary.parameters:,}", justify="right", no_wrap=True)
     made.add_column("multiply-adds", footer=shown(summary.multiply_adds), justify="right", overflow="fold")
-    made.add_column("activations" if not summary.dims else "activations (bytes)", footer=size(summary.activation_bytes), justify="right", overflow="fold")
+    made.add_column(
+        "activations" if not summary.dims else "activations (bytes)",
+        footer=size(summary.activation_bytes),
+        justify="right",
+        overflow="fold",
+    )
     for row in summary.rows:
         made.add_row(
             _layer(row),

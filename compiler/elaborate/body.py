@@ -53,7 +53,9 @@ class Body:
     threaded: set[int] = field(default_factory=set)  # composed callables that were used: a second use builds anew
     poisoned: bool = False
     rows: bool = False  # columns of data: dim numbers are of one row
-    hooks: dict[str, Callable[[Body, Value, Span], Value]] = field(default_factory=dict)  # layers that mean something of their own here
+    hooks: dict[str, Callable[[Body, Value, Span], Value]] = field(
+        default_factory=dict
+    )  # layers that mean something of their own here
 
     def root(self) -> Body:
         return self if self.outer is None else self.outer.root()
@@ -93,12 +95,23 @@ class Body:
 
     # Nodes ------------------------------------------------------------------------------------------------------------
 
-    def add(self, op: Operation, inputs: tuple[Operand, ...], types: tuple[TensorType, ...], span: Span, key: str | None = None, **more: object) -> int:
+    def add(
+        self,
+        op: Operation,
+        inputs: tuple[Operand, ...],
+        types: tuple[TensorType, ...],
+        span: Span,
+        key: str | None = None,
+        *,
+        named: bool = False,
+        owner: int = 0,
+    ) -> int:
         """A node; its number."""
         if len(self.nodes) >= MAX_NODES:
             raise Refusal(TooLarge(span, f"{self.name} has more than {MAX_NODES:,} steps"))
         outputs = tuple(Edge(type=_placed(type_, span)) for type_ in types)
-        self.nodes.append(Node.model_construct(op=op, inputs=inputs, outputs=outputs, key=key, span=span, **_node_defaults(more)))
+        node = Node.model_construct(op=op, inputs=inputs, outputs=outputs, key=key, span=span, named=named, owner=owner, gate=False)
+        self.nodes.append(node)
         return len(self.nodes) - 1
 
     def tensor(self, number: int, output: int = 0, name: str | None = None) -> Tensor:
@@ -160,9 +173,6 @@ class Body:
     def operands(self, values: tuple[Value, ...]) -> tuple[Operand, ...]:
         return tuple(self.local(value).ref if isinstance(value, Tensor) else value for value in values)
 
-
-def _node_defaults(more: dict[str, object]) -> dict[str, object]:
-    return {"named": False, "owner": 0, "gate": False} | more
 
 
 def _placed(type_: TensorType, span: Span) -> TensorType:

@@ -10,7 +10,16 @@ from pydantic import ValidationError
 
 from ...dsl import ast
 from ...dsl.span import Span
-from ..errors.calls import BadArithmetic, MissingArgument, NotATensor, NotCallable, TooManyArguments, UnknownArgument, WrongArgument, WrongTensorCount
+from ..errors.calls import (
+    BadArithmetic,
+    MissingArgument,
+    NotATensor,
+    NotCallable,
+    TooManyArguments,
+    UnknownArgument,
+    WrongArgument,
+    WrongTensorCount,
+)
 from ..errors.names import NotCompiledYet
 from ..errors.shapes import BadArgument, DimsDisagree
 from ..keys import descendants
@@ -45,11 +54,20 @@ def call(body: Body, node: ast.Call, incoming: tuple[Value, ...] | None = None, 
     """The value of a call. In a flow (`incoming`), an op that has tensors of its own takes what comes in before them."""
     callee = evaluate(body, node.function)
     given, named = _arguments(body, node, callee.layer if isinstance(callee, LayerRecipe) else None)
-    if isinstance(callee, Poison) or any(isinstance(v, Poison) for v in (*(v for v, _ in given), *(v for v, _ in named.values()))):
+    if isinstance(callee, LayerRecipe):
+        _check_keywords(callee.layer, node)
+    if isinstance(callee, Poison) or any(
+        isinstance(v, Poison) for v in (*(v for v, _ in given), *(v for v, _ in named.values()))
+    ):
         return POISON
     if isinstance(callee, Function):
         return _function(body, callee, given, named, node, incoming, place)
-    if incoming is not None and isinstance(callee, LayerRecipe) and not callee.layer.owns and any(has_tensor(v) for v, _ in given):
+    if (
+        incoming is not None
+        and isinstance(callee, LayerRecipe)
+        and not callee.layer.owns
+        and any(has_tensor(v) for v, _ in given)
+    ):
         assert place is not None
         given = [*((value, place) for value in incoming), *given]
         return Applied(_call_layer(body, callee, given, named, node))
@@ -61,7 +79,7 @@ def call(body: Body, node: ast.Call, incoming: tuple[Value, ...] | None = None, 
         return call_part(body, callee, given, named, node)
     if isinstance(callee, Shared | FlowRecipe | StackRecipe):
         values = tuple(one(value) for value, _ in given)
-        places = {i: span for i, (_, span) in enumerate(given)}
+        places: dict[int | str, Span] = {i: span for i, (_, span) in enumerate(given)}
         return apply(body, callee, values, {name: value for name, (value, _) in named.items()}, node.span, places)
     raise Refusal(NotCallable(node.function.span, describe(callee)))
 
@@ -70,13 +88,15 @@ def _names_dims(layer: type[Layer], argument: str) -> bool:
     return argument in layer.model_fields and names_dims(layer, argument)
 
 
-def _arguments(body: Body, node: ast.Call, layer: type[Layer] | None) -> tuple[list[tuple[Value, Span]], dict[str, tuple[Value, Span]]]:
+def _arguments(
+    body: Body, node: ast.Call, layer: type[Layer] | None
+) -> tuple[list[tuple[Value, Span]], dict[str, tuple[Value, Span]]]:
     given, named = [], {}
     for arg in node.args:
         if arg.name is None:
             given.append((one(evaluate(body, arg.value)), arg.value.span))
         else:
-            dims = arg.name.text == "dim" or layer is not None and _names_dims(layer, arg.name.text)
+            dims = arg.name.text == "dim" or (layer is not None and _names_dims(layer, arg.name.text))
             value = axis(body, arg.value) if dims else one(evaluate(body, arg.value))
             named[arg.name.text] = (value, arg.value.span)
     return given, named
@@ -109,18 +129,25 @@ def _function(
 # Layers ---------------------------------------------------------------------------------------------------------------
 
 
-def _call_layer(body: Body, callee: LayerRecipe, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call) -> Value:
+def _call_layer(
+    body: Body, callee: LayerRecipe, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call
+) -> Value:
     layer = callee.layer
     if callee.built:  # dense(10)(x)
         values = tuple(value for value, _ in given)
         if named:
-            raise Refusal(UnknownArgument(next(iter(named.values()))[1], f"the layer {layer.name}, once built,", next(iter(named)), ()))
+            raise Refusal(
+                UnknownArgument(next(iter(named.values()))[1], f"the layer {layer.name}, once built,", next(iter(named)), ())
+            )
         return apply_layer(body, callee, values, node.span, {i: span for i, (_, span) in enumerate(given)})
     count = _operand_count(layer, [value for value, _ in given])
     operands, rest = given[:count], given[count:]
     if layer.owns and operands and (rest or named):
         raise Refusal(
-            BadArithmetic(node.span, f"{layer.name} is given tensors and arguments at once; build it first: {layer.name}(arguments)(tensors)")
+            BadArithmetic(
+                node.span,
+                f"{layer.name} is given tensors and arguments at once; build it first: {layer.name}(arguments)(tensors)",
+            )
         )
     arguments, places = _bound(layer, rest, named, node)
     recipe = LayerRecipe(layer, arguments, callee.occurrence, node, built=True)
@@ -160,8 +187,6 @@ def _bound(
         if name not in layer.model_fields and layer.further:
             further[name] = value
             continue
-        if name not in layer.model_fields:
-            raise Refusal(UnknownArgument(_keyword(node, name), layer.name, name, tuple(layer.model_fields)))
         if name in arguments:
             raise Refusal(TooManyArguments(span, f"{name} of {layer.name}", 1, 2))
         arguments[name], places[name] = value, span
@@ -170,8 +195,10 @@ def _bound(
     return arguments, places
 
 
-def _keyword(node: ast.Call, name: str) -> Span:
-    return next(arg.name.span for arg in node.args if arg.name is not None and arg.name.text == name)
+def _check_keywords(layer: type[Layer], node: ast.Call) -> None:
+    for arg in node.args:
+        if arg.name is not None and arg.name.text not in layer.model_fields and not layer.further:
+            raise Refusal(UnknownArgument(arg.name.span, layer.name, arg.name.text, tuple(layer.model_fields)))
 
 
 def build(body: Body, recipe: LayerRecipe, places: Places) -> Layer:
@@ -246,7 +273,15 @@ def _wanted(message: str) -> str:
 
 
 def apply_layer(
-    body: Body, recipe: LayerRecipe, values: tuple[Value, ...], span: Span, places: Places, key: str | None = None, owner: int = 0, *, named: bool = False
+    body: Body,
+    recipe: LayerRecipe,
+    values: tuple[Value, ...],
+    span: Span,
+    places: Places,
+    key: str | None = None,
+    owner: int = 0,
+    *,
+    named: bool = False,
 ) -> Value:
     """A layer at work: a node, and the tensors that come out of it."""
     layer = recipe.layer
@@ -266,7 +301,9 @@ def apply_layer(
     if (layer.owns or layer.stateful) and key is None:
         key = body.key(recipe.occurrence, layer.name)
         named = not key.startswith(layer.name) or not key[len(layer.name) :].isdigit()
-    number = body.add(instance, body.operands(operands), results, span, key if layer.owns or layer.stateful else None, owner=owner, named=named)
+    number = body.add(
+        instance, body.operands(operands), results, span, key if layer.owns or layer.stateful else None, owner=owner, named=named
+    )
     outputs = tuple(body.tensor(number, i) for i in range(len(results)))
     return outputs[0] if not isinstance(inferred, tuple) else Outputs(outputs)
 
@@ -311,7 +348,9 @@ def apply(body: Body, target: Value, values: tuple[Value, ...], named: dict[str,
         case Shared():
             return _apply_shared(body, target, values, named, span, places)
         case Function() if target.name in registry():
-            return apply_layer(body, LayerRecipe(registry()[target.name], {}, ast.Name(target.name, span=span)), values, span, places)
+            return apply_layer(
+                body, LayerRecipe(registry()[target.name], {}, ast.Name(target.name, span=span)), values, span, places
+            )
     raise Refusal(NotCallable(span, describe(target)))
 
 
@@ -333,7 +372,9 @@ def _apply_flow(body: Body, recipe: FlowRecipe, values: tuple[Value, ...], span:
     return value
 
 
-def _apply_shared(body: Body, shared: Shared, values: tuple[Value, ...], named: dict[str, Value], span: Span, places: Places) -> Value:
+def _apply_shared(
+    body: Body, shared: Shared, values: tuple[Value, ...], named: dict[str, Value], span: Span, places: Places
+) -> Value:
     owner = body.levels_up(shared.body)
     if isinstance(shared.recipe, LayerRecipe):
         result = apply_layer(body, shared.recipe, values, span, places, shared.key, owner, named=True)
@@ -353,7 +394,9 @@ def _check_shared(body: Body, shared: Shared, result: Value, span: Span) -> None
         return
     node = result.body.nodes[result.ref.node]
     assert isinstance(node.op, Layer)
-    types = tuple(result.body.nodes[o.node].outputs[o.output].type if not isinstance(o, Size | Real | bool) else o for o in node.inputs)
+    types = tuple(
+        result.body.nodes[o.node].outputs[o.output].type if not isinstance(o, Size | Real | bool) else o for o in node.inputs
+    )
     weights = node.op.weights(*types)
     first = shared.body.owned.setdefault(shared.key, (weights, span))
     assert isinstance(first[0], dict)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from ...dsl import ast
 from ...dsl.diagnostic import Diagnostic, Fault, Report
-from ...dsl.span import NOWHERE, Span
+from ...dsl.span import Span
 from ..errors.calls import MissingArgument, NoReturn, OutputNames, TooLarge, WrongResult
 from ..errors.names import ContainsItself, NotCompiledYet
 from ..graph import Graph, Hyper, Output, TensorType
@@ -16,13 +15,13 @@ from ..layers import registry
 from ..layers.base import Layer, Refusal
 from ..resolve import Declared
 from ..shapes import Dim, Size
-from ..values import Formula, Real, Text, Truth, substitute
+from ..values import Real, Text, Truth, substitute
 from .body import Body
 from .expressions import has_tensor, one
 from .facts import Facts
-from .parts import Part, Use_, bind_inputs, dim_of, hyper_scope, split_rest
+from .parts import Part, Site, bind_inputs, dim_of, hyper_scope, split_rest
 from .statements import Returned, run
-from .values import Items, Group, Outputs, Poison, Tensor, Value, describe, type_key, value_key
+from .values import Group, Items, Outputs, Poison, Tensor, Value, describe, type_key, value_key
 
 MAX_WEIGHTS = 1 << 40
 
@@ -35,7 +34,7 @@ class Elaborator:
         self.facts = Facts()
         self.cache: dict[object, Part | None] = {}
         self.active: list[Declared] = []
-        self.uses: list[Use_ | None] = []
+        self.uses: list[Site | None] = []
         self.keys: dict[int, dict[int, str]] = {}
         self.told: set[tuple[str, Span]] = set()
         self.weights = 0
@@ -45,6 +44,8 @@ class Elaborator:
     def report(self, fault: Fault | Diagnostic) -> None:
         """Each fault of a place once, though the place is elaborated for several sets of values."""
         mark = (fault.code, fault.span)
+        if isinstance(fault, NotCompiledYet) and any(d.code == fault.code for d in self.sink.diagnostics):
+            return  # one for a file is enough
         if mark not in self.told:
             self.told.add(mark)
             self.sink.add(fault)
@@ -56,12 +57,18 @@ class Elaborator:
 
     # Parts ------------------------------------------------------------------------------------------------------------
 
-    def part(self, declared: Declared, hypers: Mapping[str, Value], types: tuple[TensorType | None, ...], use: Use_ | None) -> Part | None:
+    def part(
+        self, declared: Declared, hypers: Mapping[str, Value], types: tuple[TensorType | None, ...], use: Site | None
+    ) -> Part | None:
         """The graph of a declaration for these hyperparameters and types; none when something in it is wrong."""
         if declared in self.active:
             chain = [d.node.name.text for d in self.active[self.active.index(declared) :]] + [declared.node.name.text]
             raise Refusal(ContainsItself(use.span if use else declared.node.span, declared.node.name.text, tuple(chain)))
-        key = (id(declared.node), tuple((name, value_key(hypers[name])) for name in sorted(hypers)), tuple(t and type_key(t) for t in types))
+        key = (
+            id(declared.node),
+            tuple((name, value_key(hypers[name])) for name in sorted(hypers)),
+            tuple(t and type_key(t) for t in types),
+        )
         if key not in self.cache:
             self.active.append(declared)
             self.uses.append(use)
@@ -72,7 +79,9 @@ class Elaborator:
                 self.uses.pop()
         return self.cache[key]
 
-    def _elaborate(self, declared: Declared, hypers: Mapping[str, Value], types: tuple[TensorType | None, ...], use: Use_ | None) -> Part | None:
+    def _elaborate(
+        self, declared: Declared, hypers: Mapping[str, Value], types: tuple[TensorType | None, ...], use: Site | None
+    ) -> Part | None:
         node = declared.node
         body = self.body(declared)
         try:
@@ -124,7 +133,8 @@ class Elaborator:
 
     def graph(self, body: Body, node: ast.Declaration, outputs: tuple[Output, ...]) -> Graph:
         hypers = tuple(
-            Hyper(name=param.name.text, value=body.scope.names[param.name.text], required=param.default is None) for param in node.hypers
+            Hyper(name=param.name.text, value=body.scope.names[param.name.text], required=param.default is None)
+            for param in node.hypers
         )
         return Graph(
             name=node.name.text,
@@ -172,7 +182,9 @@ class Elaborator:
         kept = True
         for promised_type, (value, expr) in zip(node.result, values, strict=True):
             if not self._keeps(body, promised_type, value.type):
-                body.report(WrongResult(expr.span, node.name.text, source.slice(promised_type.span), str(value.type), promised_type.span))
+                body.report(
+                    WrongResult(expr.span, node.name.text, source.slice(promised_type.span), str(value.type), promised_type.span)
+                )
                 kept = False
         return kept
 
@@ -200,7 +212,7 @@ class Elaborator:
     def _same_rest(self, body: Body, run_: tuple[Size, ...]) -> bool:
         """`...` in a result is the run of dims that `...` stood for in the inputs."""
         rest = [size for name, size in body.sizes.items() if name.startswith("dim") and name[3:].isdigit()]
-        return not rest or len(rest) == len(run_) and all(body.same(a, b) for a, b in zip(rest, run_, strict=True))
+        return not rest or (len(rest) == len(run_) and all(body.same(a, b) for a, b in zip(rest, run_, strict=True)))
 
     # Facts and limits -------------------------------------------------------------------------------------------------
 
@@ -232,16 +244,14 @@ def value_names(body: Body) -> dict[str, Text]:
         scope = scope.outer  # type: ignore[assignment]
     for level in reversed(chain):
         for name, value in level.names.items():
-            if isinstance(value, Size):
-                names[name] = value.value
-            elif isinstance(value, Real):
+            if isinstance(value, Size) or isinstance(value, Real):
                 names[name] = value.value
     return names
 
 
 def _several(value: Value) -> list[Value]:
     """`return f(x)` of a part with several outputs returns its first; a tuple or list of tensors returns them all."""
-    value = one(value) if isinstance(value, Outputs) else value
+    value = one(value)
     if isinstance(value, Items | Group) and has_tensor(value):
         return [inner for item in value.items for inner in _several(item)]
     return [value]
@@ -281,7 +291,12 @@ def root_inputs(declared: Declared, body: Body) -> tuple[TensorType | None, ...]
 
 
 def elaborate_root(
-    declared: Declared, hypers: Mapping[str, Value], report: Report, *, standalone: bool = False, required: Sequence[ast.Param] = ()
+    declared: Declared,
+    hypers: Mapping[str, Value],
+    report: Report,
+    *,
+    standalone: bool = False,
+    required: Sequence[ast.Param] = (),
 ) -> Graph | None:
     """The graph of a model. Faults go to `report`. A part looked at by itself (`standalone`) has symbols for what it requires."""
     elaborator = Elaborator(report, standalone=standalone)
@@ -316,5 +331,3 @@ def _own_defaults(declared: Declared, report: Report) -> dict[str, Value]:
     except Refusal:
         return {}
     return {name: scratch.scope.names[name] for name in scratch.scope.names}
-
-

@@ -325,7 +325,10 @@ def _item(body: Body, base: Items, node: ast.Index) -> Value:
         raise Refusal(TooManyArguments(node.span, "a list", 1, len(node.items)))
     item, count = node.items[0], len(base.items)
     if isinstance(item, ast.Slice):
-        ends = [None if end is None else numbers.known(body, evaluate(body, end), end.span, "the end of a slice") for end in (item.start, item.stop)]
+        ends = [
+            None if end is None else numbers.known(body, evaluate(body, end), end.span, "the end of a slice")
+            for end in (item.start, item.stop)
+        ]
         return Items(base.items[ends[0] : ends[1]])
     place = numbers.known(body, evaluate(body, item), item.span, "the index of a list")
     if not -count <= place < count:

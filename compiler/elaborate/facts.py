@@ -11,6 +11,7 @@ class Facts:
 
     def __init__(self) -> None:
         self.substitution: dict[str, Dim] = {}
+        self.at_least_zero: list[Dim] = []
 
     def learn(self, condition: Text) -> None:
         """Take a condition over values as true from here on."""
@@ -21,15 +22,28 @@ class Facts:
                 if not isinstance(part, str):
                     self.learn(part)
             return
-        if condition.op != "==":
+        if not all(isinstance(arg, Dim) for arg in condition.args) or condition.op not in OPPOSITE:
             return
         left, right = (self.reduce(arg) for arg in condition.args if isinstance(arg, Dim))
+        if condition.op != "==":
+            self._bound(condition.op, left, right)
+            return
         for one, other in ((left, right), (right, left)):
             if one.symbol is not None and one.symbol not in other.symbols():
                 self._let(one.symbol, other)
                 return
         if right == 0:
             self._multiple(left)
+
+    def _bound(self, op: str, left: Dim, right: Dim) -> None:
+        gaps = {"<=": right - left, "<": right - left - 1, ">=": left - right, ">": left - right - 1}
+        if op in gaps:
+            self.at_least_zero.append(gaps[op])
+
+    def _holds(self, op: str, left: Dim, right: Dim) -> bool:
+        """A bound that was asserted shows it."""
+        gaps = {"<=": right - left, "<": right - left - 1, ">=": left - right, ">": left - right - 1}
+        return op in gaps and any((gaps[op] - known).at_least(0) for known in self.at_least_zero)
 
     def _multiple(self, dim: Dim) -> None:
         if len(dim.terms) != 1 or dim.terms[0][1] != 1 or len(dim.terms[0][0]) != 1:
@@ -52,6 +66,8 @@ class Facts:
         left, right = self.reduce(left), self.reduce(right)
         if is_proved(Formula(op, (left, right))):
             return True
-        if is_proved(Formula(OPPOSITE[op], (left, right))):
+        if self._holds(op, left, right):
+            return True
+        if self._holds(OPPOSITE[op], left, right) or is_proved(Formula(OPPOSITE[op], (left, right))):
             return False
         return None

@@ -31,7 +31,8 @@ def _item(body: Body, item: ast.Expr | ast.Slice | ast.Rest) -> Item | None:
         return Mark(kind="...")
     if isinstance(item, ast.Slice):
         ends = [None if end is None else _place(body, end) for end in (item.start, item.stop)]
-        return None if POISON in ends else Slice(start=ends[0], stop=ends[1])
+        start, stop = ends
+        return None if isinstance(start, Poison) or isinstance(stop, Poison) else Slice(start=start, stop=stop)
     value = one(evaluate(body, item))
     if value is None:
         return Mark(kind="none")

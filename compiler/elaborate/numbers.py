@@ -166,19 +166,23 @@ def function(body: Body, name: str, args: Sequence[Value], span: Span) -> Value:
         case "zip", [Items(), *_] if all(isinstance(arg, Items) for arg in args):
             lengths = {len(arg.items) for arg in args}
             if len(lengths) > 1:
-                raise Refusal(BadArithmetic(span, f"zip walks lists of one length, but these have {' and '.join(map(str, sorted(lengths)))}"))
+                raise Refusal(
+                    BadArithmetic(
+                        span, f"zip walks lists of one length, but these have {' and '.join(map(str, sorted(lengths)))}"
+                    )
+                )
             return Items(tuple(Items(row) for row in zip(*(arg.items for arg in args), strict=True)))
         case "range", [stop]:
             return counted(body, Size.of(0), stop, span)
         case "range", [start, stop]:
             return counted(body, start, stop, span)
-        case ("sum" | "min" | "max"), [Items() as items] if items.items:
+        case (("sum" | "min" | "max"), [Items() as items]) if items.items:
             return _folded(body, name, items.items, span)
         case "sum", [Items()]:
             return Size.of(0)
-        case ("min" | "max"), [_, _, *_]:
+        case (("min" | "max"), [_, _, *_]):
             return _folded(body, name, tuple(args), span)
-        case ("abs" | "sqrt" | "log" | "exp" | "ceil" | "floor"), [number] if is_number(number):
+        case (("abs" | "sqrt" | "log" | "exp" | "ceil" | "floor"), [number]) if is_number(number):
             return _of_one(name, number, span)
     given = ", ".join(describe(arg) for arg in args) or "nothing"
     raise Refusal(BadArithmetic(span, f"{name} does not work on {given}"))

@@ -19,10 +19,10 @@ from ..errors.calls import (
 from ..errors.names import NotCompiledYet
 from ..errors.shapes import DimsDisagree, WrongDtype, WrongRank
 from ..graph import Axis, Graph, TensorType, Use
+from ..keys import snake
 from ..layers.base import Refusal
 from ..shapes import Dim, Size
-from ..keys import snake
-from ..values import Formula, Real, Text, as_real, formula, substitute
+from ..values import Formula, Real, Text, Truth, as_real, formula, substitute
 from .body import Body, LayerChecker
 from .expressions import evaluate, has_tensor, one
 from .values import (
@@ -33,7 +33,6 @@ from .values import (
     PartRecipe,
     Poison,
     Tensor,
-    Truth,
     Value,
     describe,
     fixed,
@@ -44,7 +43,9 @@ from .values import (
 Places = Mapping[int | str, Span]
 
 
-def call_part(body: Body, callee: PartRecipe, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call) -> Value:
+def call_part(
+    body: Body, callee: PartRecipe, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call
+) -> Value:
     """`Part(hypers)` builds, `Part(tensors)` applies; a mixture is an error."""
     declared = callee.declared.node
     tensors = [i for i, (value, _) in enumerate(given) if has_tensor(value)]
@@ -52,7 +53,10 @@ def call_part(body: Body, callee: PartRecipe, given: list[tuple[Value, Span]], n
     if callee.built or tensors or any(name in tensor_names for name in named):
         if len(tensors) != len(given):
             raise Refusal(
-                BadArithmetic(node.span, f"{declared.name.text} is given tensors and hyperparameters at once; write {declared.name.text}(…)(tensors)")
+                BadArithmetic(
+                    node.span,
+                    f"{declared.name.text} is given tensors and hyperparameters at once; write {declared.name.text}(…)(tensors)",
+                )
             )
         values = tuple(value for value, _ in given)
         places: dict[int | str, Span] = {i: span for i, (_, span) in enumerate(given)}
@@ -99,8 +103,10 @@ def apply_part(
     given = _given_tensors(declared, values, named, span, places)
     hypers = _passed(body, recipe, span)
     tensors = tuple(tensor for tensor, _ in given if tensor is not None)
-    use = Use_(body, span, tuple(place for tensor, place in given if tensor is not None), tensors)
-    part = body.elaborator.part(recipe.declared, hypers, tuple(None if tensor is None else tensor.type for tensor, _ in given), use)
+    use = Site(body, span, tuple(place for tensor, place in given if tensor is not None), tensors)
+    part = body.elaborator.part(
+        recipe.declared, hypers, tuple(None if tensor is None else tensor.type for tensor, _ in given), use
+    )
     if part is None:
         body.poisoned = True
         return POISON
@@ -154,7 +160,7 @@ def _renamed_value(value: Value, names: Mapping[str, Text]) -> Value:
 
 
 @dataclass(frozen=True, eq=False)
-class Use_:
+class Site:
     """Where a part is used, for messages: the tensors given and their places."""
 
     body: Body
@@ -204,7 +210,11 @@ def _passed(body: Body, recipe: PartRecipe, span: Span) -> dict[str, Value]:
             passed[name] = _passable(body, value)
         elif param.default is None:
             place = recipe.call.span if recipe.call is not None else span
-            raise Refusal(MissingArgument(place, f"the {recipe.declared.node.kind} {recipe.declared.node.name.text}", (name,), param.name.span))
+            raise Refusal(
+                MissingArgument(
+                    place, f"the {recipe.declared.node.kind} {recipe.declared.node.name.text}", (name,), param.name.span
+                )
+            )
     return passed
 
 
@@ -213,7 +223,7 @@ def _passable(body: Body, value: Value) -> Value:
         from .numbers import decided
 
         return decided(body, value, NOWHERE, "a hyperparameter")
-    if isinstance(value, CALLABLES) or isinstance(value, Items):
+    if isinstance(value, (*CALLABLES, Items)):
         names = names_in(value)
         if names:
             body.assume(fixed(names), "passed to a part")
@@ -241,7 +251,13 @@ def hyper_scope(body: Body, declared: ast.Declaration, given: Mapping[str, Value
         body.scope.names[name] = value
 
 
-KINDS: dict[str, tuple[type, ...]] = {"int": (Size,), "float": (Real, Size), "bool": (bool, Truth), "str": (str,), "list": (Items,)}
+KINDS: dict[str, tuple[type, ...]] = {
+    "int": (Size,),
+    "float": (Real, Size),
+    "bool": (bool, Truth),
+    "str": (str,),
+    "list": (Items,),
+}
 
 
 def _typed(param: ast.Param, value: Value, declared: ast.Declaration) -> Value:
@@ -283,15 +299,15 @@ def _kind_of_default(default: ast.Expr | None) -> str | None:
 # Signatures -----------------------------------------------------------------------------------------------------------
 
 
-def bind_inputs(body: Body, declared: ast.Declaration, types: tuple[TensorType | None, ...], call: Use_ | None) -> bool:
+def bind_inputs(body: Body, declared: ast.Declaration, types: tuple[TensorType | None, ...], call: Site | None) -> bool:
     """Unify the signature with what is given, and make the inputs. False when something does not fit."""
     pairs = list(zip(declared.tensors, types, strict=True))
     given = [(param, type_) for param, type_ in pairs if type_ is not None]
     for number, (param, type_) in enumerate(given):
         if isinstance(param.type, ast.TensorType):
             _bind_symbols(body, param.type, type_, number)
-    for param, type_ in pairs:
-        if type_ is None:
+    for param, left_out in pairs:
+        if left_out is None:
             body.scope.names[param.name.text] = None
     fits = True
     for number, (param, type_) in enumerate(given):
@@ -317,10 +333,10 @@ def _aligned(type_: ast.TensorType, rank: int) -> list[tuple[ast.Expr | ast.Rest
     if split is None:
         return None
     before, covered = split
-    rest: list[ast.Expr | ast.Rest] = [dim for dim in type_.dims if isinstance(dim, ast.Rest)] * covered
+    rest = [ast.Rest()] * covered
     if not any(isinstance(dim, ast.Rest) for dim in type_.dims):
         return [(dim, axis) for axis, dim in enumerate(type_.dims)]
-    dims = [*type_.dims[:before], *rest, *type_.dims[before + 1 :]]
+    dims: list[ast.Expr | ast.Rest] = [*type_.dims[:before], *rest, *type_.dims[before + 1 :]]
     return [(dim, axis) for axis, dim in enumerate(dims)]
 
 
@@ -334,7 +350,7 @@ def _bind_symbols(body: Body, signature: ast.TensorType, given: TensorType, numb
 
 
 def _local_type(
-    body: Body, param: ast.Param, signature: ast.TensorType, given: TensorType, number: int, call: Use_ | None
+    body: Body, param: ast.Param, signature: ast.TensorType, given: TensorType, number: int, call: Site | None
 ) -> TensorType | None:
     """The type of an input in the part's own names; a fault where it does not fit."""
     place = NOWHERE if call is None else call.places[number]
@@ -358,7 +374,9 @@ def _local_type(
         if wanted_size.value != size.value and not body.elaborator.facts.equal(wanted_size.value, size.value):
             body.elaborator.report(_disagree(body, param, dim, wanted_size, given, axis, place, call, number))
             return None
-        if wanted_size.text != size.text and not (isinstance(dim, ast.Name) and dim.id in body.sizes and body.dims[dim.id] == (number, axis)):
+        if wanted_size.text != size.text and not (
+            isinstance(dim, ast.Name) and dim.id in body.sizes and body.dims[dim.id] == (number, axis)
+        ):
             body.signature.append((wanted_size.text, Axis(number, axis)))
         shape.append(wanted_size)
     return TensorType(given.dtype, tuple(shape), param.span)
@@ -374,7 +392,15 @@ def _rest_size(body: Body, size: Size, number: int, axis: int) -> Size:
 
 
 def _disagree(
-    body: Body, param: ast.Param, dim: ast.Expr, wanted: Size, given: TensorType, axis: int, place: Span, call: Use_ | None, number: int
+    body: Body,
+    param: ast.Param,
+    dim: ast.Expr,
+    wanted: Size,
+    given: TensorType,
+    axis: int,
+    place: Span,
+    call: Site | None,
+    number: int,
 ) -> DimsDisagree:
     origin = given.origin
     if call is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...dsl import ast
-
+from ...dsl.span import Span
 from ..errors.calls import NotATensor, Unpacking
 from ..errors.stacks import BadCount, NothingNext, NoValue, TiedChanges
 from ..graph import Axis, Graph, Input, Level, Output, Ref, Repeat, TensorType, Use
@@ -47,7 +47,7 @@ class _Stack:
     name: str
     keys: dict[int, str]
     carried: list[str]
-    values: list[Tensor]  # the carried values as they come in, tensors of the body
+    values: list[Value]  # the carried values as they come in, tensors of the body
     captures: list[Tensor] = field(default_factory=list)
     levels: list[Level] = field(default_factory=list)
     types: list[list[TensorType]] = field(default_factory=list)  # what each run's levels return, in the body's text
@@ -68,7 +68,7 @@ def run_stack(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, o
     title = "".join(part.title() for part in key.split("_"))
     keys = body.elaborator.level_keys(node.body, body)
     stack = _Stack(body, node, f"{body.name}{title}", keys, carried, values)
-    if isinstance(items, Size) and items.number == 0 or isinstance(items, list) and not items:
+    if (isinstance(items, Size) and items.number == 0) or (isinstance(items, list) and not items):
         return _identity(body, stack, items)
     outcome = None
     for _ in range(3):  # again when a later level reads more from outside than the ones before it
@@ -83,25 +83,21 @@ def run_stack(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, o
     return _finish(stack, items, outcome, key)
 
 
-def _start(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None) -> tuple[list[str], list[Tensor]]:
+def _start(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None) -> tuple[list[str], list[Value]]:
     """The names and first values of what is carried."""
     if node.carries:
         starts = [one(evaluate(body, carry.start)) for carry in node.carries]
         for carry, value in zip(node.carries, starts, strict=True):
             if not isinstance(value, Tensor | Poison):
                 raise Refusal(NotATensor(carry.start.span, describe(value)))
-        return [carry.name.text for carry in node.carries], [v if isinstance(v, Poison) else _local(body, v) for v in starts]
+        return [carry.name.text for carry in node.carries], [v if isinstance(v, Poison) else body.local(v) for v in starts]
     if not incoming:
         raise Refusal(NotATensor(node.span, f"a {node.kind} that nothing flows into"))
     for value in incoming:
         if not isinstance(value, Tensor):
             raise Refusal(NotATensor(node.span, describe(value)))
     names = ["x"] if len(incoming) == 1 else [f"x{i + 1}" for i in range(len(incoming))]
-    return names, [_local(body, value) for value in incoming]
-
-
-def _local(body: Body, value: Tensor) -> Tensor:
-    return body.local(value)
+    return names, [body.local(value) for value in incoming]
 
 
 def _items(body: Body, node: ast.Stack) -> Size | list[tuple[Value, ...]] | None:
@@ -130,11 +126,15 @@ def _row(node: ast.Stack, item: Value) -> tuple[Value, ...]:
     if len(node.names) == 1:
         return (item,)
     if not isinstance(item, Items) or len(item.items) != len(node.names):
-        raise Refusal(Unpacking(node.names[0].span.to(node.names[-1].span), len(node.names), len(item.items) if isinstance(item, Items) else 1))
+        raise Refusal(
+            Unpacking(
+                node.names[0].span.to(node.names[-1].span), len(node.names), len(item.items) if isinstance(item, Items) else 1
+            )
+        )
     return item.items
 
 
-def _unroll(stack: _Stack, items: Size | list[tuple[Value, ...]]) -> list[Tensor] | list[TensorType] | None:
+def _unroll(stack: _Stack, items: Size | list[tuple[Value, ...]]) -> list[TensorType] | None:
     """Fill `levels`; the types of the carried values at the end, in the body's text. None when a level is at fault."""
     types = [value.type for value in stack.values]
     if isinstance(items, list):
@@ -266,7 +266,15 @@ def _fresh(body: Body, name: str, type_: TensorType, number: int) -> TensorType:
 
 
 def _dim_name(body: Body, name: str, axis: int, rank: int) -> str:
-    plain = "batch" if axis == 0 else "channels" if axis == 1 and rank >= 4 else "features" if axis == rank - 1 and rank < 4 else f"dim{axis}"
+    plain = (
+        "batch"
+        if axis == 0
+        else "channels"
+        if axis == 1 and rank >= 4
+        else "features"
+        if axis == rank - 1 and rank < 4
+        else f"dim{axis}"
+    )
     taken = {*body.dims, *body.root().scope.names, *body.root().sizes}
     candidates = [plain, f"{name}_{plain}", *(f"{name}_{plain}{i}" for i in range(2, 100))]
     return next(candidate for candidate in candidates if candidate not in taken)
@@ -302,7 +310,7 @@ def _applied(
         return None
     callee, expr = values[0]
     try:
-        places = dict.fromkeys(range(len(inputs)), expr.span)
+        places: dict[int | str, Span] = dict.fromkeys(range(len(inputs)), expr.span)
         result = apply(body, callee, tuple(inputs), {}, expr.span, places)
     except Refusal as refusal:
         body.report(refusal.fault)
@@ -349,7 +357,12 @@ def _finish(stack: _Stack, items: Size | list[tuple[Value, ...]], types: list[Te
     levels = _runs(stack.levels)
     total = items if isinstance(items, Size) else Size.of(len(items))
     collects = len(stack.types[0]) if stack.types else 0
-    collected = [type_ for level, types_ in zip(stack.levels, stack.types, strict=True) for _ in range(level.count.number or 1) for type_ in types_]
+    collected = [
+        type_
+        for level, types_ in zip(stack.levels, stack.types, strict=True)
+        for _ in range(level.count.number or 1)
+        for type_ in types_
+    ]
     if collects and isinstance(items, Size) and items.number is not None:
         body.assume(formula("==", items.text, Dim.of(items.number)), "the list that a stack collects")
     parallel = node.kind == "parallel"
@@ -369,7 +382,11 @@ def _finish(stack: _Stack, items: Size | list[tuple[Value, ...]], types: list[Te
     number = body.add(op, operands, tuple(TensorType(t.dtype, t.shape, node.span) for t in results), node.span, key)
     first = 0 if parallel else len(types)
     gathered = [body.tensor(number, first + i) for i in range(len(collected))]
-    listed = Items(tuple(gathered) if stack.listed else tuple(Group(tuple(gathered[i : i + collects])) for i in range(0, len(gathered), collects or 1)))
+    listed = Items(
+        tuple(gathered)
+        if stack.listed
+        else tuple(Group(tuple(gathered[i : i + collects])) for i in range(0, len(gathered), collects or 1))
+    )
     if parallel:
         return listed
     last = tuple(body.tensor(number, i) for i in range(len(types)))
@@ -380,7 +397,13 @@ def _runs(levels: list[Level]) -> tuple[Level, ...]:
     """Neighbouring levels that are equal in graph and text become one."""
     runs: list[Level] = []
     for level in levels:
-        if runs and runs[-1].graph is level.graph and runs[-1].arguments == level.arguments and _texts(runs[-1]) == _texts(level) and not level.arguments:
+        if (
+            runs
+            and runs[-1].graph is level.graph
+            and runs[-1].arguments == level.arguments
+            and _texts(runs[-1]) == _texts(level)
+            and not level.arguments
+        ):
             count = Size(runs[-1].count.value + level.count.value, runs[-1].count.text + level.count.text)
             runs[-1] = runs[-1].model_copy(update={"count": count})
         else:
@@ -400,5 +423,3 @@ def _single(graph: Graph) -> bool:
     number, node = work[0]
     whole = all(output.ref == Ref(number, i) for i, output in enumerate(graph.outputs))
     return whole and node.key is not None and node.owner == 0 and isinstance(node.op, Use | Layer | Repeat)
-
-

@@ -10,7 +10,7 @@ from ...dsl.span import Span
 from ..errors.calls import AssertionFailed, NotATensor, PrimeMisplaced, Unpacking
 from ..errors.names import NotCompiledYet, ReservedKey
 from ..errors.shapes import UnknownSize
-from ..graph import Assertion, Operation, Parameter, TensorType
+from ..graph import Assertion, DType, Operation, Parameter, TensorType
 from ..layers.base import Initialiser, Refusal
 from ..shapes import Size
 from . import numbers
@@ -121,7 +121,11 @@ def _target(body: Body, target: ast.Name | ast.Primed, value: Value, span: Span)
             _bind(body, target.id, value, span)
         return
     if target.id not in body.carried:
-        raise Refusal(PrimeMisplaced(target.span, target.id, "is the next value of something carried, but nothing of that name is carried here"))
+        raise Refusal(
+            PrimeMisplaced(
+                target.span, target.id, "is the next value of something carried, but nothing of that name is carried here"
+            )
+        )
     if target.id in body.primes:
         raise Refusal(PrimeMisplaced(target.span, target.id, "is given twice"))
     if isinstance(value, Poison):
@@ -177,8 +181,11 @@ def _param(body: Body, node: ast.ParamDef) -> None:
     body.scope.names[name] = body.tensor(number, 0, name)
 
 
-def _dtype(type_: ast.TensorType) -> str:
-    return "float" if type_.dtype is None else type_.dtype.text
+def _dtype(type_: ast.TensorType) -> DType:
+    name = "float" if type_.dtype is None else type_.dtype.text
+    if name not in ("float", "int", "bool"):
+        raise Refusal(NotCompiledYet(type_.span, f"a tensor of {name}"))
+    return name  # type: ignore[return-value]
 
 
 def _init(body: Body, node: ast.ParamDef) -> Operation | None:
@@ -238,5 +245,3 @@ def _names(condition: ast.Expr) -> list[str]:
     from ..keys import descendants
 
     return list(dict.fromkeys(node.id for node in descendants(condition) if isinstance(node, ast.Name)))
-
-

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
+from ...dsl.span import Span
 from ..graph import Ref, TensorType
 from ..layers.base import Layer
 from ..resolve import Declared
@@ -111,7 +112,7 @@ class Shared:
     key: str
     recipe: Recipe
     body: Body
-    span: ast.Span
+    span: Span
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +131,9 @@ CALLABLES = (LayerRecipe, PartRecipe, FlowRecipe, StackRecipe, Shared, Function)
 
 def restamped(value: Value, occurrence: ast.Node) -> Value:
     """A recipe looked up by a name counts as written where the name stands: each use builds anew."""
-    return replace(value, occurrence=occurrence) if isinstance(value, LayerRecipe | PartRecipe | FlowRecipe | StackRecipe) else value
+    return (
+        replace(value, occurrence=occurrence) if isinstance(value, LayerRecipe | PartRecipe | FlowRecipe | StackRecipe) else value
+    )
 
 
 def describe(value: Value) -> str:
@@ -253,5 +256,3 @@ class Missing:
 
 
 MISSING = Missing()
-
-

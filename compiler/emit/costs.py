@@ -22,7 +22,9 @@ from ..layers.base import Given, Layer, elements
 from ..shapes import Dim
 
 BYTES = {"float": 4, "int": 8, "bool": 1}
-VIEWS = frozenset({"flatten", "reshape", "squeeze", "unsqueeze", "transpose", "permute", "chunk", "split", "index", "slice", "expand"})
+VIEWS = frozenset(
+    {"flatten", "reshape", "squeeze", "unsqueeze", "transpose", "permute", "chunk", "split", "index", "slice", "expand"}
+)
 NOTHING = Dim.of(0)
 
 

@@ -1,4 +1,4 @@
-"""Sizes as people read them: `⌈H/4⌉` or `H/4` for (H + 3) // 4, products with a dot. For pictures and tables; source has its own writing."""
+"""Sizes as people read them, in pictures and tables: `⌈H/4⌉` or `H/4` for (H + 3) // 4, products with a dot."""
 
 from __future__ import annotations
 

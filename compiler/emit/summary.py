@@ -100,7 +100,7 @@ def summarise(graph: Graph) -> Summary:
     """The summary of a checked root."""
     costs = Costs(graph)
     total = costs.of(graph)
-    rows = []
+    rows: list[Row] = []
     for row in _rows(graph, costs, "", 0):
         if len(rows) == MOST_ROWS:
             rows.append(Row(path="", depth=0, layer="…", note=f"the table ends after {MOST_ROWS} rows; the totals count all"))
@@ -272,9 +272,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "depth": row.depth,
         "layer": row.layer,
         "arguments": row.arguments,
-        "outputs": [
-            {"dtype": tensor.dtype, "shape": [_plain(size.value) for size in tensor.shape]} for tensor in row.outputs
-        ],
+        "outputs": [{"dtype": tensor.dtype, "shape": [_plain(size.value) for size in tensor.shape]} for tensor in row.outputs],
         "parameters": row.parameters,
         "buffers": row.buffers,
         "multiply_adds": _plain(row.multiply_adds),

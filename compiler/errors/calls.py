@@ -73,7 +73,9 @@ class WrongArgument(Fault):
 
     def diagnostic(self) -> Diagnostic:
         labels = () if self.declared == NOWHERE else (Label(self.declared, "declared here"),)
-        return self.say(f"{self.argument} of {self.what} wants {self.wanted}, but was given {self.got}", f"wants {self.wanted}", *labels)
+        return self.say(
+            f"{self.argument} of {self.what} wants {self.wanted}, but was given {self.got}", f"wants {self.wanted}", *labels
+        )
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,11 @@ class NotATensor(Fault):
     helps_text: str = ""
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"a tensor is wanted here, but this is {self.what}", "not a tensor", helps=(Help(self.helps_text),) if self.helps_text else ())
+        return self.say(
+            f"a tensor is wanted here, but this is {self.what}",
+            "not a tensor",
+            helps=(Help(self.helps_text),) if self.helps_text else (),
+        )
 
 
 @dataclass(frozen=True)
@@ -177,7 +183,11 @@ class WrongResult(Fault):
     declared: Span
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.name} promises {self.promised}, but returns {self.got}", f"this is {self.got}", Label(self.declared, "promised here"))
+        return self.say(
+            f"{self.name} promises {self.promised}, but returns {self.got}",
+            f"this is {self.got}",
+            Label(self.declared, "promised here"),
+        )
 
 
 @dataclass(frozen=True)
@@ -209,7 +219,9 @@ class UnknownHyperparameter(Fault):
 
         near = nearest(self.name, self.candidates)
         has = f"it has {', '.join(self.candidates)}" if self.candidates else "it has none"
-        return self.say(f"{self.model} has no hyperparameter {self.name}; {has}", "", helps=(Help(f"did you mean {near}?"),) if near else ())
+        return self.say(
+            f"{self.model} has no hyperparameter {self.name}; {has}", "", helps=(Help(f"did you mean {near}?"),) if near else ()
+        )
 
 
 @dataclass(frozen=True)

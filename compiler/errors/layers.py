@@ -51,7 +51,11 @@ class BadPattern(Fault):
     origin: Span = NOWHERE
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f'the pattern "{self.pattern}" of {self.layer} does not fit: {self.reason}', self.reason, *_from(self.origin, "this one"))
+        return self.say(
+            f'the pattern "{self.pattern}" of {self.layer} does not fit: {self.reason}',
+            self.reason,
+            *_from(self.origin, "this one"),
+        )
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,9 @@ class BoundInOneBranch(Fault):
 
     def diagnostic(self) -> Diagnostic:
         return self.say(
-            f"{self.name} is given in one branch of an if only, so it may be missing here", "may be missing", Label(self.branch, "given only here")
+            f"{self.name} is given in one branch of an if only, so it may be missing here",
+            "may be missing",
+            Label(self.branch, "given only here"),
         )
 
 
@@ -135,9 +137,13 @@ class NoRoot(Fault):
 
     def diagnostic(self) -> Diagnostic:
         if not self.wanted:
-            return self.say("this file declares no model", "no model here", helps=(Help("declare one: model NAME(…)(tensors) { … }"),))
+            return self.say(
+                "this file declares no model", "no model here", helps=(Help("declare one: model NAME(…)(tensors) { … }"),)
+            )
         there = f"; there are {', '.join(self.candidates)}" if self.candidates else ""
-        return self.say(f"no model is called {self.wanted}{there}", "", helps=did_you_mean(self.wanted, self.span, self.candidates))
+        return self.say(
+            f"no model is called {self.wanted}{there}", "", helps=did_you_mean(self.wanted, self.span, self.candidates)
+        )
 
 
 @dataclass(frozen=True)

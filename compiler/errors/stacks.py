@@ -32,7 +32,10 @@ class TiedChanges(Fault):
     after: str
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"the levels of a tied stack share their weights, but {self.before} goes in and {self.after} comes out", "changes the type")
+        return self.say(
+            f"the levels of a tied stack share their weights, but {self.before} goes in and {self.after} comes out",
+            "changes the type",
+        )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ class UnknownClause(Fault):
     candidates: tuple[str, ...]
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"train has no clause {self.name}", "no such clause", helps=did_you_mean(self.name, self.span, self.candidates))
+        return self.say(
+            f"train has no clause {self.name}", "no such clause", helps=did_you_mean(self.name, self.span, self.candidates)
+        )
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class MissingClause(Fault):
     example: str
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"this train program has no {self.name}", f"no {self.name}", helps=(Help(f"say, for example: {self.example}"),))
+        return self.say(
+            f"this train program has no {self.name}", f"no {self.name}", helps=(Help(f"say, for example: {self.example}"),)
+        )
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,9 @@ class UnknownData(Fault):
     candidates: tuple[str, ...]
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"no data is called {self.name}", "not declared", helps=did_you_mean(self.name, self.span, self.candidates))
+        return self.say(
+            f"no data is called {self.name}", "not declared", helps=did_you_mean(self.name, self.span, self.candidates)
+        )
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,11 @@ class UnknownColumn(Fault):
     columns: tuple[str, ...]
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"the source has no column {self.name}; it has {', '.join(self.columns)}", "", helps=did_you_mean(self.name, self.span, self.columns))
+        return self.say(
+            f"the source has no column {self.name}; it has {', '.join(self.columns)}",
+            "",
+            helps=did_you_mean(self.name, self.span, self.columns),
+        )
 
 
 @dataclass(frozen=True)
@@ -161,7 +171,9 @@ class UnknownInProgram(Fault):
 
     def diagnostic(self) -> Diagnostic:
         helps = did_you_mean(self.name, self.span, self.scope, dict(self.synonyms))
-        return self.say(f"nothing here is called {self.name}; a train program sees outputs, inputs and columns", "not known", helps=helps)
+        return self.say(
+            f"nothing here is called {self.name}; a train program sees outputs, inputs and columns", "not known", helps=helps
+        )
 
 
 @dataclass(frozen=True)
@@ -206,7 +218,13 @@ class NoProgram(Fault):
     def diagnostic(self) -> Diagnostic:
         if self.wanted:
             there = f"; there are {', '.join(self.candidates)}" if self.candidates else ""
-            return self.say(f"no train program is called {self.wanted}{there}", "", helps=did_you_mean(self.wanted, self.span, self.candidates))
+            return self.say(
+                f"no train program is called {self.wanted}{there}",
+                "",
+                helps=did_you_mean(self.wanted, self.span, self.candidates),
+            )
         return self.say(
-            "this file has no train program, so there is nothing to train", "", helps=(Help("add one: train NAME on DATA { loss … optimizer … epochs … }"),)
+            "this file has no train program, so there is nothing to train",
+            "",
+            helps=(Help("add one: train NAME on DATA { loss … optimizer … epochs … }"),),
         )

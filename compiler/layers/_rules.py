@@ -111,7 +111,9 @@ def _holders(name: str, tensor: TensorType) -> list[int]:
     return [at for at, size in enumerate(tensor.shape) if name in (size.text.symbol, size.value.symbol)]
 
 
-def axis(see: Checker, layer: str, dim: AxisName | Size, tensor: TensorType, *, argument: str = "dim", which: int = 0, more: int = 0) -> int:
+def axis(
+    see: Checker, layer: str, dim: AxisName | Size, tensor: TensorType, *, argument: str = "dim", which: int = 0, more: int = 0
+) -> int:
     """The place of a dim, counted from 0; `more` places past the last are allowed (where a dim is put in)."""
     if isinstance(dim, AxisName):
         found = _holders(dim.name, tensor)
@@ -179,7 +181,13 @@ class Dim(NamedTuple):
 def disagree(see: Checker, rule: str, left: Dim, right: Dim, types: Sequence[Given], advice: str = "") -> Refusal:
     """Two sizes of two operands are not one."""
     a, b = types[left.which], types[right.which]
-    says = ("", "") if left.which == right.which else ("one is ", "another is ") if len(types) > 2 else ("the left is ", "the right is ")
+    says = (
+        ("", "")
+        if left.which == right.which
+        else ("one is ", "another is ")
+        if len(types) > 2
+        else ("the left is ", "the right is ")
+    )
     return Refusal(
         DimsDisagree(
             see.place(right.which),
@@ -197,7 +205,9 @@ def disagree(see: Checker, rule: str, left: Dim, right: Dim, types: Sequence[Giv
 
 def other_rank(see: Checker, rule: str, which: int, first: TensorType, other: TensorType, advice: str = "") -> Refusal:
     """Two operands have another number of dims."""
-    return Refusal(DimsDisagree(see.place(which), rule, f"one is {first}", f"another is {other}", first.origin, other.origin, advice=advice))
+    return Refusal(
+        DimsDisagree(see.place(which), rule, f"one is {first}", f"another is {other}", first.origin, other.origin, advice=advice)
+    )
 
 
 def same_shape(see: Checker, rule: str, *tensors: TensorType, advice: str = "") -> tuple[Size, ...]:

@@ -12,7 +12,7 @@ from ..errors.shapes import WindowTooLarge
 from ..graph import TensorType
 from ..shapes import Size
 from ._rules import bad, each_axis, listed, smaller
-from .base import ONE, ZERO, Checker, NonNegativePerAxis, PerAxis, Refusal, per_axis
+from .base import ONE, ZERO, Checker, PerAxis, Refusal
 
 Sides = tuple[Size, Size]  # before and after
 
@@ -68,7 +68,13 @@ def check_mode(see: Checker, layer: str, mode: str, sides: Sequence[Sides], x: T
     for (before, after), size in zip(sides, x.shape[x.rank - len(sides) :], strict=True):
         for border in (before, after):
             if op and see.holds(op, border, size) is False:
-                raise bad(see, layer, argument, f'with "{mode}" it must {"be less than" if op == "<" else "not be more than"} {size}', border)
+                raise bad(
+                    see,
+                    layer,
+                    argument,
+                    f'with "{mode}" it must {"be less than" if op == "<" else "not be more than"} {size}',
+                    border,
+                )
 
 
 def pad_first(show: Show, x: Code, sides: Sequence[Sides], mode: str) -> Code:
@@ -106,9 +112,19 @@ def slid_over(see: Checker, size: Size, before: Size, reach: Size, stride: Size)
 
 
 def pooled(
-    see: Checker, layer: str, x: TensorType, kernel_size: PerAxis, stride: PerAxis | None, padding: PerAxis, dilation: PerAxis, ceil_mode: bool
+    see: Checker,
+    layer: str,
+    x: TensorType,
+    kernel_size: PerAxis,
+    stride: PerAxis | None,
+    padding: PerAxis,
+    dilation: PerAxis,
+    ceil_mode: bool,
 ) -> tuple[Size, ...]:
-    """The spatial sizes that come out of a pooling."""
+    """The spatial sizes that come out of a pooling.
+
+    With `ceil_mode` a window may be larger than what it slides over; but means over volumes must fit without the padding.
+    """
     rank = x.rank - 2
     kernels = each_axis(see, layer, "kernel_size", kernel_size, rank)
     strides = kernels if stride is None else each_axis(see, layer, "stride", stride, rank)
@@ -118,27 +134,14 @@ def pooled(
         if see.holds("<=", border, reach // 2) is False:
             raise bad(see, layer, "padding", f"it must not be more than half of the window of {reach}", border)
     padded = [size + border * 2 for size, border in zip(x.shape[2:], sides, strict=True)]
-    if ceil_mode:
-        found = [slid_over(see, *one) for one in zip(x.shape[2:], sides, reaches, strides, strict=True)]
-        for size, window, whole in zip(found, reaches, padded, strict=True):
-            if see.holds(">=", size, ONE) is False:
-                raise Refusal(WindowTooLarge(see.span, layer, str(window), str(whole), str(x), x.origin))
-        return tuple(found)
-    fits(see, layer, reaches, padded, x)
-    return tuple(slid(*one) for one in zip(padded, reaches, strides, strict=True))
-
-
-__all__ = [
-    "NonNegativePerAxis",
-    "Padding",
-    "PaddingMode",
-    "borders",
-    "check_mode",
-    "fits",
-    "is_per_side",
-    "pad_first",
-    "per_axis",
-    "pooled",
-    "reach_of",
-    "slid",
-]
+    if rank == 3 and layer != "max_pool":
+        fits(see, layer, reaches, x.shape[2:], x)
+    elif not ceil_mode:
+        fits(see, layer, reaches, padded, x)
+    if not ceil_mode:
+        return tuple(slid(*one) for one in zip(padded, reaches, strides, strict=True))
+    found = tuple(slid_over(see, *one) for one in zip(x.shape[2:], sides, reaches, strides, strict=True))
+    for size, window, whole in zip(found, reaches, padded, strict=True):
+        if see.holds(">=", size, ONE) is False:
+            raise Refusal(WindowTooLarge(see.span, layer, str(window), str(whole), str(x), x.origin))
+    return found

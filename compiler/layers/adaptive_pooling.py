@@ -44,7 +44,9 @@ class Adaptive(Layer):
         wanted = self.output_size if isinstance(self.output_size, tuple) else (self.output_size,) * len(sizes)
         if len(wanted) != len(sizes):
             shown = listed(["none" if size is None else size for size in wanted])
-            raise bad(see, self.name, "output_size", f"it must be one number or a list of {len(sizes)}, one for each spatial dim", shown)
+            raise bad(
+                see, self.name, "output_size", f"it must be one number or a list of {len(sizes)}, one for each spatial dim", shown
+            )
         return tuple(size if new is None else new for size, new in zip(sizes, wanted, strict=True))
 
     def infer(self, see: Checker, x: TensorType) -> TensorType | tuple[TensorType, ...]:
@@ -53,7 +55,7 @@ class Adaptive(Layer):
     def forward(self, show: Show, x: Code) -> Code:
         rank = show.types[0].rank - 2
         wanted = self.output_size if isinstance(self.output_size, tuple) else (self.output_size,) * rank
-        if rank == 1:  # takes a number alone, and cannot keep a size by itself
+        if rank == 1 and len(wanted) == 1:  # takes a number alone, and cannot keep a size by itself
             return call(f"{self.function}1d", x, f"{x.at(ATOM)}.shape[2]" if wanted[0] is None else show(wanted[0]))
         return call(f"{self.function}{rank}d", x, show(wanted if self.output_size is None else self.output_size))
 
@@ -97,7 +99,9 @@ class GlobalPool(Layer):
 
     def forward(self, show: Show, x: Code) -> Code:
         dims = ", ".join(str(at) for at in range(2, show.types[0].rank))
-        return method(x, self.reduction, dim=f"({dims})" if show.types[0].rank > 3 else dims, **show.options(keepdim=(self.keepdim, False)))
+        return method(
+            x, self.reduction, dim=f"({dims})" if show.types[0].rank > 3 else dims, **show.options(keepdim=(self.keepdim, False))
+        )
 
 
 class GlobalAvgPool(GlobalPool):

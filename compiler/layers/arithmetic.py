@@ -39,7 +39,11 @@ class Arithmetic(Layer):
     def no_zero(self, see: Checker, left: Given, right: Given) -> None:
         """Whole numbers cannot be divided by 0."""
         if isinstance(right, Size) and promoted(left, right) == "int" and see.holds("==", right, ZERO):
-            raise Refusal(DimsDisagree(see.place(1), "whole numbers cannot be divided by 0", f"the left is {described(left)}", "the right is 0"))
+            raise Refusal(
+                DimsDisagree(
+                    see.place(1), "whole numbers cannot be divided by 0", f"the left is {described(left)}", "the right is 0"
+                )
+            )
 
 
 class Add(Arithmetic):
@@ -122,7 +126,8 @@ class Power(Arithmetic):
     synonyms: ClassVar[tuple[str, ...]] = ("pow", "power")
 
     def dtype(self, see: Checker, left: Given, right: Given) -> DType:
-        self.no_bools(see, left, right, both=True)
+        if not isinstance(right, bool):
+            self.no_bools(see, left, right, both=True)
         if isinstance(right, Size) and kind(left) != "float" and see.holds("<", right, ZERO):
             raise Refusal(WrongDtype(see.place(0), "** of a negative exponent", "float", described(left)))
         return promoted(left, right)
@@ -144,6 +149,11 @@ class Negate(Elementwise):
 
 class Extreme(Arithmetic):
     """Base: the smaller or larger of two."""
+
+    def dtype(self, see: Checker, left: Given, right: Given) -> DType:
+        if isinstance(left, bool) or isinstance(right, bool):
+            self.no_bools(see, left, right, both=True)
+        return promoted(left, right)
 
     def forward(self, show: Show, left: Code, right: Code) -> Code:
         numbers = [not isinstance(given, TensorType) for given in show.types]
@@ -193,7 +203,9 @@ class Matmul(Layer):
             if right.rank == 1:
                 rule = "the last dim of the left of a matrix product and the vector on the right must be equal"
             raise disagree(see, rule, Place(left.shape[-1], 0, left.rank - 1), Place(right.shape[inner], 1, inner), (left, right))
-        lead = broadcast(see, "the dims before the last two of a matrix product must be equal, or broadcast", (left, right), skip=2)
+        lead = broadcast(
+            see, "the dims before the last two of a matrix product must be equal, or broadcast", (left, right), skip=2
+        )
         rows = left.shape[-2:-1] if left.rank > 1 else ()
         columns = right.shape[-1:] if right.rank > 1 else ()
         return TensorType(left.dtype, (*lead, *rows, *columns))

@@ -45,7 +45,9 @@ class OfClasses(Reduced):
             self._labels(see, scores, target, at, others)
         classes = scores.shape[at]
         if self.weight is not None and not see.same(classes, Size.of(len(self.weight))):
-            raise bad(see, self.name, "weight", f"it needs a number for each of {classes} classes", f"a list of {len(self.weight)}")
+            raise bad(
+                see, self.name, "weight", f"it needs a number for each of {classes} classes", f"a list of {len(self.weight)}"
+            )
         return self.scored(others)
 
     def _labels(self, see: Checker, scores: TensorType, target: TensorType, at: int, others: tuple[Size, ...]) -> None:
@@ -138,7 +140,9 @@ class MultiMargin(Reduced):
         if self.p.number not in (1, 2):
             raise bad(see, self.name, "p", "it is 1 or 2", self.p)
         if not see.same(x.shape[0], label.shape[0]):
-            raise disagree(see, "multi_margin wants a label for each example", Dim(x.shape[0], 0, 0), Dim(label.shape[0], 1, 0), (x, label))
+            raise disagree(
+                see, "multi_margin wants a label for each example", Dim(x.shape[0], 0, 0), Dim(label.shape[0], 1, 0), (x, label)
+            )
         return self.scored(x.shape[:1])
 
     def forward(self, show: Show, x: Code, label: Code) -> Code:
@@ -196,16 +200,26 @@ class Ctc(Reduced):
     reduction: str = "mean"
     zero_infinity: Flag = False
 
-    def infer(self, see: Checker, x: TensorType, labels: TensorType, lengths: TensorType, label_lengths: TensorType) -> TensorType:
+    def infer(
+        self, see: Checker, x: TensorType, labels: TensorType, lengths: TensorType, label_lengths: TensorType
+    ) -> TensorType:
         want_float(see, self.name, x)
         want_rank(see, self.name, 0, x, "[T, B, classes]", 3)
         given = (x, labels, lengths, label_lengths)
         for which, (tensor, rank) in enumerate(zip(given[1:], (2, 1, 1), strict=True), 1):
             want_dtype(see, self.name, which, tensor, "int")
             if tensor.rank != rank:
-                raise Refusal(WrongRank(see.place(which), self.name, "int[B, S]" if rank == 2 else "int[B]", str(tensor), tensor.origin))
+                raise Refusal(
+                    WrongRank(see.place(which), self.name, "int[B, S]" if rank == 2 else "int[B]", str(tensor), tensor.origin)
+                )
             if not see.same(x.shape[1], tensor.shape[0]):
-                raise disagree(see, "ctc wants labels and lengths for each example", Dim(x.shape[1], 0, 1), Dim(tensor.shape[0], which, 0), given)
+                raise disagree(
+                    see,
+                    "ctc wants labels and lengths for each example",
+                    Dim(x.shape[1], 0, 1),
+                    Dim(tensor.shape[0], which, 0),
+                    given,
+                )
         if see.holds("<", self.blank, x.shape[2]) is False:
             raise bad(see, self.name, "blank", f"it must be one of {x.shape[2]} classes", self.blank)
         return self.scored(x.shape[1:2])

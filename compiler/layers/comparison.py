@@ -17,7 +17,9 @@ class Comparison(Layer):
     numbers: ClassVar[bool] = True
 
     def infer(self, see: Checker, left: Given, right: Given) -> TensorType:
-        return TensorType("bool", broadcast(see, f"the two sides of {self.name} must have one shape, or broadcast", (left, right)))
+        return TensorType(
+            "bool", broadcast(see, f"the two sides of {self.name} must have one shape, or broadcast", (left, right))
+        )
 
     def forward(self, show: Show, left: Code, right: Code) -> Code:
         return binary(self.name, left, right)

@@ -48,7 +48,9 @@ class Sliding(Owner):
         rank = len(sizes)
         kernels = each_axis(see, self.name, "kernel_size", self.kernel_size, rank)
         strides = each_axis(see, self.name, "stride", self.stride, rank)
-        reaches = [reach_of(*one) for one in zip(kernels, each_axis(see, self.name, "dilation", self.dilation, rank), strict=True)]
+        reaches = [
+            reach_of(*one) for one in zip(kernels, each_axis(see, self.name, "dilation", self.dilation, rank), strict=True)
+        ]
         sides = borders(see, self.name, self.padding, rank)
         if self.padding == "same":
             if not all(see.same(stride, ONE) for stride in strides):
@@ -68,7 +70,11 @@ class Sliding(Owner):
 
     def module(self, show: Show, x: TensorType) -> str:
         out, groups = self.channels(x)
-        given = options(self, show, "stride", "padding", "dilation") | show.options(groups=(groups, 1)) | options(self, show, "bias", "padding_mode")
+        given = (
+            options(self, show, "stride", "padding", "dilation")
+            | show.options(groups=(groups, 1))
+            | options(self, show, "bias", "padding_mode")
+        )
         if is_per_side(self.padding):
             given = {name: text for name, text in given.items() if name not in ("padding", "padding_mode")}
         return call(f"nn.Conv{x.rank - 2}d", show(x.shape[1]), show(out), show(self.kernel_size), **given).text
@@ -92,7 +98,9 @@ class Conv(Sliding):
     """
 
     name: ClassVar[str] = "conv"
-    formula: ClassVar[str] = "y[b, o] = bias[o] + sum_c weight[o, c] * x[b, c];  H' = (H + 2 padding - dilation (kernel - 1) - 1) // stride + 1"
+    formula: ClassVar[str] = (
+        "y[b, o] = bias[o] + sum_c weight[o, c] * x[b, c];  H' = (H + 2 padding - dilation (kernel - 1) - 1) // stride + 1"
+    )
     example: ClassVar[str] = "x: [B, 3, H, W] -> conv(16, 3, padding=1)"
     synonyms: ClassVar[tuple[str, ...]] = (
         *("Conv1d", "Conv2d", "Conv3d", "conv1d", "conv2d", "conv3d", "Conv1D", "Conv2D", "Conv3D"),
@@ -168,13 +176,35 @@ class ConvTranspose(Owner):
         spatial = tuple(self._grown(see, x, at, *one) for at, one in enumerate(zip(sizes, *listed, strict=True)))
         return TensorType("float", (x.shape[0], self.out_channels, *spatial))
 
-    def _grown(self, see: Checker, x: TensorType, at: int, size: Size, kernel: Size, stride: Size, border: Size, more: Size, dilation: Size) -> Size:
+    def _grown(
+        self,
+        see: Checker,
+        x: TensorType,
+        at: int,
+        size: Size,
+        kernel: Size,
+        stride: Size,
+        border: Size,
+        more: Size,
+        dilation: Size,
+    ) -> Size:
         if see.holds("<", more, stride) is False and see.holds("<", more, dilation) is False:
-            raise bad(see, self.name, "output_padding", f"it must be less than the stride {stride} or the dilation {dilation}", more)
+            raise bad(
+                see, self.name, "output_padding", f"it must be less than the stride {stride} or the dilation {dilation}", more
+            )
         reach = reach_of(kernel, dilation)
         grown = (size - 1) * stride + reach + more - border * 2
         if see.holds(">=", grown, ONE) is False:
-            raise Refusal(WindowTooLarge(see.place("padding"), self.name, str(reach), f"what a padding of {border} leaves", str(x), see.origin(0, at + 2)))
+            raise Refusal(
+                WindowTooLarge(
+                    see.place("padding"),
+                    self.name,
+                    str(reach),
+                    f"what a padding of {border} leaves",
+                    str(x),
+                    see.origin(0, at + 2),
+                )
+            )
         return grown
 
     def weights(self, x: TensorType) -> dict[str, Weight]:
@@ -183,7 +213,9 @@ class ConvTranspose(Owner):
 
     def module(self, show: Show, x: TensorType) -> str:
         given = options(self, show, "stride", "padding", "output_padding", "groups", "bias", "dilation")
-        return call(f"nn.ConvTranspose{x.rank - 2}d", show(x.shape[1]), show(self.out_channels), show(self.kernel_size), **given).text
+        return call(
+            f"nn.ConvTranspose{x.rank - 2}d", show(x.shape[1]), show(self.out_channels), show(self.kernel_size), **given
+        ).text
 
     def cost(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         window = per_axis(self.kernel_size, inputs[0].rank - 2)
@@ -195,6 +227,16 @@ def divides_both(see: Checker, layer: str, groups: Size, channels: Size, out: Si
     if groups.number is None or is_one(see, groups):
         return
     if see.divides(groups, channels) is False:
-        raise Refusal(DoesNotDivide(see.place("groups"), f"the groups of {layer} split the channels that come in", str(channels), str(groups), see.origin(0, 1)))
+        raise Refusal(
+            DoesNotDivide(
+                see.place("groups"),
+                f"the groups of {layer} split the channels that come in",
+                str(channels),
+                str(groups),
+                see.origin(0, 1),
+            )
+        )
     if see.divides(groups, out) is False:
-        raise Refusal(DoesNotDivide(see.place("groups"), f"the groups of {layer} split the channels that go out", str(out), str(groups)))
+        raise Refusal(
+            DoesNotDivide(see.place("groups"), f"the groups of {layer} split the channels that go out", str(out), str(groups))
+        )

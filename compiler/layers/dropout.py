@@ -43,7 +43,15 @@ class ChannelDropout(Drop):
     name: ClassVar[str] = "channel_dropout"
     formula: ClassVar[str] = "y[b, c] = x[b, c] * m[b, c] / (1 - p)"
     example: ClassVar[str] = "x: [B, 16, H, W] -> channel_dropout(0.1)"
-    synonyms: ClassVar[tuple[str, ...]] = ("Dropout1d", "Dropout2d", "Dropout3d", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "FeatureDropout")
+    synonyms: ClassVar[tuple[str, ...]] = (
+        "Dropout1d",
+        "Dropout2d",
+        "Dropout3d",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
+        "FeatureDropout",
+    )
 
     def infer(self, see: Checker, x: TensorType) -> TensorType:
         want_rank(see, self.name, 0, x, "[B, C, *spatial] with one to three spatial dims", 3, 4, 5)

@@ -26,7 +26,10 @@ class Embedding(Owner):
     def infer(self, see: Checker, x: TensorType) -> TensorType:
         want_dtype(see, self.name, 0, x, "int")
         if self.padding_idx is not None:
-            inside = see.holds("<", self.padding_idx, self.num_embeddings), see.holds(">=", self.padding_idx + self.num_embeddings, Size.of(0))
+            inside = (
+                see.holds("<", self.padding_idx, self.num_embeddings),
+                see.holds(">=", self.padding_idx + self.num_embeddings, Size.of(0)),
+            )
             if False in inside:
                 raise bad(see, self.name, "padding_idx", f"it must be one of the {self.num_embeddings} numbers", self.padding_idx)
         return TensorType("float", (*x.shape, self.embedding_dim))
@@ -35,7 +38,9 @@ class Embedding(Owner):
         return {"weight": Weight(self.num_embeddings, self.embedding_dim)}
 
     def module(self, show: Show, x: TensorType) -> str:
-        return call("nn.Embedding", show(self.num_embeddings), show(self.embedding_dim), **options(self, show, "padding_idx")).text
+        return call(
+            "nn.Embedding", show(self.num_embeddings), show(self.embedding_dim), **options(self, show, "padding_idx")
+        ).text
 
 
 class OneHot(Layer):
@@ -62,7 +67,9 @@ class SinusoidalPositions(Layer):
 
     name: ClassVar[str] = "sinusoidal_positions"
     family: ClassVar[Family] = "embedding"
-    formula: ClassVar[str] = "y[t, 2i] = x[t, 2i] + sin(t / base ** (2i / D));  y[t, 2i + 1] = x[t, 2i + 1] + cos(t / base ** (2i / D))"
+    formula: ClassVar[str] = (
+        "y[t, 2i] = x[t, 2i] + sin(t / base ** (2i / D));  y[t, 2i + 1] = x[t, 2i + 1] + cos(t / base ** (2i / D))"
+    )
     example: ClassVar[str] = "x: [B, T, 64] -> sinusoidal_positions"
     synonyms: ClassVar[tuple[str, ...]] = ("PositionalEncoding", "SinePositionEncoding", "positional_encoding")
     helper: ClassVar[str] = '''\

@@ -260,7 +260,9 @@ class Clip(Layer):
     def forward(self, show: Show, x: Code) -> Code:
         if self.min is not None and self.max is not None:
             return method(x, "clamp", show(self.min), show(self.max))
-        return method(x, "clamp", **{name: show(bound) for name, bound in (("min", self.min), ("max", self.max)) if bound is not None})
+        return method(
+            x, "clamp", **{name: show(bound) for name, bound in (("min", self.min), ("max", self.max)) if bound is not None}
+        )
 
 
 class Cast(Elementwise):

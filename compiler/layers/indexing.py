@@ -50,7 +50,9 @@ class Index(Layer):
     def infer(self, see: Checker, x: TensorType) -> TensorType:
         read = sum(not isinstance(item, Mark) for item in self.items)
         if read > x.rank:
-            raise Refusal(WrongRank(see.place(0), "this index", f"a tensor with at least {plural(read, 'dim')}", str(x), x.origin))
+            raise Refusal(
+                WrongRank(see.place(0), "this index", f"a tensor with at least {plural(read, 'dim')}", str(x), x.origin)
+            )
         shape: list[Size] = []
         at = 0
         for item in self._whole(x):

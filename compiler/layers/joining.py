@@ -111,7 +111,9 @@ class WeightedSum(Shape):
             raise other_rank(see, "weights have at most the dims of the tensors, then one", which, items[0], weights)
         for at, (a, b) in enumerate(zip(weights.shape[:-1], items[0].shape, strict=False)):
             if not see.same(a, b):
-                raise disagree(see, "the weights must agree with the first dims of the tensors", Dim(b, 0, at), Dim(a, which, at), inputs)
+                raise disagree(
+                    see, "the weights must agree with the first dims of the tensors", Dim(b, 0, at), Dim(a, which, at), inputs
+                )
         return TensorType("float", items[0].shape)
 
     def forward(self, show: Show, *inputs: Code) -> Code:
@@ -138,7 +140,11 @@ class Chunk(Shape):
         at = axis(see, self.name, self.dim, x)
         number = count(see, self.name, "chunks", self.chunks)
         if see.divides(self.chunks, x.shape[at]) is False:
-            raise Refusal(DoesNotDivide(see.place("chunks"), "chunk makes equal parts", str(x.shape[at]), str(self.chunks), see.origin(0, at)))
+            raise Refusal(
+                DoesNotDivide(
+                    see.place("chunks"), "chunk makes equal parts", str(x.shape[at]), str(self.chunks), see.origin(0, at)
+                )
+            )
         part = TensorType(x.dtype, (*x.shape[:at], x.shape[at] // self.chunks, *x.shape[at + 1 :]))
         return (part,) * number
 
@@ -164,7 +170,9 @@ class Split(Shape):
     def infer(self, see: Checker, x: TensorType) -> tuple[TensorType, ...]:
         at = axis(see, self.name, self.dim, x)
         size = x.shape[at]
-        return tuple(TensorType(x.dtype, (*x.shape[:at], part, *x.shape[at + 1 :])) for part in self._parts(see, size, see.origin(0, at)))
+        return tuple(
+            TensorType(x.dtype, (*x.shape[:at], part, *x.shape[at + 1 :])) for part in self._parts(see, size, see.origin(0, at))
+        )
 
     def _parts(self, see: Checker, size: Size, origin: object) -> tuple[Size, ...]:
         if isinstance(self.split_size, tuple):

@@ -33,10 +33,14 @@ class Dense(Owner):
                 size = str(tensor.shape[-1])
                 advice = f"give {size} a number in the signature" if tensor.shape[-1].value.symbol else ""
                 raise Refusal(UnknownSize(see.span, "dense", size, str(tensor), see.origin(which, tensor.rank - 1), advice))
-            agree = tensor.rank == first.rank and all(see.same(a, b) for a, b in zip(tensor.shape[:-1], first.shape[:-1], strict=True))
+            agree = tensor.rank == first.rank and all(
+                see.same(a, b) for a, b in zip(tensor.shape[:-1], first.shape[:-1], strict=True)
+            )
             if not agree:
                 rule = "tensors that one dense maps together must agree in all dims but the last"
-                raise Refusal(DimsDisagree(see.place(which), rule, f"one is {first}", f"another is {tensor}", first.origin, tensor.origin))
+                raise Refusal(
+                    DimsDisagree(see.place(which), rule, f"one is {first}", f"another is {tensor}", first.origin, tensor.origin)
+                )
         return TensorType("float", (*first.shape[:-1], self.out_features))
 
     def weights(self, *inputs: TensorType) -> dict[str, Weight]:

@@ -132,7 +132,9 @@ class BinaryCrossEntropyWithLogits(Pairwise):
         return found
 
     def forward(self, show: Show, input: Code, target: Code) -> Code:
-        weighted = {} if self.pos_weight is None else {"pos_weight": f"{input.at(ATOM)}.new_tensor({show(list(self.pos_weight))})"}
+        weighted = (
+            {} if self.pos_weight is None else {"pos_weight": f"{input.at(ATOM)}.new_tensor({show(list(self.pos_weight))})"}
+        )
         return call(self.function, input, target, **weighted, **options(self, show, "reduction"))
 
 
@@ -164,6 +166,13 @@ class PoissonNll(Pairwise):
 
     log_input: Flag = True
     full: Flag = False
+
+    def infer(self, see: Checker, input: TensorType, target: TensorType) -> TensorType:
+        if not self.log_input:
+            want_dtype(see, self.name, 0, input, "float", "int")
+        if self.full:
+            want_dtype(see, self.name, 1, target, "float", "int")
+        return super().infer(see, input, target)
 
 
 class SoftMargin(Pairwise):
@@ -247,7 +256,9 @@ class TripletMargin(Reduced):
     def infer(self, see: Checker, anchor: TensorType, positive: TensorType, negative: TensorType) -> TensorType:
         want_float(see, self.name, anchor, positive, negative)
         want_at_least(see, self.name, 0, anchor, 1)
-        shape = same_shape(see, "triplet_margin wants an anchor, a positive and a negative of one shape", anchor, positive, negative)
+        shape = same_shape(
+            see, "triplet_margin wants an anchor, a positive and a negative of one shape", anchor, positive, negative
+        )
         return self.scored(shape[:-1])
 
     def forward(self, show: Show, *inputs: Code) -> Code:

@@ -6,6 +6,7 @@ from ..emit.code import Code, Show, binary, call, method
 from ..errors.layers import OutOfRange
 from ..errors.shapes import DimsDisagree
 from ..graph import TensorType
+from ..shapes import Dim
 from ..values import Real
 from ._rules import axis, axis_text, is_one, same_shape, want_at_least, want_dtype, want_float
 from ._scores import Better, Metric, Reduce
@@ -53,7 +54,9 @@ def decides_two(scores: TensorType, label: TensorType, at: int) -> bool:
     return scores.rank == label.rank or scores.shape[at].number == 1
 
 
-def positive(scores: Code, label: Code, scores_type: TensorType, label_type: TensorType, threshold: str, at: str = "1") -> tuple[Code, Code]:
+def positive(
+    scores: Code, label: Code, scores_type: TensorType, label_type: TensorType, threshold: str, at: str = "1"
+) -> tuple[Code, Code]:
     """Scores and labels of two classes as truths of one shape."""
     if scores_type.rank > label_type.rank:
         scores = method(scores, "squeeze", at)
@@ -71,9 +74,15 @@ class Accuracy(Classified):
     name: ClassVar[str] = "accuracy"
     formula: ClassVar[str] = "mean(argmax(logits) == label)"
     example: ClassVar[str] = "logits: [B, 10], label: int[B] -> accuracy"
-    synonyms: ClassVar[tuple[str, ...]] = ("Accuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy", "BinaryAccuracy", "accuracy_score")
+    synonyms: ClassVar[tuple[str, ...]] = (
+        "Accuracy",
+        "CategoricalAccuracy",
+        "SparseCategoricalAccuracy",
+        "BinaryAccuracy",
+        "accuracy_score",
+    )
 
-    threshold: Number = Real.of(0.0)
+    threshold: Number = Real(0.0, Dim.of(0))
     dim: Axis | None = None
 
     def infer(self, see: Checker, scores: TensorType, label: TensorType) -> TensorType:
@@ -110,7 +119,9 @@ class TopK(Classified):
             want_at_least(see, self.name, 0, scores, label.rank + 1)
             at = scores.rank - 1
         if see.holds("<=", self.k, scores.shape[at]) is False:
-            raise Refusal(OutOfRange(see.place("k"), self.name, str(self.k), str(scores.shape[at]), str(scores), see.origin(0, at)))
+            raise Refusal(
+                OutOfRange(see.place("k"), self.name, str(self.k), str(scores.shape[at]), str(scores), see.origin(0, at))
+            )
         return SCALAR
 
     def forward(self, show: Show, scores: Code, label: Code) -> Code:
@@ -150,13 +161,17 @@ class Counted(Classified):
 
     reduce: ClassVar[Reduce] = "collect"
 
-    threshold: Number = Real.of(0.0)
+    threshold: Number = Real(0.0, Dim.of(0))
 
     def infer(self, see: Checker, scores: TensorType, label: TensorType) -> TensorType:
         want_float(see, self.name, scores)
         if self.classes(see, scores, label) is not None:
             rule = f"{self.name} is of two classes: it wants one score for each label"
-            raise Refusal(DimsDisagree(see.place(0), rule, f"the scores are {scores}", f"the labels are {label}", scores.origin, label.origin))
+            raise Refusal(
+                DimsDisagree(
+                    see.place(0), rule, f"the scores are {scores}", f"the labels are {label}", scores.origin, label.origin
+                )
+            )
         return SCALAR
 
     def forward(self, show: Show, scores: Code, label: Code) -> Code:
@@ -228,7 +243,11 @@ def auroc(score: Tensor, label: Tensor) -> Tensor:
         want_dtype(see, self.name, 0, scores, "float", "int")
         if self.classes(see, scores, label) is not None:
             rule = "auroc is of two classes: it wants one score for each label"
-            raise Refusal(DimsDisagree(see.place(0), rule, f"the scores are {scores}", f"the labels are {label}", scores.origin, label.origin))
+            raise Refusal(
+                DimsDisagree(
+                    see.place(0), rule, f"the scores are {scores}", f"the labels are {label}", scores.origin, label.origin
+                )
+            )
         return SCALAR
 
     def forward(self, show: Show, scores: Code, label: Code) -> Code:

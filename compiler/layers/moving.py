@@ -68,7 +68,15 @@ class Pad(Shape):
     name: ClassVar[str] = "pad"
     formula: ClassVar[str] = "[B, T] -> [B, left + T + right]"
     example: ClassVar[str] = 'x: [B, 3, H, W] -> pad([1, 1, 1, 1], mode="replicate")'
-    synonyms: ClassVar[tuple[str, ...]] = ("ZeroPad1d", "ZeroPad2d", "ZeroPadding2D", "ConstantPad2d", "ReflectionPad2d", "ReplicationPad2d", "CircularPad2d")
+    synonyms: ClassVar[tuple[str, ...]] = (
+        "ZeroPad1d",
+        "ZeroPad2d",
+        "ZeroPadding2D",
+        "ConstantPad2d",
+        "ReflectionPad2d",
+        "ReplicationPad2d",
+        "CircularPad2d",
+    )
 
     pad: Sizes
     mode: Literal["constant", "reflect", "replicate", "circular"] = "constant"
@@ -91,7 +99,13 @@ class Pad(Shape):
 
     def _check_mode(self, see: Checker, x: TensorType, pairs: int) -> None:
         if not 1 <= pairs <= 3 or x.rank not in (pairs + 1, pairs + 2):
-            raise bad(see, self.name, "pad", f'with "{self.mode}" it pads all dims but the first, or all but the first two', listed(self.pad))
+            raise bad(
+                see,
+                self.name,
+                "pad",
+                f'with "{self.mode}" it pads all dims but the first, or all but the first two',
+                listed(self.pad),
+            )
         want_dtype(see, self.name, 0, x, *(("float", "int", "bool") if self.mode == "circular" else ("float", "int")))
         if self.value.value != 0:
             raise bad(see, self.name, "value", f'with "{self.mode}" there is nothing to fill in', described(self.value))

@@ -38,7 +38,14 @@ class BatchNorm(Norm):
     name: ClassVar[str] = "batch_norm"
     formula: ClassVar[str] = "y = (x - mean) / sqrt(var + eps) * weight + bias"
     example: ClassVar[str] = "x: [B, 16, H, W] -> batch_norm"
-    synonyms: ClassVar[tuple[str, ...]] = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "BatchNormalization", "BatchNorm", "SyncBatchNorm")
+    synonyms: ClassVar[tuple[str, ...]] = (
+        "BatchNorm1d",
+        "BatchNorm2d",
+        "BatchNorm3d",
+        "BatchNormalization",
+        "BatchNorm",
+        "SyncBatchNorm",
+    )
     pure: ClassVar[bool] = False
 
     eps: Number = Real.of(1e-5)
@@ -145,7 +152,13 @@ class OverLast(Norm):
             there = known(see, self.name, x, -back)
             if not see.same(size, there):
                 shown = listed(self.normalized_shape or ())
-                raise bad(see, self.name, "normalized_shape", f"the last dims are {listed(x.shape[x.rank - len(self.over(x)) :])}", shown)
+                raise bad(
+                    see,
+                    self.name,
+                    "normalized_shape",
+                    f"the last dims are {listed(x.shape[x.rank - len(self.over(x)) :])}",
+                    shown,
+                )
         return TensorType("float", x.shape)
 
     def over(self, x: TensorType) -> tuple[Size, ...]:
@@ -242,4 +255,6 @@ class Normalize(Layer):
         return TensorType("float", x.shape)
 
     def forward(self, show: Show, x: Code) -> Code:
-        return call("F.normalize", x, **options(self, show, "p"), dim=axis_text(self.dim, show.types[0]), **options(self, show, "eps"))
+        return call(
+            "F.normalize", x, **options(self, show, "p"), dim=axis_text(self.dim, show.types[0]), **options(self, show, "eps")
+        )

@@ -126,9 +126,13 @@ class Rearrange(Layer):
             raise Refusal(BadPattern(see.place("pattern"), self.name, self.pattern, reason, see.origin(0, at)))
         if not free and not see.same(given, size):
             rule = f'the sizes of "{" ".join(group) or "1"}" must give the dim they share'
-            raise Refusal(DimsDisagree(see.place(0), rule, f"their product is {given}", f"dim {at} of {x} is {size}", see.origin(0, at)))
+            raise Refusal(
+                DimsDisagree(see.place(0), rule, f"their product is {given}", f"dim {at} of {x} is {size}", see.origin(0, at))
+            )
         if free and see.divides(given, size) is False:
-            raise Refusal(DoesNotDivide(see.place(0), f"rearrange splits dim {at} of {x}", str(size), str(given), see.origin(0, at)))
+            raise Refusal(
+                DoesNotDivide(see.place(0), f"rearrange splits dim {at} of {x}", str(size), str(given), see.origin(0, at))
+            )
         return {name: self.sizes.get(name, size if len(group) == 1 else size // given) for name in group}
 
     def forward(self, show: Show, x: Code) -> Code:
@@ -207,7 +211,11 @@ class Einsum(Layer):
                 want_dtype(see, self.name, which, tensor, inputs[0].dtype)
         found = self._sizes(see, spelled, inputs)
         dots = max((sum(name.isdigit() for name in names) for names in spelled), default=0)
-        shape = [found[name].size for name in gives for name in ([str(at) for at in reversed(range(dots))] if name == "..." else [name])]
+        shape = [
+            found[name].size
+            for name in gives
+            for name in ([str(at) for at in reversed(range(dots))] if name == "..." else [name])
+        ]
         summed = any(name not in gives and not name.isdigit() for name in found) or (dots > 0 and "..." not in gives)
         dtype = "int" if promoted(*inputs) == "bool" and summed else inputs[0].dtype
         return TensorType(dtype, tuple(shape))
@@ -218,9 +226,17 @@ class Einsum(Layer):
             within: dict[str, Dim] = {}
             for at, (name, size) in enumerate(zip(names, tensor.shape, strict=True)):
                 here, before = Dim(size, which, at), within.get(name) or found.get(name)
-                joins = before is None or see.same(before.size, size) or (name not in within and (is_one(see, size) or is_one(see, before.size)))
+                joins = (
+                    before is None
+                    or see.same(before.size, size)
+                    or (name not in within and (is_one(see, size) or is_one(see, before.size)))
+                )
                 if not joins:
-                    rule = f"all dims called {name} in an einsum have one size" if not name.isdigit() else "the dims of ... broadcast"
+                    rule = (
+                        f"all dims called {name} in an einsum have one size"
+                        if not name.isdigit()
+                        else "the dims of ... broadcast"
+                    )
                     raise disagree(see, rule, before or here, here, inputs)
                 within[name] = here if before is None or (before.size.number == 1 and size.number != 1) else before
             found |= within

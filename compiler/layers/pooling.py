@@ -70,7 +70,7 @@ class AvgPool(Pool):
 
     def infer(self, see: Checker, x: TensorType) -> TensorType:
         want_rank(see, self.name, 0, x, IMAGE, 3, 4, 5)
-        want_dtype(see, self.name, 0, x, *(("float", "int") if x.rank < 5 else ("float",)))
+        want_dtype(see, self.name, 0, x, "float", "int")
         if self.divisor_override is not None and x.rank == 3:
             raise bad(see, self.name, "divisor_override", "it needs two or three spatial dims", self.divisor_override)
         spatial = pooled(see, self.name, x, self.kernel_size, self.stride, self.padding, ONE, self.ceil_mode)
@@ -123,7 +123,7 @@ class MaxUnpool(Pool):
 
     def infer(self, see: Checker, x: TensorType, indices: TensorType) -> TensorType:
         want_rank(see, self.name, 0, x, IMAGE, 3, 4, 5)
-        want_dtype(see, self.name, 0, x, "float", "int")
+        want_dtype(see, self.name, 0, x, *(("float", "int") if x.rank < 5 else ("float",)))
         want_dtype(see, self.name, 1, indices, "int")
         same_shape(see, "max_unpool wants an index for each number", x, indices)
         rank = x.rank - 2
@@ -133,7 +133,9 @@ class MaxUnpool(Pool):
         spatial = tuple((n - 1) * s + k - p * 2 for n, s, k, p in zip(x.shape[2:], strides, kernels, sides, strict=True))
         for at, size in enumerate(spatial):
             if see.holds(">=", size, ONE) is False:
-                raise Refusal(WindowTooLarge(see.span, self.name, str(kernels[at]), str(x.shape[2 + at]), str(x), see.origin(0, 2 + at)))
+                raise Refusal(
+                    WindowTooLarge(see.span, self.name, str(kernels[at]), str(x.shape[2 + at]), str(x), see.origin(0, 2 + at))
+                )
         if self.output_size is not None:
             spatial = self._chosen(see, spatial, strides)
         return TensorType(x.dtype, (*x.shape[:2], *spatial))
@@ -143,7 +145,9 @@ class MaxUnpool(Pool):
         sizes = each_axis(see, self.name, "output_size", self.output_size, len(spatial))
         for size, usual, stride in zip(sizes, spatial, strides, strict=True):
             if see.holds("<", usual - stride, size) is False or see.holds("<", size, usual + stride) is False:
-                raise bad(see, self.name, "output_size", f"it must be less than one stride of {stride} away from {usual}", listed(sizes))
+                raise bad(
+                    see, self.name, "output_size", f"it must be less than one stride of {stride} away from {usual}", listed(sizes)
+                )
         return sizes
 
     def forward(self, show: Show, x: Code, indices: Code) -> Code:
@@ -152,5 +156,3 @@ class MaxUnpool(Pool):
             rank = show.types[0].rank - 2
             given["output_size"] = show(self.output_size if isinstance(self.output_size, tuple) else (self.output_size,) * rank)
         return call(f"F.max_unpool{show.types[0].rank - 2}d", x, indices, show(self.kernel_size), **given)
-
-

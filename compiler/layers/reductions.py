@@ -184,7 +184,9 @@ class Spread(Reduction):
         found = super().infer(see, *inputs)
         items = product([inputs[0].shape[at] for at in axes(see, self.name, self.dim, inputs[0])])
         if see.holds("<=", items, self.correction):
-            raise Refusal(TooSmall(see.place(0), self.name, f"more than {self.correction} numbers", str(inputs[0]), inputs[0].origin))
+            raise Refusal(
+                TooSmall(see.place(0), self.name, f"more than {self.correction} numbers", str(inputs[0]), inputs[0].origin)
+            )
         return found
 
     def given(self, show: Show) -> dict[str, str]:

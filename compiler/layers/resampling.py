@@ -51,7 +51,15 @@ class Upsample(Layer):
     formula: ClassVar[str] = "H' = floor(H * scale_factor)"
     example: ClassVar[str] = 'x: [B, 16, H, W] -> upsample(scale_factor=2, mode="bilinear")'
     synonyms: ClassVar[tuple[str, ...]] = (
-        *("Upsample", "interpolate", "UpsamplingNearest2d", "UpsamplingBilinear2d", "UpSampling1D", "UpSampling2D", "UpSampling3D"),
+        *(
+            "Upsample",
+            "interpolate",
+            "UpsamplingNearest2d",
+            "UpsamplingBilinear2d",
+            "UpSampling1D",
+            "UpSampling2D",
+            "UpSampling3D",
+        ),
         *("Resizing", "resize"),
     )
 

@@ -87,7 +87,9 @@ class Squeeze(Shape):
         for at in gone:
             if not is_one(see, x.shape[at]):
                 got = f"its size is {x.shape[at]}"
-                fault = DimsDisagree(see.place(0), "squeeze takes away dims of size 1", f"dim {at} of {x} is not", got, see.origin(0, at))
+                fault = DimsDisagree(
+                    see.place(0), "squeeze takes away dims of size 1", f"dim {at} of {x} is not", got, see.origin(0, at)
+                )
                 raise Refusal(fault)
         return TensorType(x.dtype, tuple(size for at, size in enumerate(x.shape) if at not in gone))
 
@@ -161,7 +163,9 @@ class Permute(Shape):
     def infer(self, see: Checker, x: TensorType) -> TensorType:
         order = axes(see, self.name, self.dims, x, argument="dims")
         if len(order) != x.rank:
-            raise Refusal(WrongRank(see.place(0), self.name, f"a tensor of {len(order)} dims, one for each in its list", str(x), x.origin))
+            raise Refusal(
+                WrongRank(see.place(0), self.name, f"a tensor of {len(order)} dims, one for each in its list", str(x), x.origin)
+            )
         return TensorType(x.dtype, tuple(x.shape[at] for at in order))
 
     def forward(self, show: Show, x: Code) -> Code:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..graph import Assertion, Edge, Graph, Level, Node, Operation, Repeat, TensorType, Use
-from ..shapes import Dim, Size
+from ..shapes import Apply, Dim, Size
 from ..values import Formula, Real, Text, Truth, is_proved, names_of, substitute
 
 Texts = Mapping[str, Text]
@@ -18,7 +18,15 @@ Texts = Mapping[str, Text]
 
 def pin(root: Graph) -> Graph:
     """The root with its pinned hyperparameters replaced by their values."""
-    names = pinned(root)
+    return _without(root, pinned(root))
+
+
+def pin_all(root: Graph) -> Graph:
+    """The root with all its hyperparameters replaced by their values."""
+    return _without(root, frozenset(hyper.name for hyper in root.hypers))
+
+
+def _without(root: Graph, names: frozenset[str]) -> Graph:
     values = {hyper.name: _text(hyper.value) for hyper in root.hypers if hyper.name in names}
     numbers = {name: text for name, text in values.items() if text is not None}
     kept = tuple(hyper for hyper in root.hypers if hyper.name not in names)
@@ -65,7 +73,36 @@ def _conjuncts(condition: Text) -> tuple[Text, ...]:
 
 
 def _follows(condition: Text, facts: frozenset[Text]) -> bool:
-    return all(part in facts or is_proved(part) for part in _conjuncts(condition))
+    """Is it checked, or true whatever the numbers, or true because one number that is checked divides another?"""
+    parts = _conjuncts(condition)
+    if all(part in facts or is_proved(part) for part in parts):
+        return True
+    quotients = _quotients(facts)
+    return bool(quotients) and all(part in facts or is_proved(substitute(part, quotients)) for part in parts)
+
+
+def _quotients(facts: frozenset[Text]) -> dict[str, Text]:
+    """From `a % b == 0`: a is b times a whole number. One such fact for each name, none in a circle."""
+    found: dict[str, Text] = {}
+    for fact in sorted(facts, key=str):
+        pair = _multiple(fact)
+        if pair is None or pair[0] in found or pair[1].symbols() & {pair[0], *found}:
+            continue
+        if any(pair[0] in names_of(text) for text in found.values()):
+            continue
+        found[pair[0]] = pair[1] * Dim.of(f"{pair[0]}/{pair[1]}")
+    return found
+
+
+def _multiple(fact: Text) -> tuple[str, Dim] | None:
+    """`a % b == 0` for a name a."""
+    if not isinstance(fact, Formula) or fact.op != "==" or fact.args[1] != Dim.of(0) or not isinstance(fact.args[0], Dim):
+        return None
+    atoms = [atom for monomial, factor in fact.args[0].terms if factor == 1 for atom, exponent in monomial if exponent == 1]
+    if len(fact.args[0].terms) != 1 or len(atoms) != 1 or not isinstance(atoms[0], Apply) or atoms[0].op != "%":
+        return None
+    name = atoms[0].left.symbol
+    return None if name is None else (name, atoms[0].right)
 
 
 def _text(value: Any) -> Text | None:
@@ -171,5 +208,3 @@ def _replaced(text: Text, names: Texts) -> Text:
     text = substitute(text, names)
     whole = {name: Dim.of(int(value)) for name, value in names.items() if isinstance(value, float) and value.is_integer()}
     return substitute(text, whole) if whole and names_of(text) & whole.keys() else text
-
-

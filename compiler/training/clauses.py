@@ -40,7 +40,11 @@ def _flag(value: object) -> str | None:
 
 
 def _pair(value: object) -> str | None:
-    fits = isinstance(value, list) and len(value) == 2 and all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v < 1 for v in value)
+    fits = (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v < 1 for v in value)
+    )
     return None if fits else "two numbers from 0 up to 1 are wanted"
 
 
@@ -56,7 +60,14 @@ OPTIMIZERS: dict[str, dict[str, Check]] = {
     "adam": {"lr": _POSITIVE, "betas": _pair, "eps": _POSITIVE, "weight_decay": _ANY, "amsgrad": _flag},
     "adamw": {"lr": _POSITIVE, "betas": _pair, "eps": _POSITIVE, "weight_decay": _ANY, "amsgrad": _flag},
     "sgd": {"lr": _POSITIVE, "momentum": _ANY, "dampening": _ANY, "weight_decay": _ANY, "nesterov": _flag},
-    "rmsprop": {"lr": _POSITIVE, "alpha": _number(0, 1, open_high=True), "eps": _POSITIVE, "weight_decay": _ANY, "momentum": _ANY, "centered": _flag},
+    "rmsprop": {
+        "lr": _POSITIVE,
+        "alpha": _number(0, 1, open_high=True),
+        "eps": _POSITIVE,
+        "weight_decay": _ANY,
+        "momentum": _ANY,
+        "centered": _flag,
+    },
 }
 SCHEDULES: dict[str, dict[str, Check]] = {"constant": {"warmup": _steps}, "cosine": {"warmup": _steps, "to": _ANY}}
 

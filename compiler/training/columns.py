@@ -23,7 +23,7 @@ from ..graph import Graph, Output, TensorType
 from ..layers import registry
 from ..layers.base import Refusal
 from ..layers.columns import Spread
-from ..plan import ColumnPlan, DataPlan, Place, SourceCall
+from ..plan import Argument, ColumnPlan, DataPlan, Place, SourceCall
 from ..resolve import Unit
 from ..shapes import Dim, Size
 from ..values import Real
@@ -105,7 +105,8 @@ def source_call(node: ast.Data, unit: Unit, elaborator: Elaborator) -> SourceCal
     if not isinstance(name, ast.Name):
         raise Refusal(BadSource(call.span, 'a source is a call such as sklearn("digits")'))
     scratch = Body(elaborator, unit, node.name.text, {})
-    args, kwargs = [], {}
+    args: list[Argument] = []
+    kwargs: dict[str, Argument] = {}
     for arg in call.args if isinstance(call, ast.Call) else ():
         value = constant(scratch, arg.value)
         if arg.name is None:
@@ -115,12 +116,12 @@ def source_call(node: ast.Data, unit: Unit, elaborator: Elaborator) -> SourceCal
     return SourceCall(kind=name.id, args=args, kwargs=kwargs, place=place_of(call.span))
 
 
-def constant(body: Body, node: ast.Expr) -> object:
+def constant(body: Body, node: ast.Expr) -> Argument:
     """A constant of a plan: number, text, truth, none, or a list of them."""
     return _plain(one(evaluate(body, node)), node.span)
 
 
-def _plain(value: Value, span: Span) -> object:
+def _plain(value: Value, span: Span) -> Argument:
     match value:
         case bool() | str() | None:
             return value
@@ -129,7 +130,7 @@ def _plain(value: Value, span: Span) -> object:
         case Real():
             return value.value
         case _ if hasattr(value, "items") and not isinstance(value, Mapping):
-            return [_plain(item, span) for item in value.items]
+            return [_plain(item, span) for item in value.items]  # type: ignore[misc]
     raise Refusal(BadSource(span, f"a constant is wanted here, but this is {describe(value)}"))
 
 
@@ -171,14 +172,13 @@ class _Reader:
         except Refusal as refusal:
             self.elaborator.report(refusal.fault)
             return
-        fractions = value if isinstance(value, list) else []
-        numbers_only = all(isinstance(f, int | float) and not isinstance(f, bool) for f in fractions)
-        if not 2 <= len(fractions) <= 3 or not numbers_only:
+        fractions = [float(f) for f in value if isinstance(f, int | float) and not isinstance(f, bool)] if isinstance(value, list) else []
+        if not isinstance(value, list) or not 2 <= len(fractions) <= 3 or len(fractions) != len(value):
             self.elaborator.report(BadSplit(column.value.span, "a list of two or three numbers is wanted"))
         elif any(f < 0 for f in fractions) or abs(sum(fractions) - 1) > 1e-6 or fractions[0] == 0:
             self.elaborator.report(BadSplit(column.value.span, f"these add up to {sum(fractions):g}" if fractions[0] else "the train part is empty"))
         else:
-            self.columns.split = [float(f) for f in fractions]
+            self.columns.split = fractions
 
     # Bodies -----------------------------------------------------------------------------------------------------------
 
@@ -241,7 +241,9 @@ class _Reader:
             if column.type is not None:
                 declared = self._declared(column.type)
                 if type_ is not None and declared is not None and not row_fits(declared, type_):
-                    self.elaborator.report(ColumnType(column.value.span, column.name.text, row(declared), row(type_), column.type.span))
+                    self.elaborator.report(
+                        ColumnType(column.value.span, column.name.text, row(declared), row(type_), column.type.span)
+                    )
                 type_ = type_ or declared
             self.columns.types[column.name.text] = type_
 
@@ -284,7 +286,11 @@ class _Reader:
         elif isinstance(value, Tensor) and value.name in (self.schema or {}) and value.type.dtype == "int":
             name = value.name
         else:
-            raise Refusal(NotATensor(span, f"{describe(value)}: categories works on a column of the source that holds texts or whole numbers"))
+            raise Refusal(
+                NotATensor(
+                    span, f"{describe(value)}: categories works on a column of the source that holds texts or whole numbers"
+                )
+            )
         if name not in self.columns.categories:
             self.columns.categories.append(name)
         return value
@@ -299,7 +305,9 @@ class _Reader:
             body.rows = False
             if value.type.dtype == "int":
                 value = operator(body, "/", (value, Size.of(1)), span, (span, span))
-            mean = one(apply_layer(body, LayerRecipe(registry()["mean"], {"dim": Size.of(0)}, self.node, built=True), (value,), span, {}))
+            mean = one(
+                apply_layer(body, LayerRecipe(registry()["mean"], {"dim": Size.of(0)}, self.node, built=True), (value,), span, {})
+            )
             assert isinstance(value, Tensor)
             spread = body.add(Spread(), body.operands((value,)), (TensorType("float", value.type.shape[1:]),), span)
             std = body.tensor(spread)
@@ -380,5 +388,3 @@ def row(type_: TensorType) -> str:
     if inner.rank:
         return str(inner)
     return {"float": "one number", "int": "one int", "bool": "one bool"}[type_.dtype]
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from ...dsl import ast
@@ -15,7 +16,16 @@ from ..elaborate.expressions import evaluate, one, operator
 from ..elaborate.values import POISON, LayerRecipe, Poison, Scope, Tensor, Value, describe
 from ..errors.calls import NotATensor
 from ..errors.names import NotCompiledYet
-from ..errors.training import BadClause, ClauseTwice, ColumnType, MissingClause, MissingColumn, NameClash, UnknownClause, UnknownInProgram
+from ..errors.training import (
+    BadClause,
+    ClauseTwice,
+    ColumnType,
+    MissingClause,
+    MissingColumn,
+    NameClash,
+    UnknownClause,
+    UnknownInProgram,
+)
 from ..graph import Graph, Node, Output, TensorType
 from ..layers import registry
 from ..layers.base import Refusal
@@ -26,6 +36,7 @@ from . import clauses
 from .columns import Columns, function_graph, is_known, place_of, row, row_fits
 
 BATCH_SIZE = 32
+LEAST = {"epochs": 1, "steps": 1, "batch": 1, "early_stop": 1, "seed": 0, "split_seed": 0}
 T = TypeVar("T")
 
 
@@ -46,8 +57,13 @@ class Checked:
     terms: list[TermGraph] = field(default_factory=list)
 
 
-def check_program(node: ast.Train, unit: Unit, root: Graph, columns: Columns, elaborator: Elaborator) -> Checked:
-    """Check the program of `root` on `columns`; faults go to the elaborator's report."""
+def check_program(
+    node: ast.Train, unit: Unit, root: Graph | None, columns: Columns | None, elaborator: Elaborator
+) -> Checked | None:
+    """Check the program of `root` on `columns`; faults go to the elaborator's report. None when one of the two is at fault itself."""
+    if root is None or columns is None:
+        check_clauses(node, unit, elaborator)
+        return None
     return _Program(node, unit, root, columns, elaborator).run()
 
 
@@ -72,6 +88,12 @@ class _Program:
         plan = self._plan()
         return Checked(self.node, self.columns, inputs, plan, [*self.losses, *self.metrics])
 
+    def check_once(self) -> None:
+        """The clauses that speak of no tensor."""
+        self._optimizer = self._value("optimizer", clauses.optimizer)
+        self._schedule = self._value("schedule", clauses.schedule)
+        self._numbers = {name: self._whole(name, least) for name, least in LEAST.items()}
+
     def _report(self, refusal: Refusal) -> None:
         self.sound = False
         self.elaborator.report(refusal.fault)
@@ -86,7 +108,9 @@ class _Program:
             plans.append(input_plan(node))
             if name not in self.columns.types:
                 place = self.node.data.span if self.node.data is not None else self.node.span
-                self._report(Refusal(MissingColumn(place, name, self.columns.node.name.text, tuple(self.columns.types), node.span)))
+                self._report(
+                    Refusal(MissingColumn(place, name, self.columns.node.name.text, tuple(self.columns.types), node.span))
+                )
                 continue
             column = self.columns.types[name]
             if column is not None and not row_fits(type_, column):
@@ -110,22 +134,11 @@ class _Program:
 
     # Clauses ----------------------------------------------------------------------------------------------------------
 
-    def _clause(self, clause: ast.Clause | ast.Phase | ast.EachMinimizes | ast.EachSolves) -> None:
-        if not isinstance(clause, ast.Clause):
-            raise Refusal(NotCompiledYet(clause.span, "a phase" if isinstance(clause, ast.Phase) else "each"))
-        name = clause.name.text
-        if name not in clauses.ALL:
-            raise Refusal(UnknownClause(clause.name.span, name, clauses.ALL))
-        if name in clauses.LATER:
-            raise Refusal(NotCompiledYet(clause.name.span, f"the clause {name}"))
-        if name in clauses.REPEATED:
-            for arg in clause.args:
-                self._term(name, clause, arg)
-            return
-        clauses.untargeted(clause)
-        if name in self.once:
-            raise Refusal(ClauseTwice(clause.name.span, name, self.once[name].name.span))
-        self.once[name] = clause
+    def _clause(self, clause: Clause) -> None:
+        found = sorted_out(clause, self.once)
+        if found is not None:
+            for arg in found.args:
+                self._term(found.name.text, found, arg)
 
     def _term(self, kind: str, clause: ast.Clause, arg: ast.Arg) -> None:
         node = arg.value
@@ -169,7 +182,9 @@ class _Program:
         for node in descendants(expression):
             if isinstance(node, ast.Name) and not is_known(self.names, node.id):
                 scope = (*self.names.scope.names, *registry(), *FUNCTIONS)
-                fault = UnknownInProgram(node.span, node.id, tuple(n for n in scope if n.isidentifier()), tuple(synonyms().items()))
+                fault = UnknownInProgram(
+                    node.span, node.id, tuple(n for n in scope if n.isidentifier()), tuple(synonyms().items())
+                )
                 self._report(Refusal(fault))
                 known = False
         return known
@@ -197,6 +212,8 @@ class _Program:
     # The plan ---------------------------------------------------------------------------------------------------------
 
     def _plan(self) -> TrainPlan | None:
+        if any(isinstance(clause, ast.Phase) for clause in self.node.clauses):
+            return None  # told already
         if not any(isinstance(c, ast.Clause) and c.name.text == "loss" for c in self.node.clauses):
             self._missing("loss", "loss cross_entropy(logits, label)")
         if "optimizer" not in self.once:
@@ -205,10 +222,8 @@ class _Program:
             self._report(Refusal(BadClause(self.once["steps"].span, "epochs and steps both say how long; one of them must go")))
         if "epochs" not in self.once and "steps" not in self.once:
             self._missing("epochs", "epochs 20")
-        optimizer = self._value("optimizer", clauses.optimizer)
-        schedule = self._value("schedule", clauses.schedule)
-        numbers = {name: self._whole(name, least) for name, least in (("epochs", 1), ("steps", 1), ("batch", 1), ("early_stop", 1))}
-        seeds = {name: self._whole(name, 0) or 0 for name in ("seed", "split_seed")}
+        self.check_once()
+        optimizer, numbers = self._optimizer, self._numbers
         if not self.sound or optimizer is None or not self.columns.complete or not self.losses:
             return None
         return TrainPlan(
@@ -217,13 +232,14 @@ class _Program:
             losses=[term.term for term in self.losses],
             metrics=[term.term for term in self.metrics],
             optimizer=optimizer,
-            schedule=schedule,
+            schedule=self._schedule,
             epochs=numbers["epochs"],
             steps=numbers["steps"],
             batch=numbers["batch"] or BATCH_SIZE,
             early_stop=numbers["early_stop"],
+            seed=numbers["seed"] or 0,
+            split_seed=numbers["split_seed"] or 0,
             place=place_of(self.node.span),
-            **seeds,
         )
 
     def _missing(self, name: str, example: str) -> None:
@@ -243,6 +259,45 @@ class _Program:
         return self._value(name, lambda body, clause: clauses.whole(body, clause, least=least))
 
 
+Clause = ast.Clause | ast.Phase | ast.EachMinimizes | ast.EachSolves
+
+
+def sorted_out(clause: Clause, once: dict[str, ast.Clause]) -> ast.Clause | None:
+    """A loss or metric is given back; what can be said once goes into `once`."""
+    if not isinstance(clause, ast.Clause):
+        raise Refusal(NotCompiledYet(clause.span, "a phase" if isinstance(clause, ast.Phase) else "each"))
+    name = clause.name.text
+    if name not in clauses.ALL:
+        raise Refusal(UnknownClause(clause.name.span, name, clauses.ALL))
+    if name in clauses.LATER:
+        raise Refusal(NotCompiledYet(clause.name.span, f"the clause {name}"))
+    if name in clauses.REPEATED:
+        return clause
+    clauses.untargeted(clause)
+    if name in once:
+        raise Refusal(ClauseTwice(clause.name.span, name, once[name].name.span))
+    once[name] = clause
+    return None
+
+
+def check_clauses(node: ast.Train, unit: Unit, elaborator: Elaborator) -> None:
+    """What can be said of a program whose model or data is at fault."""
+    once: dict[str, ast.Clause] = {}
+    for clause in node.clauses:
+        try:
+            sorted_out(clause, once)
+        except Refusal as refusal:
+            elaborator.report(refusal.fault)
+    readers: dict[str, Callable[[Body, ast.Clause], object]] = {"optimizer": clauses.optimizer, "schedule": clauses.schedule}
+    for name, least in LEAST.items():
+        readers[name] = partial(clauses.whole, least=least)
+    for name, clause in once.items():
+        try:
+            readers[name](Body(elaborator, unit, name, {}), clause)
+        except Refusal as refusal:
+            elaborator.report(refusal.fault)
+
+
 def input_plan(node: Node) -> InputPlan:
     """An input of a root; what begins with B is cut into batches."""
     batched = node.type.rank > 0 and str(node.type.shape[0].value) == "B"
@@ -252,5 +307,3 @@ def input_plan(node: Node) -> InputPlan:
 def plain(type_: TensorType) -> TensorType:
     """A type of the model outside of it: the names of its text mean nothing here."""
     return TensorType(type_.dtype, tuple(Size.of(size.value) for size in type_.shape), type_.origin)
-
-

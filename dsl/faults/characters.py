@@ -122,7 +122,8 @@ class Semicolon(Fault):
         if self.at_end:
             return self.say("a line ends a statement, without a `;`", helps=[Help("leave it out", (Edit(self.span, ""),))])
         return self.say(
-            "a line ends a statement, not a `;`", helps=[Help("put the next statement on a line of its own", (Edit(self.span, "\n"),))]
+            "a line ends a statement, not a `;`",
+            helps=[Help("put the next statement on a line of its own", (Edit(self.span, "\n"),))],
         )
 
 
@@ -165,7 +166,8 @@ class ForeignSpace(Fault):
 
     def diagnostic(self) -> Diagnostic:
         return self.say(
-            f"this is not a plain space but U+{ord(self.text[0]):04X}", helps=[Help("write a plain space", (Edit(self.span, " "),))]
+            f"this is not a plain space but U+{ord(self.text[0]):04X}",
+            helps=[Help("write a plain space", (Edit(self.span, " "),))],
         )
 
 

@@ -7,7 +7,15 @@ from ..span import Span
 from .words import quoted
 
 HYPER_TYPES = ("int", "float", "bool", "str", "list", "callable")
-OTHER_TYPES = {"integer": "int", "string": "str", "boolean": "bool", "double": "float", "number": "float", "function": "callable", "tuple": "list"}
+OTHER_TYPES = {
+    "integer": "int",
+    "string": "str",
+    "boolean": "bool",
+    "double": "float",
+    "number": "float",
+    "function": "callable",
+    "tuple": "list",
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,8 @@ class ReservedName(Fault):
 
     def diagnostic(self) -> Diagnostic:
         return self.say(
-            f"`{self.word}` is a word of the language and cannot be a name", helps=[Help(f"write `{self.word}_`, say", (Edit(self.span, f"{self.word}_"),))]
+            f"`{self.word}` is a word of the language and cannot be a name",
+            helps=[Help(f"write `{self.word}_`, say", (Edit(self.span, f"{self.word}_"),))],
         )
 
 

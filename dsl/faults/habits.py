@@ -31,7 +31,8 @@ class ColonBody(Fault):
 
     def diagnostic(self) -> Diagnostic:
         return self.say(
-            f"the body of {self.what} stands in braces, not after a `:`", helps=[Help("write ` {` here and `}` after the body", (Edit(self.span, " {"),))]
+            f"the body of {self.what} stands in braces, not after a `:`",
+            helps=[Help("write ` {` here and `}` after the body", (Edit(self.span, " {"),))],
         )
 
 
@@ -45,7 +46,9 @@ class ElseIf(Fault):
     text: str
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{quoted(self.text)} is written `else if`", helps=[Help("write `else if`", (Edit(self.span, "else if"),))])
+        return self.say(
+            f"{quoted(self.text)} is written `else if`", helps=[Help("write `else if`", (Edit(self.span, "else if"),))]
+        )
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,9 @@ class ForeignLiteral(Fault):
     mend: str
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{quoted(self.text)} is written `{self.mend}`", helps=[Help(f"write `{self.mend}`", (Edit(self.span, self.mend),))])
+        return self.say(
+            f"{quoted(self.text)} is written `{self.mend}`", helps=[Help(f"write `{self.mend}`", (Edit(self.span, self.mend),))]
+        )
 
 
 @dataclass(frozen=True)
@@ -91,4 +96,6 @@ class ValuesWithoutParentheses(Fault):
     title = "several values without parentheses"
 
     def diagnostic(self) -> Diagnostic:
-        return self.say("right of `=` stands one expression", helps=[Help("put a tuple into parentheses, or write a line for each value")])
+        return self.say(
+            "right of `=` stands one expression", helps=[Help("put a tuple into parentheses, or write a line for each value")]
+        )

@@ -34,7 +34,9 @@ class TooDeep(Fault):
     what: str
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.what} nest more than {self.limit} deep here", helps=[Help("name the inner part on a line of its own")])
+        return self.say(
+            f"{self.what} nest more than {self.limit} deep here", helps=[Help("name the inner part on a line of its own")]
+        )
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ class StrayCloser(Fault):
     text: str
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"nothing is open that this `{self.text}` could close", helps=[Help("leave it out", (Edit(self.span, ""),))])
+        return self.say(
+            f"nothing is open that this `{self.text}` could close", helps=[Help("leave it out", (Edit(self.span, ""),))]
+        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,10 @@ class MissingBrace(Fault):
     what: str
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"the body of {self.what} stands in braces: a `{{` is missing here", helps=[Help("write ` {`", (Edit(self.span, " {"),))])
+        return self.say(
+            f"the body of {self.what} stands in braces: a `{{` is missing here",
+            helps=[Help("write ` {`", (Edit(self.span, " {"),))],
+        )
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Batches:
         self.resident = size(columns) <= RESIDENT
 
     def __len__(self) -> int:
-        return -(-self.rows // self.batch)
+        return (self.rows + self.batch - 1) // self.batch
 
     def rows_of(self, position: int) -> int:
         """How many rows the batch at a position has."""

@@ -50,7 +50,7 @@ def train(
     exe: Executable | None = None
     try:
         if spec is not None:
-            exe = changed(found(spec, model, hyperparameters), settings)
+            exe = changed(found(spec, model, hyperparameters, data), settings)
         if resume is not None and (exe is None or started(Path(resume))):
             return _resume(Path(resume), exe, settings, device, accept_drift, listener)
         if exe is None:
@@ -78,7 +78,7 @@ def dry_run(
 ) -> "DryRun":
     """One batch forward and backward, nothing written: that the spec fits its data, and what the first loss is."""
     prepare_environment()
-    exe = changed(found(spec, model, hyperparameters), {"data": data, "seed": seed})
+    exe = changed(found(spec, model, hyperparameters, data), {"data": data, "seed": seed})
     try:
         table = read_data(plan_of(exe).data, exe.base)
         from .session import try_once
@@ -89,14 +89,15 @@ def dry_run(
         raise
 
 
-def found(spec: Spec, model: str | None, hyperparameters: dict[str, Any]) -> Executable:
-    """The spec compiled, if it is not yet."""
+def found(spec: Spec, model: str | None, hyperparameters: dict[str, Any], data: str | None = None) -> Executable:
+    """The spec compiled with its train program, if it is not yet; `data` is what its columns are checked against in place of its source."""
     if isinstance(spec, Executable):
         return spec
     if isinstance(spec, str | Path):
-        from ..compiling import compile_spec
+        from ..compiling import Wanted, compiled
+        from ..specs import read_spec
 
-        return executable(compile_spec(spec, model=model, **hyperparameters))
+        return executable(compiled(read_spec(spec), Wanted(model=model, hypers=hyperparameters, training=True, data=data)))
     return executable(spec)
 
 

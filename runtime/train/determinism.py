@@ -25,8 +25,9 @@ def prepare_environment() -> None:
 
 
 @contextmanager
-def pinned(threads: int) -> Iterator[None]:
-    """Within: that many threads, deterministic algorithms. After: everything, the random states too, as it was."""
+def pinned(threads: int = 1) -> Iterator[None]:
+    """Within: that many threads (one, until `use_threads` says more), deterministic algorithms. After: everything as it was, also the
+    random states."""
     import torch
     from torch.utils import deterministic as memory
 
@@ -41,19 +42,25 @@ def pinned(threads: int) -> Iterator[None]:
     )
     states = random_states()
     try:
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
+        use_threads(threads)
         torch.use_deterministic_algorithms(True)
         deterministic.fill_uninitialized_memory = False
         torch.backends.cudnn.benchmark = False
         yield
     finally:
-        if torch.get_num_threads() != before[0]:
-            torch.set_num_threads(before[0])
+        use_threads(before[0])
         torch.use_deterministic_algorithms(before[1], warn_only=before[2])
         deterministic.fill_uninitialized_memory = before[3]
         torch.backends.cudnn.benchmark = before[4]
         restore(states)
+
+
+def use_threads(threads: int) -> None:
+    """From now on, that many threads within an operation."""
+    import torch
+
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
 
 
 def seed_all(seed: int) -> None:
@@ -77,7 +84,7 @@ def random_states() -> dict[str, Any]:
         "python": [version, list(internal), gauss],
         "numpy": [str(name), torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(cached)],
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call],
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
     }
 
 

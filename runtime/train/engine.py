@@ -77,7 +77,7 @@ class Engine:
         self.throttle = checkpoints.Throttle()
         self.next_look = 0.0
 
-    # -- from a checkpoint and back ------------------------------------------------------------------------------------------------
+    # -- from a checkpoint and back --
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Takes the whole state of a checkpoint."""
@@ -122,7 +122,7 @@ class Engine:
             weights.write(self.folder / "model.safetensors", content, self.twins)
             self.written_best = step
 
-    # -- the run -------------------------------------------------------------------------------------------------------------------
+    # -- the run --
 
     def run(self) -> State:
         """Goes on to the end. Raises `Interrupted` after saving, `RunFailed` where it cannot go on."""

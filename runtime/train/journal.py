@@ -1,4 +1,4 @@
-"""metrics.jsonl: one object a step, one an epoch, one at the end; appended, and cut back on a resume, so each step stands in it once.
+"""metrics.jsonl: an object a step, one an epoch, one at the end; appended, and cut back on a resume, so each step stands in it once.
 
 No line holds a time, so two runs of the same bits have the same file.
 """

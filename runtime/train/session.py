@@ -21,6 +21,7 @@ from ..run_folder import CHECKPOINTS, METRICS, Lock, SavedRun, clean, create, cr
 from ..stops import Interrupted, Misused, RunFailed, Stopped, span_of
 from . import checkpoints, determinism
 from .api import plan_of
+from .effort import threads_worth
 from .engine import Engine, Setting
 from .journal import Journal
 from .progress import Progress
@@ -33,12 +34,14 @@ def start(
     exe: Executable, table: Table, out: Path | None, device: str, progress: Progress, diagram: Callable[[], str] | None
 ) -> Run:
     """A new run, to its end."""
-    plan, threads, where = plan_of(exe), torch.get_num_threads(), device_of(device)
-    with determinism.pinned(threads):
-        setting, fitted = settle(exe, plan, table, where)
+    plan, where, most = plan_of(exe), device_of(device), torch.get_num_threads()
+    with determinism.pinned():
+        setting, fitted, multiplies = settle(exe, plan, table, where)
+        threads = threads_worth(multiplies, most)
         record = described(setting, table, fitted, threads)
         with listening() as wish:
             lock = create(out, exe, record, diagram) if out is not None else create_next(Path("runs"), exe, record, diagram)
+            determinism.use_threads(threads)
             try:
                 progress.begin(title(setting, lock.folder), setting.steps, 0, plan.epochs)
                 return go(setting, lock.folder, 0, None, progress, wish)
@@ -53,15 +56,16 @@ def resume(saved: SavedRun, table: Table, device: str | None, accept_drift: bool
     try:
         clean(folder)
         where = device_of(device or record["device"])
-        with determinism.pinned(int(record["threads"])), listening() as wish:
+        with determinism.pinned(), listening() as wish:
             if not accept_drift:
                 refuse_drift(saved, table, where)
-            setting, _ = settle(saved.exe, saved.plan, table, where)
+            setting, _, _ = settle(saved.exe, saved.plan, table, where)
             state, damaged = checkpoints.latest(folder / CHECKPOINTS, progress.note)
             if state is None and damaged:
                 raise RunFailed(NoCheckpoint(NOWHERE, str(folder), tuple(damaged)))
             step = int(state["state"]["step"]) if state else 0
             update_record(folder, {"status": "running"})
+            determinism.use_threads(int(record["threads"]))
             progress.begin(f"{title(setting, folder)}: goes on after step {step}", setting.steps, step, saved.plan.epochs)
             return go(setting, folder, int(state["journal"]) if state else 0, state, progress, wish)
     finally:
@@ -187,8 +191,8 @@ def try_once(exe: Executable, table: Table, device: str | None) -> DryRun:
     """One batch of training, nothing written."""
     plan = replace(exe).plan.train
     assert plan is not None
-    with determinism.pinned(torch.get_num_threads()):
-        setting, _ = settle(exe, plan, table, device_of(device or "auto"))
+    with determinism.pinned():
+        setting, _, _ = settle(exe, plan, table, device_of(device or "auto"))
         setting.model.train()
         batch = tuple(c[: plan.batch].to(setting.device) for c in setting.columns("train"))
         began = time.perf_counter()

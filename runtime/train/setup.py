@@ -16,6 +16,7 @@ from ..faults.runs import NoDevice, NoValidation
 from ..loader import build, load_program
 from ..stops import InputFaults, Misused, span_of
 from . import determinism
+from .effort import Effort
 from .engine import Player, Setting
 from .optimizers import optimizer
 from .schedules import schedule
@@ -58,8 +59,9 @@ def built(exe: Executable, seed: int, device: torch.device) -> nn.Module:
         return build(exe).to(device)
 
 
-def settle(exe: Executable, plan: TrainPlan, table: Table, device: torch.device) -> tuple[Setting, Fitted]:
-    """The setting of a run, from its table; checked as far as one batch in evaluation mode can tell."""
+def settle(exe: Executable, plan: TrainPlan, table: Table, device: torch.device) -> tuple[Setting, Fitted, int]:
+    """The setting of a run, from its table, checked as far as one batch in evaluation mode can tell; what was fitted; and how many
+    multiply-adds the forward pass of a batch takes."""
     program = load_program(exe)
     determinism.seed_all(plan.split_seed)
     parts, fitted = ColumnProgram(exe, program, plan.data).prepare(table, plan.split_seed)
@@ -72,8 +74,7 @@ def settle(exe: Executable, plan: TrainPlan, table: Table, device: torch.device)
     chosen = optimizer(plan.optimizer, model.parameters())
     player = Player(chosen, schedule(plan.schedule, float(chosen.param_groups[0]["lr"]), steps))
     setting = Setting(exe, plan, device, model, wiring, {"model": player}, parts, steps)
-    try_out(setting)
-    return setting, fitted
+    return setting, fitted, try_out(setting)
 
 
 def wired(exe: Executable, plan: TrainPlan, table: Table, fitted: Fitted, device: torch.device) -> Wiring:
@@ -87,11 +88,14 @@ def wired(exe: Executable, plan: TrainPlan, table: Table, fitted: Fitted, device
     return wire(exe.plan.model, plan, program, whole)
 
 
-def try_out(setting: Setting) -> None:
-    """One batch in evaluation mode, so that what cannot work is told before anything is written."""
+def try_out(setting: Setting) -> int:
+    """One batch in evaluation mode, so that what cannot work is told before anything is written; gives its multiply-adds."""
     batch = tuple(c[: setting.plan.batch].to(setting.device) for c in setting.columns("train"))
     training = setting.model.training
     setting.model.eval()
     with faults_of(setting.exe), determinism.evaluating(setting.device):
-        check_losses(setting.wiring, setting.wiring.forward(setting.model, batch))
+        with Effort() as effort:
+            values = setting.wiring.forward(setting.model, batch)
+        check_losses(setting.wiring, values)
     setting.model.train(training)
+    return int(effort.multiplies)

@@ -5,7 +5,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from archc.compiler.plan import ColumnPlan, DataPlan, InputPlan, ModelPlan, OptimizerPlan, Place, Plan, SchedulePlan, SourceCall, Term, TrainPlan
+from archc.compiler.plan import (
+    ColumnPlan,
+    DataPlan,
+    InputPlan,
+    ModelPlan,
+    OptimizerPlan,
+    Place,
+    Plan,
+    SchedulePlan,
+    SourceCall,
+    Term,
+    TrainPlan,
+)
 from archc.dsl.span import Loc, Span
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -47,7 +59,10 @@ def lenet(name: str = "lenet.arch", source: str | None = None, program: str | No
     text = (FIXTURES / "lenet.arch").read_text(encoding="utf-8")
     source = source or (FIXTURES / "lenet_model.py").read_text(encoding="utf-8")
     program = program or (FIXTURES / "lenet_program.py").read_text(encoding="utf-8")
-    at = {word: place(name, text, word) for word in ("data digits", "sklearn", "image =", "label =", "train LeNet", "cross", "accuracy", "adam", "cosine")}
+    at = {
+        word: place(name, text, word)
+        for word in ("data digits", "sklearn", "image =", "label =", "train LeNet", "cross", "accuracy", "adam", "cosine")
+    }
     data = DataPlan(
         name="digits",
         source=SourceCall(kind="sklearn", args=["digits"], place=at["sklearn"]),
@@ -63,7 +78,11 @@ def lenet(name: str = "lenet.arch", source: str | None = None, program: str | No
         name="LeNet",
         data=changes.pop("data", data),
         losses=[Term(name="cross_entropy", function="loss", arguments=["logits", "label"], better="lower", place=at["cross"])],
-        metrics=[Term(name="accuracy", function="metric_accuracy", arguments=["logits", "label"], better="higher", place=at["accuracy"])],
+        metrics=[
+            Term(
+                name="accuracy", function="metric_accuracy", arguments=["logits", "label"], better="higher", place=at["accuracy"]
+            )
+        ],
         optimizer=OptimizerPlan(name="adam", arguments={"lr": 3e-3}, place=at["adam"]),
         schedule=SchedulePlan(name="cosine", arguments={"warmup": 10}, place=at["cosine"]),
         epochs=4,
@@ -73,7 +92,12 @@ def lenet(name: str = "lenet.arch", source: str | None = None, program: str | No
     model = ModelPlan(
         class_name="LeNet", arguments={"classes": 10}, inputs=[InputPlan(name="image", dtype="float")], outputs=["logits"]
     )
-    layers = [("class LeNet", "model LeNet"), ("conv1(image)", "conv(6, 5, padding=2)"), ("dense1(features", "dense(120)"), ("return", "dense(classes)")]
+    layers = [
+        ("class LeNet", "model LeNet"),
+        ("conv1(image)", "conv(6, 5, padding=2)"),
+        ("dense1(features", "dense(120)"),
+        ("return", "dense(classes)"),
+    ]
     return Hand(
         name="LeNet",
         source=source,
@@ -82,7 +106,9 @@ def lenet(name: str = "lenet.arch", source: str | None = None, program: str | No
         graph_hash="0" * 16,
         sources={name: text},
         spans=mapped(text, source, [p for p in layers if p[0] in source], name),
-        program_spans=mapped(text, program, [("image = ", "images / 16 -> reshape(1, 8, 8)"), ("F.cross", "cross_entropy(logits, label)")], name)
+        program_spans=mapped(
+            text, program, [("image = ", "images / 16 -> reshape(1, 8, 8)"), ("F.cross", "cross_entropy(logits, label)")], name
+        )
         if re.search("F.cross", program)
         else {},
         hyperparameters={"classes": 10},
@@ -108,7 +134,12 @@ def autoencoder(name: str = "autoencoder.arch", **changes: Any) -> Hand:
         place=at["data cells"],
     )
     auroc = Term(
-        name="auroc", function="metric_auroc", arguments=["anomaly", "abnormal"], reduce="collect", better="higher", place=at["auroc"]
+        name="auroc",
+        function="metric_auroc",
+        arguments=["anomaly", "abnormal"],
+        reduce="collect",
+        better="higher",
+        place=at["auroc"],
     )
     train = TrainPlan(
         name="Autoencoder",

@@ -1,8 +1,8 @@
 """Graph to picture, as DOT text. Pure: no files, no programs; `runtime.diagram` renders what comes out.
 
-A stranger should understand the network from the picture alone. Blocks are groups opened as deep as the picture stays readable, or as deep as
-one asks; a stack of equal levels is drawn once with its ×N in blue; names are black, sizes grey; a shape stands on a line where it is new;
-what owns weights says how many; a family of layers has a hue. Parts that stay closed are drawn once beside it.
+A stranger should understand the network from the picture alone. Blocks are groups opened as deep as the picture stays readable, or as
+deep as one asks; a stack of equal levels is drawn once with its ×N in blue; names are black, sizes grey; a shape stands on a line where
+it is new; what owns weights says how many; a family of layers has a hue. Parts that stay closed are drawn once beside it.
 
 The way: `build` (graph to scene, with `fold` and `words`), `panels` (what stays closed), `dot` (scene to text).
 """
@@ -38,18 +38,24 @@ def dot_of(graph: Graph, depth: int | None = None, sources: Mapping[str, Source]
 def scene_of(graph: Graph, depth: int | None = None, sources: Mapping[str, Source] | None = None) -> Scene:
     """What the picture consists of."""
     costs, tips, voice = Costs(graph), Tips(dict(sources or {})), Voice()
-    pen = Pen(costs, tips, voice)
-    main = pen.sketch(graph, Extent().comfortable(graph) if depth is None else depth)
+    pen = Pen(costs, tips, voice, roomy=depth is None)
+    floors = Extent().comfortable(graph) if depth is None else depth
+    main = pen.sketch(graph, floors)
+    shut = pen.opened & {closed.span for closed in pen.closed.values()}
+    if depth is None and shut:  # what is closed somewhere is closed everywhere: its panel shows it
+        pen = Pen(costs, tips, voice, roomy=True, shut=frozenset(shut))
+        main = pen.sketch(graph, floors)
     panels = panels_of(pen.closed if depth is None else {}, costs, tips)
     main = Sketch(lettered(main.children, panels.letters), main.wires)
     total = costs.of(graph).total
     hues = {strip.hue for child in (*main.children, *(frame for frame, _ in panels.drawn)) for strip in _strips(child)}
+    legend = tuple(name for name in HUES if name in hues and HUES[name].legend)
     return Scene(
         title=Strip(graph.name, f"{amount(total)} parameters" if total else "no parameters"),
         subtitle=short((graph.doc or "").strip().split("\n")[0], 90),
         main=main,
         panels=panels.drawn,
-        hues=tuple(name for name in HUES if name in hues and HUES[name].legend),
+        hues=legend if len(legend) > 1 else (),
         notes=(ROUNDED,) if voice.rounded_up or panels.rounded_up else (),
         tip=f"{graph.name}: {total:,} parameters",
     )

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from ...graph import Graph, Input, Level, Node, Operand, Parameter, Ref, Repeat, Use, Weight
-from ...graph import TensorType
+from ....dsl.span import Span
+from ...graph import Graph, Input, Level, Node, Operand, Parameter, Ref, Repeat, TensorType, Use, Weight
 from ...layers.base import Layer
 from ...shapes import Dim
 from ..costs import Cost, Costs, given, sharing
 from ..summary import hypers_of
 from . import words
-from .fold import chains, core, uses
+from .fold import chains, core, one_part, uses
 from .palette import HueName, hue_of
 from .scene import Group, Item, ItemKind, Sketch, Strip, Wire
 from .tips import Tips
@@ -41,14 +41,20 @@ Feeds = Sequence[Port | None]
 
 @dataclass
 class Pen:
-    """Draws graphs into one sketch. `floors` is how deep, `prefix` keeps the names of several sketches apart."""
+    """Draws graphs into one sketch; `prefix` keeps the names of several sketches apart.
+
+    `roomy` opens stacks that have no name to be looked up by, at any depth; `shut` are the declarations that stay closed at any depth.
+    """
 
     costs: Costs
     tips: Tips
     voice: words.Voice
     prefix: str = ""
     priced: bool = True  # say what things cost
+    roomy: bool = False
+    shut: frozenset[Span] = frozenset()
     closed: dict[str, Graph] = field(default_factory=dict)  # the boxes of parts that stay closed
+    opened: set[Span] = field(default_factory=set)  # the declarations that were opened
     _raw: list[Raw] = field(default_factory=list)
     _home: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _typed: set[str] = field(default_factory=set)  # items that say their shape themselves
@@ -142,14 +148,22 @@ class Pen:
         return item
 
     def _step(
-        self, graph: Graph, nodes: list[Node], again: bool, port: Callable[[Operand], Port | None], floors: int, keys: dict[str, Port]
+        self,
+        graph: Graph,
+        nodes: list[Node],
+        again: bool,
+        port: Callable[[Operand], Port | None],
+        floors: int,
+        keys: dict[str, Port],
     ) -> tuple[list[Item | Group], list[Port | None]]:
         """One chain of steps, or one part."""
         head = nodes[0]
         feeds = [port(ref) for ref in head.refs]
         match head.op:
             case Use() as use:
-                title = Strip(use.graph.name, words.part_size(hypers_of(use.graph, use.arguments), self.voice), strong=True, hue="part")
+                title = Strip(
+                    use.graph.name, words.part_size(hypers_of(use.graph, use.arguments), self.voice), strong=True, hue="part"
+                )
                 title = replace(title, cost=self._cost(self.costs.node(graph, head)))
                 drawn, outs = self._part(use.graph, title, feeds, floors, again, self.tips.node(head))
             case Repeat() as repeat:
@@ -211,15 +225,18 @@ class Pen:
     ) -> tuple[list[Item | Group], list[Port | None]]:
         """A declared part: opened into a group, or closed in a box."""
         tip = "\n".join(filter(None, (tip, graph.doc)))
-        if floors <= 0 or again or self._drawn >= MOST_ITEMS:
+        if floors <= 0 or again or graph.span in self.shut or self._drawn >= MOST_ITEMS:
             item = self._item("box", title, dashed=again, tip=tip)
             self.closed[item.id] = graph
             for feed in feeds:
                 self._wire(feed, item.id)
             return [item], [Port(item.id, "")]
+        self.opened.add(graph.span)
         return self._group(graph, title, feeds, floors - 1, tip)
 
-    def _group(self, graph: Graph, title: Strip, feeds: Feeds, floors: int, tip: str, named: bool = True) -> tuple[list[Item | Group], list[Port | None]]:
+    def _group(
+        self, graph: Graph, title: Strip, feeds: Feeds, floors: int, tip: str, named: bool = True
+    ) -> tuple[list[Item | Group], list[Port | None]]:
         name, outside = self._new(), self._groups
         self._groups = (*outside, name)
         entries: list[Item | Group] = []
@@ -229,7 +246,7 @@ class Pen:
             node = graph.inputs[number]
             text = node.op.name if named and isinstance(node.op, Input) else ""
             if not text and feed and read[Ref(graph.nodes.index(node))] == 1:
-                ports.append(feed._replace(into=feed.into or name))
+                ports.append(feed._replace(into=feed.into or name) if number == 0 else feed)
                 continue
             item = self._item("name" if text else "dot", Strip(text))
             self._wire(feed, item.id, into=name)
@@ -242,12 +259,15 @@ class Pen:
 
     # Stacks -----------------------------------------------------------------------------------------------------------
 
-    def _repeat(self, graph: Graph, node: Node, repeat: Repeat, feeds: Feeds, floors: int) -> tuple[list[Item | Group], list[Port | None]]:
+    def _repeat(
+        self, graph: Graph, node: Node, repeat: Repeat, feeds: Feeds, floors: int
+    ) -> tuple[list[Item | Group], list[Port | None]]:
         tip = self.tips.node(node)
-        if floors <= 0 or self._drawn >= MOST_ITEMS:
+        nameless = self.roomy and one_part(repeat) is None
+        if (floors <= 0 and not nameless) or self._drawn >= MOST_ITEMS:
             title = self._closed_stack(repeat, self._cost(self.costs.node(graph, node)))
             item = self._item("box", title, tip=tip)
-            inner = _one_part(repeat)
+            inner = one_part(repeat)
             if inner is not None:
                 self.closed[item.id] = inner.graph
             for feed in feeds:
@@ -279,7 +299,7 @@ class Pen:
         return children, _outputs(node, repeat, carried, collected)
 
     def _closed_stack(self, repeat: Repeat, cost: str) -> Strip:
-        inner = _one_part(repeat)
+        inner = one_part(repeat)
         name = inner.graph.name if inner else repeat.kind
         size = words.part_size(hypers_of(inner.graph, inner.arguments), self.voice) if inner and len(repeat.levels) == 1 else ""
         size = ", ".join(filter(None, (size, "one set of weights" if repeat.tied else "")))
@@ -291,7 +311,7 @@ class Pen:
         """One run of equal levels: one drawing, with how many there are."""
         inner, times = core(level), _times(level.count.value)
         cost = self._cost(self.costs.level(repeat, level))
-        arguments = words.part_size(level.arguments, self.voice)
+        arguments = words.level_size(level.arguments, self.voice)
         tied = "one set of weights" if repeat.tied else ""
         if inner is not None and isinstance(inner.op, Use):
             use = inner.op
@@ -307,7 +327,7 @@ class Pen:
         many = len(repeat.levels) > 1
         name = f"level {place + 1} of {repeat.count.value}" if many else repeat.kind
         title = Strip(name, ", ".join(filter(None, (arguments, tied))), times, cost)
-        return self._group(level.graph, title, feeds, floors - 1, tip, named=False)
+        return self._group(level.graph, title, feeds, max(floors - 1, 0), tip, named=False)
 
 
 def _cut(number: int, most: int) -> range:
@@ -335,14 +355,6 @@ def _first(group: Group) -> Item | None:
         if found is not None:
             return found
     return None
-
-
-def _one_part(repeat: Repeat) -> Use | None:
-    """The part that every level of a stack is, if it is one."""
-    cores = [core(level) for level in repeat.levels]
-    parts = [inner.op for inner in cores if inner is not None and isinstance(inner.op, Use)]
-    same = len(parts) == len(cores) and len({part.graph.name for part in parts}) == 1
-    return parts[0] if same else None
 
 
 def _outputs(node: Node, repeat: Repeat, carried: Feeds, collected: list[list[Port | None]]) -> list[Port | None]:

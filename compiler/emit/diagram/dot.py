@@ -1,7 +1,7 @@
 """Scene to DOT text. All that knows Graphviz is here: attributes, escapes, spacing.
 
-Whatever comes from a spec is escaped for the place where it stands; names of nodes are made here, never taken from a spec. Labels are set in
-Helvetica, whose widths every renderer knows or replaces by a font of the same widths.
+Whatever comes from a spec is escaped for the place where it stands; names of nodes are made here, never taken from a spec. Labels are
+set in Helvetica, whose widths every renderer knows or replaces by a font of the same widths.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .palette import BLUE, GREY, GROUND, HUES, INK, LINE, PALE, HueName
 from .scene import Group, Item, Scene, Strip, Wire
 
 _HEAD = f"""\
-  graph [rankdir=TB, compound=true, bgcolor="white", pad=0.25, nodesep=0.35, ranksep=0.32, splines=spline, fontname="Helvetica",
+  graph [rankdir=TB, compound=true, bgcolor="white", pad=0.25, nodesep=0.45, ranksep=0.32, splines=spline, fontname="Helvetica",
     fontsize=10, fontcolor="{INK}"]
   node [shape=plain, fontname="Helvetica", fontsize=10, fontcolor="{INK}"]
   edge [fontname="Helvetica", fontsize=9, fontcolor="{GREY}", color="{LINE}", arrowsize=0.6, penwidth=0.9]
@@ -63,21 +63,22 @@ def _group(group: Group, wires: Sequence[Wire], indent: str, floor: int, panel: 
 # Items ----------------------------------------------------------------------------------------------------------------
 
 
+_CIRCLE = f'shape=circle, width=0.24, height=0.24, fixedsize=true, margin=0, fontsize=12, style=filled, fillcolor="white", color="{LINE}", penwidth=0.9'
+_DOT = f'shape=circle, label="", width=0.06, height=0.06, fixedsize=true, style=filled, fillcolor="{LINE}", color="{LINE}"'
+_MORE = f'shape=box, style="rounded,dashed", color="{LINE}", fontcolor="{GREY}", margin="0.14,0.06", height=0.3'
+
+
 def _item(item: Item) -> str:
-    tip = f"tooltip={_quoted(item.tip)}"
-    strip = item.strips[0]
+    strip, tip = item.strips[0], f"tooltip={_quoted(item.tip)}"
     match item.kind:
         case "circle":
-            return (
-                f'[shape=circle, label=<{_html(strip.name)}>, width=0.24, height=0.24, fixedsize=true, margin=0, fontsize=12, style=filled, '
-                f'fillcolor="white", color="{LINE}", penwidth=0.9, {tip}]'
-            )
+            return f"[label=<{_html(strip.name)}>, {_CIRCLE}, {tip}]"
         case "dot":
-            return f'[shape=circle, label="", width=0.06, height=0.06, fixedsize=true, style=filled, fillcolor="{LINE}", color="{LINE}", {tip}]'
+            return f"[{_DOT}, {tip}]"
         case "name":
             return f"[label=<{_inline(strip)}>, margin=0.03, {tip}]"
         case "more":
-            return f'[shape=box, style="rounded,dashed", color="{LINE}", fontcolor="{GREY}", margin="0.14,0.06", height=0.3, label=<{_html(strip.name)}>, {tip}]'
+            return f"[label=<{_html(strip.name)}>, {_MORE}, {tip}]"
     pills = "".join(f"<tr><td>{_pill(one, item.dashed)}</td></tr>" for one in item.strips)
     return f'[label=<<table border="0" cellborder="0" cellspacing="1" cellpadding="0">{pills}</table>>, {tip}]'
 
@@ -105,7 +106,9 @@ def _named(strip: Strip) -> str:
     """The name, then what stands behind it."""
     name = f"<b>{_html(strip.name)}</b>" if strip.strong else _html(strip.name)
     times = f'  <font color="{BLUE}"><b>{_html(strip.times)}</b></font>' if strip.times else ""
-    size = f'  <font color="{GREY}">{_html(strip.size)}</font>' if strip.size else ""
+    size = (
+        f'<font color="{GREY}">  {_html(strip.size)}</font>' if strip.size else f'<font color="{GREY}"> </font>'
+    )  # a line of one font sits lower
     return f"{name}{times}{size}"
 
 
@@ -119,7 +122,7 @@ def _wire(wire: Wire) -> str:
     elif wire.kind == "shared":
         given += ["style=dashed", "arrowhead=none", "constraint=false", f'color="{PALE}"']
     else:
-        given.append("weight=8")
+        given.append("weight=100")
     if wire.into:
         given.append(f"lhead={_cluster(wire.into)}")
     if wire.label:
@@ -131,8 +134,8 @@ def _wire(wire: Wire) -> str:
 
 
 def _heading(scene: Scene) -> str:
-    title = f'<font point-size="15"><b>{_html(scene.title.name)}</b></font>   <font color="{GREY}" point-size="11">{_html(scene.title.size)}</font>'
-    rows = [title]
+    title = f'<font point-size="15"><b>{_html(scene.title.name)}</b></font>'
+    rows = [f'{title}   <font color="{GREY}" point-size="11">{_html(scene.title.size)}</font>']
     if scene.subtitle:
         rows.append(f'<font color="{GREY}">{_html(scene.subtitle)}</font>')
     if scene.hues:
@@ -164,7 +167,11 @@ def _cluster(group: str) -> str:
 
 def _clean(text: str) -> str:
     """Without what XML cannot hold."""
-    return "".join(char for char in text if char in "\n\t" or " " <= char < "\x7f" or "\xa0" <= char < "\ud800" or "\ue000" <= char < "\ufffe" or char > "\uffff")
+    return "".join(
+        char
+        for char in text
+        if char in "\n\t" or " " <= char < "\x7f" or "\xa0" <= char < "\ud800" or "\ue000" <= char < "\ufffe" or char > "\uffff"
+    )
 
 
 def _html(text: str) -> str:
@@ -175,4 +182,8 @@ def _html(text: str) -> str:
 def _quoted(text: str) -> str:
     """A tooltip: entities for what SVG reserves, escapes for what DOT reserves. Never empty, or Graphviz would show the label's source."""
     plain = _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return '"' + plain.replace("\\", "&#92;").replace('"', "&quot;").replace("\n", "&#10;").replace("\t", " ") + '"' if plain else '" "'
+    return (
+        '"' + plain.replace("\\", "&#92;").replace('"', "&quot;").replace("\n", "&#10;").replace("\t", " ") + '"'
+        if plain
+        else '" "'
+    )

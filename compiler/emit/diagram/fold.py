@@ -66,8 +66,19 @@ def core(level: Level) -> Node | None:
     return steps[0] if len(steps) == 1 else None
 
 
+def one_part(repeat: Repeat) -> Use | None:
+    """The part that every level of a stack is, if it is one: what its box can be named for."""
+    cores = [core(level) for level in repeat.levels]
+    parts = [inner.op for inner in cores if inner is not None and isinstance(inner.op, Use)]
+    same = len(parts) == len(cores) and len({part.graph.name for part in parts}) == 1
+    return parts[0] if same else None
+
+
 class Extent:
-    """How many items a graph would be drawn with when blocks are opened so many floors deep. Each graph is counted once."""
+    """How many items a graph would be drawn with when parts are opened so many floors deep, and nameless stacks always.
+
+    Each graph is counted once, however often it is used.
+    """
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, int], int] = {}
@@ -75,22 +86,20 @@ class Extent:
     def of(self, graph: Graph, floors: int) -> int:
         key = (id(graph), floors)
         if key not in self._known:
-            self._known[key] = sum(self._node(graph.nodes[chain[0]], floors) for chain in chains(graph)) + len(graph.outputs)
+            self._known[key] = sum(self._node(graph.nodes[chain[0]], floors) for chain in chains(graph))
         return self._known[key]
 
     def _node(self, node: Node, floors: int) -> int:
-        if floors == 0:
-            return 1
         match node.op:
-            case Use(graph=inner):
+            case Use(graph=inner) if floors > 0:
                 return self.of(inner, floors - 1)
-            case Repeat(levels=levels):
+            case Repeat(levels=levels) as repeat if floors > 0 or one_part(repeat) is None:
                 return sum(self._level(level, floors) for level in levels)
         return 1
 
     def _level(self, level: Level, floors: int) -> int:
         inner = core(level)
-        return self._node(inner, floors) if inner is not None else self.of(level.graph, floors - 1)
+        return self._node(inner, floors) if inner is not None else self.of(level.graph, max(floors - 1, 0))
 
     def comfortable(self, graph: Graph) -> int:
         """The most floors with which the picture is still read at a glance."""

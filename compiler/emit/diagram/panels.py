@@ -48,7 +48,7 @@ def panels_of(closed: Mapping[str, Graph], costs: Costs, tips: Tips) -> Panels:
         if look is None:
             if len(looks) == MOST_PANELS:
                 continue
-            pen = Pen(costs, tips, voice, prefix=f"p{len(looks) + 1}_", priced=False)
+            pen = Pen(costs, tips, voice, prefix=f"p{len(looks) + 1}_", priced=False, roomy=True)
             look = _Look(graph, [], pen.sketch(graph, 0))
             looks.append(look)
             waiting += pen.closed.items()
@@ -65,7 +65,9 @@ def lettered(children: tuple[Item | Group, ...], letters: Mapping[str, str]) -> 
     return tuple(
         replace(child, children=lettered(child.children, letters))
         if isinstance(child, Group)
-        else replace(child, strips=(replace(child.strips[0], name=f"{child.strips[0].name} {letters[child.id]}"), *child.strips[1:]))
+        else replace(
+            child, strips=(replace(child.strips[0], name=f"{child.strips[0].name} {letters[child.id]}"), *child.strips[1:])
+        )
         if child.id in letters
         else child
         for child in children
@@ -75,7 +77,7 @@ def lettered(children: tuple[Item | Group, ...], letters: Mapping[str, str]) -> 
 def _like(looks: list[_Look], graph: Graph, costs: Costs, tips: Tips) -> _Look | None:
     for place, look in enumerate(looks, 1):
         if look.graph.name == graph.name and look.graph.span == graph.span:
-            pen = Pen(costs, tips, Voice(own=True), prefix=f"p{place}_", priced=False)
+            pen = Pen(costs, tips, Voice(own=True), prefix=f"p{place}_", priced=False, roomy=True)
             if _bare(pen.sketch(graph, 0).children) == _bare(look.sketch.children):
                 return look
     return None
@@ -84,7 +86,8 @@ def _like(looks: list[_Look], graph: Graph, costs: Costs, tips: Tips) -> _Look |
 def _bare(children: tuple[Item | Group, ...]) -> tuple[Item | Group, ...]:
     """Without what the pointer tells, which has numbers in it."""
     return tuple(
-        replace(child, tip="", children=_bare(child.children)) if isinstance(child, Group) else replace(child, tip="") for child in children
+        replace(child, tip="", children=_bare(child.children)) if isinstance(child, Group) else replace(child, tip="")
+        for child in children
     )
 
 
@@ -99,5 +102,5 @@ def _letter(looks: list[_Look]) -> None:
 def _frame(place: int, look: _Look, letters: Mapping[str, str]) -> Group:
     graph = look.graph
     name = f"{graph.name} {look.letter}".rstrip()
-    title = Strip(name, short("; ".join(graph.decided)), strong=True, hue="part")
+    title = Strip(name, short("where " + "; ".join(graph.decided)) if graph.decided else "", strong=True, hue="part")
     return Group(f"p{place}", title, lettered(look.sketch.children, letters), tip=graph.doc or "")

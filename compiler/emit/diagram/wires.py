@@ -24,7 +24,12 @@ class Raw(NamedTuple):
 
 
 def wired(
-    raw: Sequence[Raw], home: Mapping[str, tuple[str, ...]], typed: AbstractSet[str], entries: AbstractSet[str], *, labelled: bool = True
+    raw: Sequence[Raw],
+    home: Mapping[str, tuple[str, ...]],
+    typed: AbstractSet[str],
+    entries: AbstractSet[str],
+    *,
+    labelled: bool = True,
 ) -> tuple[Wire, ...]:
     """The lines in the order in which they were drawn, several between one pair as one.
 

@@ -19,7 +19,9 @@ from ..sizes import worded
 LONGEST = 48  # characters of a label that comes from the spec
 SYMBOLS = {"+": "+", "-": "−", "*": "×", "/": "÷"}
 POWERS = {"2": "²", "3": "³"}
-HIDDEN = frozenset({"init", "bias_init", "bias", "padding", "eps", "momentum", "affine", "ceil_mode"})  # the picture is clearer without
+HIDDEN = frozenset(
+    {"init", "bias_init", "bias", "padding", "eps", "momentum", "affine", "ceil_mode"}
+)  # the picture is clearer without
 
 
 def short(text: str, longest: int = LONGEST) -> str:
@@ -31,11 +33,11 @@ def amount(number: int) -> str:
     """A number of parameters as people say it: 156, 13.3 k, 25.6 M."""
     if number < 1000:
         return str(number)
-    scaled = float(number)
+    scaled = number / 1000
     for unit in ("k", "M", "G", "T"):
-        scaled /= 1000
-        if scaled < 999.5:
+        if scaled < 999.5 or unit == "T":
             break
+        scaled /= 1000
     digits = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
     return f"{scaled:.{digits}f} {unit}"
 
@@ -120,7 +122,7 @@ def _window(layer: Layer, given: TensorType, made: TensorType, voice: Voice) -> 
         sizes = [voice.value(size) for size in (value if isinstance(value, tuple) else (value,) * rank)]
         return "×".join(sizes)
 
-    kernel, stride = axes(getattr(layer, "kernel_size")), getattr(layer, "stride", None)
+    kernel, stride = axes(getattr(layer, "kernel_size", 1)), getattr(layer, "stride", None)
     words = [kernel]
     if layer.family == "convolution" and made.rank > 1:
         words.append(voice.size(made.shape[1]))
@@ -135,8 +137,13 @@ def _window(layer: Layer, given: TensorType, made: TensorType, voice: Voice) -> 
 
 
 def part_size(arguments: Mapping[str, Any], voice: Voice) -> str:
-    """What stands behind the name of a declared part, or of a level of a list."""
+    """What stands behind the name of a declared part: `width 64, stride 2`."""
     return short(", ".join(_named(name, value, voice) for name, value in arguments.items()))
+
+
+def level_size(arguments: Mapping[str, Any], voice: Voice) -> str:
+    """What stands behind a level of a list: `i = 0, n = 3`."""
+    return short(", ".join(f"{name} = {voice.value(value)}" for name, value in arguments.items()))
 
 
 def _named(name: str, value: Any, voice: Voice) -> str:
@@ -148,7 +155,11 @@ def _named(name: str, value: Any, voice: Voice) -> str:
 
 def number_step(layer: Layer, inputs: tuple[Given, ...], voice: Voice) -> str | None:
     """Arithmetic with a number, as a formula of x: `x ** 2`, `1 − x`; none for what has no number in it."""
-    if layer.family not in ("arithmetic", "comparison") or len(inputs) != 2 or all(isinstance(given, TensorType) for given in inputs):
+    if (
+        layer.family not in ("arithmetic", "comparison")
+        or len(inputs) != 2
+        or all(isinstance(given, TensorType) for given in inputs)
+    ):
         return None
     left, right = ("x" if isinstance(given, TensorType) else voice.value(given) for given in inputs)
     if layer.name == "**" and right in POWERS:

@@ -18,7 +18,7 @@ from .construct import Entry, Made, entries, fillings, layer_call, stack_lines, 
 from .forward import Setting, Writer
 from .lines import Line, Page, docstring
 from .names import RESERVED_KEYS, Names, checked_key, identifier
-from .parts import lent_name
+from .parts import lent_names
 from .scope import Plan, extras
 from .wiring import Purity
 
@@ -120,11 +120,11 @@ class ClassWriter:
     def _forward(self) -> list[Line]:
         plan, span = self.plan, self.span
         local = {name: identifier(name) for name in (*plan.read, *plan.runtime)}
-        lent = {pair: lent_name(pair) for pair in plan.part.lent}
+        lent = lent_names(plan.part.lent)
         names = local | {n: f"self.{attribute}" for n, attribute in self.attributes.items()}
         show = Show(lambda name: names[name])
         taken = frozenset((*local.values(), *lent.values()))
-        setting = Setting(lambda name: names[name], extras(plan, show), lent, {}, taken, plan.part.vague)
+        setting = Setting(lambda name: names[name], extras(plan, show), lent, taken=taken, vague=plan.part.vague)
         writer = Writer(self.graph, setting, self.purity)
         body = writer.write()
         dims = dim_lines(self.graph, plan.read, local, writer.parameters)
@@ -147,12 +147,18 @@ def _default(hyper: Hyper) -> str | None:
 
 
 def dim_lines(graph: Graph, read: list[str], local: dict[str, str], parameters: tuple[str, ...]) -> list[Line]:
-    """`T = tokens.shape[1]` for the dims that are wanted."""
+    """`T = tokens.shape[1]` for the dims that are wanted; neighbours up to the last together."""
     lines = []
-    for name in read:
-        axis = graph.dims[name]
-        node = graph.inputs[axis.input]
-        lines.append(Line(f"{local[name]} = {parameters[axis.input]}.shape[{axis.axis}]", node.span))
+    for number, node in enumerate(graph.inputs):
+        axes = sorted((graph.dims[name].axis, name) for name in read if graph.dims[name].input == number)
+        if not axes:
+            continue
+        me, first = parameters[number], axes[0][0]
+        if len(axes) > 1 and [axis for axis, _ in axes] == list(range(first, node.type.rank)):
+            tail = f"[{first}:]" if first else ""
+            lines.append(Line(f"{', '.join(local[name] for _, name in axes)} = {me}.shape{tail}", node.span))
+        else:
+            lines += [Line(f"{local[name]} = {me}.shape[{axis}]", node.span) for axis, name in axes]
     return lines
 
 
@@ -160,5 +166,3 @@ def returns(graph: Graph) -> str:
     """The annotation of what `forward` gives."""
     count = len(graph.outputs)
     return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
-
-

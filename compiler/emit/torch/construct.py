@@ -15,7 +15,7 @@ from ...passes.pin import renamed, texts
 from ...shapes import Size
 from ..code import Show, call
 from .lines import Line
-from .loops import in_user, inner, is_single
+from .loops import in_user, inner, is_bare, is_single
 from .names import checked_key, identifier
 
 Site = tuple[int, int]  # a node, and the level of a stack or -1
@@ -44,7 +44,8 @@ def entries(graph: Graph) -> list[Entry]:
             continue
         for k, (key, below, around) in enumerate(_lent(graph, node)):
             found.setdefault(key, Entry(key, (i, -2 - k), below, around))
-        if node.key is not None and node.owner == 0 and not (isinstance(made, Repeat) and not made.levels):
+        empty = isinstance(made, Repeat) and (not made.levels or is_bare(made))
+        if node.key is not None and node.owner == 0 and not empty:
             found.setdefault(node.key, Entry(node.key, (i, -1), node, graph))
     return list(found.values())
 
@@ -135,8 +136,8 @@ def stack_lines(entry: Entry, made: Mapping[int, Made], show: Show, taken: set[s
     calls = [level_call(op, run, made.get(run), show) for run in range(len(op.levels))]
     fills = _level_fillings(op, show)
     if op.tied:
-        lines = [f"self.{key} = {calls[0].text}", *(fill.replace("level.", f"self.{key}.", 1) for fill in fills)]
-        return [Line(line, span) for line in lines]
+        filled = [f"self.{key} = {calls[0].text}", *(fill.replace("level.", f"self.{key}.", 1) for fill in fills)]
+        return [Line(text, span) for text in filled]
     lines = [Line(f"self.{key} = nn.ModuleList({_listed(calls, show, taken)})", span)]
     if fills:
         lines += [Line(f"for level in self.{key}:", span), *(Line(fill, span, 1) for fill in fills)]

@@ -7,6 +7,7 @@ stands inside its reader, or takes the name of what it becomes.
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from ...graph import Graph, Input, Node, Parameter, Ref, Repeat, TensorType, Use
 from ...layers.base import Layer
 from ..code import Code, Show, call
 from .fuse import Fusion
-from .lines import Line
+from .lines import Line, quoted
 from .names import checked_key, identifier
 from .wiring import RETURN, Purity, Wiring
 
@@ -31,6 +32,7 @@ class Setting:
     lent: Mapping[tuple[str, int], str] = field(default_factory=dict)  # modules of bodies further out, by key and distance
     inputs: Mapping[str, str] = field(default_factory=dict)  # inputs that are no parameters of the function
     taken: frozenset[str] = frozenset()  # names that no value may have
+    labels: bool = False  # the outputs are returned in a dict, by their names
     vague: frozenset[Ref] = frozenset()  # outputs whose shape differs between users, so that no comment can tell it
 
 
@@ -77,11 +79,13 @@ class Writer:
             return ""
         return self.setting.lent[node.key, node.owner] if node.owner else f"self.{checked_key(node.key)}"
 
-    def express(self, i: int, operands: tuple[Code, ...]) -> Code:
-        node = self.wiring.nodes[i]
-        return self.applied(node, self.module(node), operands, self.wiring.operands[i], self.setting.extras(i, -1))
+    def express(self, node: int, operands: tuple[Code, ...]) -> Code:
+        at = self.wiring.nodes[node]
+        return self.applied(at, self.module(at), operands, self.wiring.operands[node], self.setting.extras(node, -1))
 
-    def applied(self, node: Node, me: str, codes: tuple[Code, ...], operands: tuple[object, ...], extras: tuple[str, ...]) -> Code:
+    def applied(
+        self, node: Node, me: str, codes: tuple[Code, ...], operands: tuple[object, ...], extras: tuple[str, ...]
+    ) -> Code:
         """A layer or part at work. `operands` tell the types of `codes`."""
         if isinstance(node.op, Use):
             return call(me, *codes, *extras)
@@ -148,7 +152,7 @@ class Writer:
         name = self.variables[found[0]] + ("[::-1]" if found[1] else "")
         try:
             code = self.express(i, (Code(f"*{name}"),))
-            text = re.sub(rf"(?<![\w\])])\(\*{re.escape(name)}\)", name, code.text)
+            text = re.sub(rf"(?<![\w\])])\(\*{re.escape(name)},?\)", name, code.text)
             ast.parse(text, mode="eval")
         except (ValueError, IndexError, TypeError, SyntaxError):
             return None
@@ -174,16 +178,22 @@ class Writer:
         codes = [self.code(ref) for ref in self.wiring.returned]
         refs = list(dict.fromkeys(self.wiring.returned))
         inside = [ref for ref in refs if ref.node in self.fusion.inside]
-        comment = self._comment(inside[0].node, inside) if len(refs) == 1 and inside else ""
+        alone = len(refs) == 1 and inside and not self.setting.labels
+        comment = self._comment(inside[0].node, inside) if alone else ""
         span = self.wiring.nodes[refs[-1].node].span if refs else self.graph.span
-        self.lines.append(Line(f"return {', '.join(code.text for code in codes)}", span, comment=comment))
+        returned = ", ".join(code.text for code in codes)
+        if self.setting.labels:
+            pairs = zip(self.graph.outputs, codes, strict=True)
+            returned = f"{{{', '.join(f'{quoted(output.name)}: {code}' for output, code in pairs)}}}"
+        self.lines.append(Line(f"return {returned}", span, comment=comment))
 
     def _comment(self, i: int, refs: list[Ref]) -> str:
         """The shape that comes out, where it is none of those that went in."""
         if any(ref in self.setting.vague for ref in refs):
             return ""
         shapes = [shape(self.graph.type_of(ref)) for ref in refs]
-        before = {shape(self.graph.type_of(ref)) for ref in self.reads(i) if not isinstance(self.wiring.nodes[ref.node].op, Parameter)}
+        read = [ref for ref in self.reads(i) if not isinstance(self.wiring.nodes[ref.node].op, Parameter)]
+        before = {shape(self.graph.type_of(ref)) for ref in read}
         told = list(dict.fromkeys(shapes))
         return ", ".join(told) if any(s not in before and s != "[]" for s in told) else ""
 
@@ -242,11 +252,16 @@ class Writer:
         """A name for a value without one: of what it becomes, of what it was made from, or a usual one."""
         becomes = self._becomes(ref)
         candidates = [identifier(becomes)] if becomes else []
-        read = [self.variables.get(self.slot(r)[0], "") for r in self.reads(ref.node)]
-        candidates += [name for name in read if 0 < len(name) <= 2 and self.last.get(self.holders.get(name, ref), -1) <= ref.node]
+        candidates += [name for name in map(self._spent, self.reads(ref.node), itertools.repeat(ref.node)) if 0 < len(name) <= 2]
         named = {identifier(edge.name) for node in self.graph.nodes for edge in node.outputs if edge.name}
         candidates += [name for name in USUAL if name not in named]
         return next((name for name in candidates if free(name)), None) or self._first_free("t", free)
+
+    def _spent(self, ref: Ref, at: int) -> str:
+        """The variable of a value that step `at` reads last, unless the spec named it in the body."""
+        node, slot = self.wiring.nodes[ref.node], self.slot(ref)[0]
+        given = isinstance(node.op, Input) or ref.output < len(node.outputs) and node.outputs[ref.output].name is None
+        return self.variables.get(slot, "") if given and self.last.get(slot, -1) <= at else ""
 
     def _first_free(self, stem: str, free: Callable[[str], bool]) -> str:
         number = 1
@@ -278,4 +293,3 @@ def shape(type_: TensorType) -> str:
     """`[B, T, D]` in the names of the body; `int[B, T]`."""
     dims = ", ".join(str(size.text) for size in type_.shape)
     return f"[{dims}]" if type_.dtype == "float" else f"{type_.dtype}[{dims}]"
-

@@ -1,7 +1,7 @@
 """Which values are written inside the expression that reads them, and which get a line and a name.
 
-Comes in: the wiring of a body and how each step is written. Goes out: the steps that stand inside their only reader. Every value is computed
-once; what draws or keeps something runs in the order of the spec; an expression stays short enough to read.
+Comes in: the wiring of a body and how each step is written. Goes out: the steps that stand inside their only reader. Every value
+is computed once; what draws or keeps something runs in the order of the spec; an expression stays short enough to read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from ...graph import Ref, Repeat, Use
+from ...graph import Node, Ref, Repeat, Use
 from ..code import ATOM, Code
 from .wiring import RETURN, Wiring, is_atom
 
@@ -20,6 +20,11 @@ class Expresser(Protocol):
     """Writes one step over given operands."""
 
     def __call__(self, node: int, operands: tuple[Code, ...]) -> Code: ...
+
+
+def _is_named(node: Node) -> bool:
+    """Does the spec name the value? A name given to a layer by `as` is that of its submodule, which the text shows anyway."""
+    return any(edge.name is not None and edge.name != node.key for edge in node.outputs)
 
 
 class Fusion:
@@ -41,7 +46,7 @@ class Fusion:
 
     def _may(self, i: int) -> bool:
         node, reader = self.wiring.nodes[i], self.wiring.only_reader(i)
-        if reader is None or isinstance(node.op, Repeat) or any(edge.name for edge in node.outputs):
+        if reader is None or isinstance(node.op, Repeat) or _is_named(node):
             return False
         user, place = reader
         if user == RETURN:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...graph import Graph, Input, Level, Node, Ref, Repeat, Use
+from ...graph import Graph, Input, Level, Node, Parameter, Ref, Repeat, Use, Weight
 from ...passes.pin import renamed, texts
 from ...shapes import Size
 from ..code import Code, Show, call
@@ -24,6 +24,17 @@ def inner(graph: Graph) -> tuple[int, Node]:
 def is_single(op: Repeat) -> bool:
     """Is each level one call, so that it is its own submodule? A stack in a stack is none: it is called by no module."""
     return op.single and all(not isinstance(inner(level.graph)[1].op, Repeat) for level in op.levels)
+
+
+def is_bare(op: Repeat) -> bool:
+    """Is each level one op without a submodule, so that the loop needs none?"""
+    for level in op.levels:
+        work = [(i, node) for i, node in enumerate(level.graph.nodes) if not isinstance(node.op, Input)]
+        if len(work) != 1 or work[0][1].key is not None or isinstance(work[0][1].op, Use | Repeat | Parameter | Weight):
+            return False
+        if [output.ref for output in level.graph.outputs] != [Ref(work[0][0], k) for k in range(len(level.graph.outputs))]:
+            return False
+    return bool(op.levels)
 
 
 def in_user(level: Level) -> Graph:
@@ -47,7 +58,7 @@ class _Loop:
     def argument(self, level: Level, me: str, run: int, items: list[str]) -> str:
         """A level applied."""
         given = (*(Code(name) for name in self.carried), *self.captured, *(Code(item) for item in items))
-        if not is_single(self.op):
+        if not is_single(self.op) and not is_bare(self.op):
             return call(me, *given, *self.writer.setting.extras(self.i, run)).text
         graph = in_user(level)
         _, node = inner(graph)
@@ -173,9 +184,7 @@ def _over_levels(loop: _Loop, me: str) -> None:
     items = [_new(loop, f"{_input_name(op, k)}") for k in range(len(loop.walked))]
     calls = {loop.argument(level, name, run, items) for run, level in enumerate(op.levels)}
     if len(calls) == 1:
-        sources = [me, *(_walk(loop, refs) for refs in loop.walked)]
-        source = sources[0] if len(sources) == 1 else f"zip({', '.join(sources)})"
-        head = f"for {', '.join([name, *items])} in {source}"
+        head = _head(loop, me, name, items)
         if _is_comprehension(op):
             loop.say(f"{loop.lists[0]} = [{calls.pop()} {head}]")
         else:
@@ -185,6 +194,20 @@ def _over_levels(loop: _Loop, me: str) -> None:
     if _is_comprehension(op):
         loop.say(f"{loop.lists[0]} = []")
     _by_runs(loop, me, name)
+
+
+def _head(loop: _Loop, me: str, name: str, items: list[str]) -> str:
+    """`for block in self.stack1`, together with the items that are walked."""
+    sources = [_walk(loop, refs) for refs in loop.walked]
+    if not is_bare(loop.op):
+        sources, items = [me, *sources], [name, *items]
+    if not sources:
+        return f"for _ in range({Show(loop.writer.setting.names)(loop.op.count)})"
+    return f"for {', '.join(items)} in {sources[0] if len(sources) == 1 else _zipped(sources)}"
+
+
+def _zipped(sources: list[str]) -> str:
+    return f"zip({', '.join(sources)})"
 
 
 def _by_runs(loop: _Loop, me: str, name: str) -> None:

@@ -1,24 +1,25 @@
 """The classes of a program: one for each structure of a declaration.
 
-Comes in: a root. Goes out: its parts, the root last. Two graphs of one declaration share a part if they are written alike but for numbers that
-they hand to the parts inside them; such a number becomes an argument of the class. After this no text depends on which instance it is for.
+Comes in: a root. Goes out: its parts, the root last. Two graphs of one declaration share a part if they are written alike but for
+numbers that they hand to the parts inside them; such a number becomes an argument of the class. After this no text depends on which
+instance it is for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ...graph import Graph, Parameter, Ref, Repeat, Use
 from ...layers.base import Layer
 from ...passes.pin import texts
 from ...shapes import Dim
-from ...values import Formula, Text, number_of, names_of
+from ...values import Formula, Text, names_of, number_of
 from ..code import Show
 from .construct import Entry, Site, entries, fillings, layer_call, tensor_lines
 from .forward import Setting, Writer, shape
-from .loops import in_user, inner, is_single
-from .names import identifier
+from .loops import in_user, inner, is_bare, is_single
+from .names import Names, identifier
 from .wiring import Purity
 
 Lent = tuple[str, int]  # a module of a body further out: its key, and how many bodies
@@ -45,7 +46,7 @@ def applications(graph: Graph) -> Iterator[Application]:
     for i, node in enumerate(graph.nodes):
         if isinstance(node.op, Use):
             yield Application((i, -1), node.op.graph, texts(node.op.arguments, node.op.dims), False)
-        elif isinstance(node.op, Repeat):
+        elif isinstance(node.op, Repeat) and not is_bare(node.op):
             single = is_single(node.op)
             for j, level in enumerate(node.op.levels):
                 if not single:
@@ -129,7 +130,7 @@ class Census:
         for site, given in arguments.items():
             if graph.nodes[site[0]].owner == 0:
                 needs |= {name: None for text in given.values() for name in sorted(names_of(text))}
-        setting = Setting(recorder(read), lending(kids), {pair: lent_name(pair) for pair in lent})
+        setting = Setting(recorder(read), lending(kids, lent), lent_names(lent))
         writer = Writer(graph, setting, self.purity)
         lines = [line.text for line in writer.write()]
         for assertion in graph.assertions:
@@ -206,7 +207,9 @@ def _vague(members: list[Graph]) -> frozenset[Ref]:
     )
 
 
-def _made(entry: Entry, kids: dict[Site, Part], arguments: dict[Site, dict[str, Text]], holes: dict[tuple[Site, str], Text], show: Show) -> object:
+def _made(
+    entry: Entry, kids: dict[Site, Part], arguments: dict[Site, dict[str, Text]], holes: dict[tuple[Site, str], Text], show: Show
+) -> object:
     """What is written for an entry, numbers that may become arguments left out."""
 
     def part(site: Site) -> object:
@@ -245,17 +248,18 @@ def _lent(graph: Graph, kids: dict[Site, Part]) -> tuple[Lent, ...]:
     return tuple(found)
 
 
-def lent_name(pair: Lent) -> str:
-    """The parameter of `forward` for a module of a body further out."""
-    return identifier(pair[0]) + "_" * (pair[1] - 1)
+def lent_names(pairs: Iterable[Lent]) -> dict[Lent, str]:
+    """The parameters of `forward` for modules of bodies further out."""
+    names = Names()
+    return {pair: names.new(pair[0]) for pair in pairs}
 
 
-def lending(kids: dict[Site, Part]) -> Callable[[int, int], tuple[str, ...]]:
+def lending(kids: dict[Site, Part], lent: tuple[Lent, ...]) -> Callable[[int, int], tuple[str, ...]]:
     """The further arguments of each part inside: the modules it is lent."""
+    names = lent_names(lent)
 
     def extras(node: int, level: int) -> tuple[str, ...]:
         kid = kids.get((node, level))
-        lent = kid.lent if kid is not None else ()
-        return tuple(f"self.{key}" if far == 1 else lent_name((key, far - 1)) for key, far in lent)
+        return tuple(f"self.{key}" if far == 1 else names[key, far - 1] for key, far in (kid.lent if kid is not None else ()))
 
     return extras

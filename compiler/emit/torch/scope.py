@@ -1,6 +1,7 @@
 """What each name of a part is: a number, an argument of the constructor, or known only when the model runs.
 
-Comes in: the parts below a root. Goes out: a plan for each class. An argument that is one number in all instances is that number in the text.
+Comes in: the parts below a root. Goes out: a plan for each class. An argument that is one number in all instances is that number
+in the text.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..code import Show
 from .construct import Entry, Site, entries, fillings, layer_call, tensor_lines
 from .forward import Setting, Writer
 from .loops import in_user, inner
-from .parts import Census, Part, applications, lent_name, recorder
+from .parts import Census, Part, applications, lent_names, recorder
 
 
 @dataclass(eq=False)
@@ -95,7 +96,9 @@ def _constants(known: _Names) -> dict[str, Text]:
 
 def _plan(part: Part, constants: dict[str, Text], static: set[str], real: set[str]) -> Plan:
     graph = renamed(part.graph, constants)
-    arguments = {site: {name: substitute(text, constants) for name, text in given.items()} for site, given in part.arguments.items()}
+    arguments = {
+        site: {name: substitute(text, constants) for name, text in given.items()} for site, given in part.arguments.items()
+    }
     hypers = [hyper.name for hyper in graph.hypers]
     order = list(dict.fromkeys([*hypers, *part.level_names, *part.extra_names, *graph.dims, *part.needs]))
     return Plan(part, graph, {}, arguments, static, real, order)
@@ -117,9 +120,10 @@ def _tell(user: Part, plan: Plan, constants: dict[str, Text], names: dict[int, _
                     known.real.add(name)
                 if not names_of(text) <= plan.static:
                     known.moving.add(name)
-                if node.key is not None and not isinstance(node.op, Repeat):
-                    if shared.setdefault((node.key, node.owner, name), text) != text:
-                        known.moving.add(name)
+                if node.key is None or isinstance(node.op, Repeat):
+                    continue
+                if shared.setdefault((node.key, node.owner, name), text) != text:
+                    known.moving.add(name)
 
 
 def _is_real(text: Text, real: set[str]) -> bool:
@@ -138,7 +142,7 @@ def _settle(plan: Plan, census: Census) -> None:
     for site, kid in plan.kids.items():
         if plan.graph.nodes[site[0]].owner == 0:
             wanted |= {n: None for name in kid.parameters for n in sorted(names_of(plan.arguments[site][name]))}
-    lent = {pair: lent_name(pair) for pair in plan.part.lent}
+    lent = lent_names(plan.part.lent)
     writer = Writer(plan.graph, Setting(recorder(read), extras(plan, Show(recorder(read))), lent), census.purity)
     writer.write()
     for assertion in plan.graph.assertions:
@@ -180,13 +184,14 @@ def _record(plan: Plan, entry: Entry, show: Show) -> None:
 def extras(plan: Plan, show: Show) -> Callable[[int, int], tuple[str, ...]]:
     """The further arguments of each part inside: numbers known only at run time, then modules it is lent."""
 
+    names = lent_names(plan.part.lent)
+
     def of(node: int, level: int) -> tuple[str, ...]:
         kid = plan.kids.get((node, level))
         if kid is None:
             return ()
         numbers = tuple(str(show.text(plan.arguments[node, level][name])) for name in kid.runtime)
-        lent = tuple(f"self.{key}" if far == 1 else lent_name((key, far - 1)) for key, far in kid.part.lent)
+        lent = tuple(f"self.{key}" if far == 1 else names[key, far - 1] for key, far in kid.part.lent)
         return (*numbers, *lent)
 
     return of
-

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from archc.compiler.graph import Axis, Edge, Graph, Input, Level, Node, Operand, Operation, Output, Parameter, Ref, Repeat, TensorType, Use, Weight
+from archc.compiler.graph import (
+    Axis,
+    Edge,
+    Graph,
+    Input,
+    Level,
+    Node,
+    Operand,
+    Operation,
+    Output,
+    Parameter,
+    Ref,
+    Repeat,
+    TensorType,
+    Use,
+    Weight,
+)
 from archc.compiler.layers import registry
 from archc.compiler.shapes import Dim, Size
 from archc.dsl.span import Loc, Span
@@ -46,7 +62,9 @@ class Draft:
         self.name, self.kind, self.doc = name, kind, doc
         self.nodes: list[Node] = []
 
-    def add(self, op: Operation, inputs: tuple[Operand, ...], *types: TensorType, key: str | None = None, name: bool = False) -> Ref:
+    def add(
+        self, op: Operation, inputs: tuple[Operand, ...], *types: TensorType, key: str | None = None, name: bool = False
+    ) -> Ref:
         line = len(self.nodes) + 2
         span = Span("hand.arch", Loc(line, 5), Loc(line, 20))
         edges = tuple(Edge(type=one) for one in types)
@@ -72,7 +90,9 @@ class Draft:
         types = [graph.type_of(output.ref) for output in graph.outputs]
         return self.add(Use(graph=graph, arguments=arguments, dims={}), inputs, *types, key=key)
 
-    def stack(self, *levels: tuple[Graph, int], inputs: tuple[Operand, ...], tied: bool = False, key: str = "stack1", **arguments: Any) -> Ref:
+    def stack(
+        self, *levels: tuple[Graph, int], inputs: tuple[Operand, ...], tied: bool = False, key: str = "stack1", **arguments: Any
+    ) -> Ref:
         """Plain runs of levels, each a graph and how many there are."""
         runs = tuple(Level(graph=graph, count=Size.of(count), arguments=arguments, dims={}) for graph, count in levels)
         total = Size.of(sum(count for _, count in levels))

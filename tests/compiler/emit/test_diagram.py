@@ -58,7 +58,7 @@ def test_depth_says_how_far_blocks_are_opened() -> None:
 def test_a_block_that_stays_closed_is_drawn_beside_it() -> None:
     draft = Draft("Many")
     x = draft.input("x", "B", 64)
-    for number in range(12):
+    for number in range(24):
         x = draft.use(residual(), x, key=f"residual{number}")
     scene = scene_of(draft.graph(y=x))
     assert [frame.title.name for frame, _ in scene.panels] == ["Residual"]
@@ -70,7 +70,7 @@ def test_two_looks_of_one_block_have_letters() -> None:
     plain = other.graph(output=other.layer("dense", other.input("x", "B", 64), key="dense1", out_features=64))
     draft = Draft("Many")
     x = draft.input("x", "B", 64)
-    for number in range(12):
+    for number in range(24):
         x = draft.use(residual() if number % 2 else plain, x, key=f"residual{number}")
     scene = scene_of(draft.graph(y=x))
     assert [frame.title.name for frame, _ in scene.panels] == ["Residual A", "Residual B"]
@@ -97,7 +97,12 @@ def test_a_step_that_two_read_keeps_a_box_of_its_own() -> None:
 def test_shapes_stand_where_they_are_new() -> None:
     draft = Draft("Net")
     x = draft.layer("dense", draft.input("x", "B", 3), key="dense1", out_features=4)
-    x = draft.layer("dense", draft.layer("mean", draft.layer("dense", x, key="dense2", out_features=4), dim=size(0)), key="dense3", out_features=4)
+    x = draft.layer(
+        "dense",
+        draft.layer("mean", draft.layer("dense", x, key="dense2", out_features=4), dim=size(0)),
+        key="dense3",
+        out_features=4,
+    )
     labels = [wire.label for wire in scene_of(draft.graph(y=x)).main.wires]
     assert labels == ["", "[B, 4]", "", "[4]", ""]
 
@@ -189,7 +194,16 @@ def test_every_family_of_layers_can_be_drawn() -> None:
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(0, "0"), (156, "156"), (999, "999"), (1000, "1.00 k"), (13_349, "13.3 k"), (999_600, "1.00 M"), (25_557_032, "25.6 M"), (124_439_808, "124 M")],
+    [
+        (0, "0"),
+        (156, "156"),
+        (999, "999"),
+        (1000, "1.00 k"),
+        (13_349, "13.3 k"),
+        (999_600, "1.00 M"),
+        (25_557_032, "25.6 M"),
+        (124_439_808, "124 M"),
+    ],
 )
 def test_amounts(number: int, words: str) -> None:
     assert amount(number) == words

@@ -16,7 +16,9 @@ from .graphs import Draft, chain, doubling, tower
 
 def small() -> Graph:
     draft = Draft("Small")
-    x = draft.layer("conv", draft.input("image", "B", 3, "H", "W"), key="conv1", out_channels=8, kernel_size=3, padding=1, bias=False)
+    x = draft.layer(
+        "conv", draft.input("image", "B", 3, "H", "W"), key="conv1", out_channels=8, kernel_size=3, padding=1, bias=False
+    )
     x = draft.layer("relu", draft.layer("batch_norm", x, key="batch_norm1"))
     x = draft.layer("global_avg_pool", x)
     return draft.graph(logits=draft.layer("dense", x, key="dense1", out_features=10))
@@ -138,8 +140,9 @@ def test_deep_nesting_does_not_recurse() -> None:
 def test_the_table_says_it_in_words() -> None:
     from io import StringIO
 
-    from archc.runtime.summary_table import table
     from rich.console import Console
+
+    from archc.runtime.summary_table import table
 
     out = StringIO()
     console = Console(file=out, width=140)

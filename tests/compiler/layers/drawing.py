@@ -56,7 +56,9 @@ def dtype(r: Random, floats: float = 0.8) -> DType:
     return "float" if r.random() < floats else r.choice(("int", "bool"))
 
 
-def image(r: Random, channels: tuple[int, ...] = (1, 2, 3, 4, 6, 8), sizes: tuple[int, ...] = (1, 3, 4, 5, 7, 8), strange: float = 0.06) -> list[int]:
+def image(
+    r: Random, channels: tuple[int, ...] = (1, 2, 3, 4, 6, 8), sizes: tuple[int, ...] = (1, 3, 4, 5, 7, 8), strange: float = 0.06
+) -> list[int]:
     """`[B, C, *spatial]`, now and then with another number of dims."""
     rank = r.choice((0, 4)) if r.random() < strange else r.randint(1, 3)
     return [r.choice((1, 2, 3)), r.choice(channels), *(r.choice(sizes) for _ in range(rank))]

@@ -32,14 +32,16 @@ def _elementwise(name: str) -> Any:
 for _name in (
     *"relu relu6 leaky_relu elu celu selu gelu silu mish hardswish hardsigmoid sigmoid tanh softplus softsign softshrink".split(),
     *"hardshrink tanhshrink logsigmoid exp expm1 log log2 log10 log1p sqrt rsqrt reciprocal square abs sign floor ceil round sin".split(),
-    *"cos tan atan erf isnan stop_gradient float int bool neg not".split(),
+    *"cos tan atan erf isnan stop_gradient float int bool neg".split(),
 ):
     draws(_name)(_elementwise(_name))
 
 
 @draws("hardtanh")
 def _hardtanh(r: Random) -> Draw:
-    return Draw((tensor(*shape(r), dtype=dtype(r)),), some(r, min_val=r.choice((-1.0, -2.0, 0.0)), max_val=r.choice((1.0, 2.0, -1.5))))
+    return Draw(
+        (tensor(*shape(r), dtype=dtype(r)),), some(r, min_val=r.choice((-1.0, -2.0, 0.0)), max_val=r.choice((1.0, 2.0, -1.5)))
+    )
 
 
 @draws("threshold")
@@ -70,7 +72,12 @@ def _dense(r: Random) -> Draw:
     parts = [tensor(*lead, r.randint(1, 6), dtype=dtype(r, 0.97)) for _ in range(r.choice((1, 1, 2, 3)))]
     if r.random() < 0.1:
         parts.append(tensor(*lead[:-1], 2))
-    return Draw(tuple(parts), {"out_features": r.choice((1, 3, 8, 0)), **some(r, bias=r.choice((True, False)))})
+    mixed = len({part.dtype for part in parts}) > 1
+    return Draw(
+        tuple(parts),
+        stricter="weights work on floats" if mixed else "",
+        arguments={"out_features": r.choice((1, 3, 8)), **some(r, bias=r.choice((True, False)))},
+    )
 
 
 @draws("conv")
@@ -85,11 +92,11 @@ def _conv(r: Random) -> Draw:
         stride=each(r, rank, 1, 1, 2, 3),
         padding=padding,
         dilation=each(r, rank, 1, 1, 2),
-        groups=r.choice((1, 2, dims[1], 3)) if r.random() < 0.4 else None,
+        groups=r.choice((1, 2, dims[1], 3)) if r.random() < 0.3 else None,
         bias=r.choice((True, False)),
-        padding_mode=r.choice(("zeros", "reflect", "replicate", "circular")),
+        padding_mode=r.choice(("zeros", "zeros", "reflect", "replicate", "circular")),
     )
-    arguments = {"out_channels": r.choice((1, 4, 6, 8, 12)), "kernel_size": each(r, rank, 1, 2, 3, 3, 5)} | given
+    arguments = {"out_channels": r.choice((1, 4, 6, 8, 12)), "kernel_size": each(r, rank, 1, 1, 2, 3, 3, 5)} | given
     return Draw((tensor(*dims, dtype=dtype(r, 0.97)),), arguments)
 
 
@@ -153,7 +160,11 @@ def _lp_pool(r: Random) -> Draw:
     rank = len(dims) - 2
     given = some(r, stride=each(r, rank, 1, 2) if rank != 1 else r.choice((1, 2)), ceil_mode=r.choice((True, False)))
     kernel = each(r, rank, 1, 2, 3) if rank != 1 else r.choice((1, 2, 3))
-    return Draw((tensor(*dims, dtype=dtype(r, 0.97)),), {"norm_type": r.choice((1.0, 2.0, 3)), "kernel_size": kernel} | given)
+    kind = dtype(r, 0.97)
+    reason = "" if kind == "float" else "a norm is not whole"
+    return Draw(
+        (tensor(*dims, dtype=kind),), {"norm_type": r.choice((1.0, 2.0, 3)), "kernel_size": kernel} | given, stricter=reason
+    )
 
 
 @draws("max_unpool")
@@ -188,7 +199,11 @@ def _global(r: Random) -> Draw:
     dims = image(r)
     bad = dtype(r, 0.95) if len(dims) > 2 else "float"
     reason = "a maximum of ints is not meant by a pooling" if bad != "float" else ""
-    return Draw((tensor(*dims, dtype=bad),), some(r, keepdim=r.choice((True, False))), stricter=reason or ("there is nothing to pool" if len(dims) < 3 else ""))
+    return Draw(
+        (tensor(*dims, dtype=bad),),
+        some(r, keepdim=r.choice((True, False))),
+        stricter=reason or ("there is nothing to pool" if len(dims) < 3 else ""),
+    )
 
 
 @draws("batch_norm")
@@ -225,7 +240,9 @@ def _layer_norm(r: Random) -> Draw:
 
 @draws("local_response_norm")
 def _local_response_norm(r: Random) -> Draw:
-    return Draw((tensor(*image(r), dtype=dtype(r, 0.95)),), {"size": r.choice((1, 2, 5))} | some(r, alpha=1e-3, beta=0.5, k=2))
+    kind = dtype(r, 0.95)
+    given = {"size": r.choice((1, 2, 5))} | some(r, alpha=1e-3, beta=0.5, k=2)
+    return Draw((tensor(*image(r), dtype=kind),), given, stricter="" if kind == "float" else "a norm is not whole")
 
 
 @draws("normalize")
@@ -236,22 +253,36 @@ def _normalize(r: Random) -> Draw:
 
 @draws("dropout", "alpha_dropout")
 def _dropout(r: Random) -> Draw:
-    return Draw((tensor(*shape(r), dtype=dtype(r, 0.9)),), some(r, p=r.choice((0.0, 0.1, 0.5, 1.0, 1.5, -0.1))))
+    return Draw(
+        (tensor(*shape(r), dtype=dtype(r, 0.9)),),
+        some(r, p=r.choice((0.0, 0.1, 0.5, 1.0, 1.5, -0.1))),
+        stricter="a whole number cannot be scaled",
+    )
 
 
 @draws("path_dropout")
 def _path_dropout(r: Random) -> Draw:
-    return Draw((tensor(*shape(r, 1), dtype=dtype(r, 0.95)),), some(r, p=r.choice((0.0, 0.1, 1.5))), stricter="a whole number cannot be scaled")
+    return Draw(
+        (tensor(*shape(r, 1), dtype=dtype(r, 0.95)),),
+        some(r, p=r.choice((0.0, 0.1, 1.5))),
+        stricter="a whole number cannot be scaled",
+    )
 
 
 @draws("channel_dropout")
 def _channel_dropout(r: Random) -> Draw:
-    return Draw((tensor(*image(r), dtype=dtype(r, 0.95)),), some(r, p=r.choice((0.0, 0.1, 0.9, 1.5))))
+    return Draw(
+        (tensor(*image(r), dtype=dtype(r, 0.95)),),
+        some(r, p=r.choice((0.0, 0.1, 0.9, 1.5))),
+        stricter="a whole number cannot be scaled",
+    )
 
 
 @draws("embedding")
 def _embedding(r: Random) -> Draw:
-    given = {"num_embeddings": r.choice((2, 5)), "embedding_dim": r.choice((1, 3))} | some(r, padding_idx=r.choice((0, -1, 1, 7)) if r.random() < 0.5 else None)
+    given = {"num_embeddings": r.choice((2, 5)), "embedding_dim": r.choice((1, 3))} | some(
+        r, padding_idx=r.choice((0, -1, 1, 7)) if r.random() < 0.5 else None
+    )
     return Draw((tensor(*shape(r), dtype="int" if r.random() < 0.9 else "float"),), given)
 
 
@@ -262,13 +293,23 @@ def _one_hot(r: Random) -> Draw:
 
 @draws("sinusoidal_positions")
 def _sinusoidal(r: Random) -> Draw:
-    return Draw((tensor(*shape(r, 1 if r.random() < 0.1 else 2, 4, (1, 3, 4, 8)), dtype=dtype(r, 0.97)),), some(r, base=100.0), stricter="positions are added to floats")
+    return Draw(
+        (tensor(*shape(r, 1 if r.random() < 0.1 else 2, 4, (1, 3, 4, 8)), dtype=dtype(r, 0.97)),),
+        some(r, base=100.0),
+        stricter="positions are added to floats",
+    )
 
 
 @draws("spectral_norm", "weight_norm")
 def _wrapped(r: Random) -> Draw:
     name = r.choice(("dense", "conv", "conv_transpose", "embedding", "group_norm"))
-    drawn = {"dense": _dense, "conv": _conv, "conv_transpose": _conv_transpose, "embedding": _embedding, "group_norm": _group_norm}[name](r)
+    drawn = {
+        "dense": _dense,
+        "conv": _conv,
+        "conv_transpose": _conv_transpose,
+        "embedding": _embedding,
+        "group_norm": _group_norm,
+    }[name](r)
     if "groups" in drawn.arguments:
         drawn.arguments["groups"] = 1
     return Draw(drawn.operands, {"layer": (name, drawn.arguments)}, stricter="the layer inside decides")
@@ -287,12 +328,14 @@ def _upsample(r: Random) -> Draw:
     if r.random() < 0.06:
         given = {"size": 3, "scale_factor": 2} if r.random() < 0.5 else {}
     align = r.choice((True, False)) if mode in ("linear", "bilinear", "bicubic", "trilinear") or r.random() < 0.1 else None
-    return Draw((tensor(*dims, dtype=dtype(r, 0.97)),), given | {"mode": mode} | ({} if align is None else {"align_corners": align}))
+    return Draw(
+        (tensor(*dims, dtype=dtype(r, 0.97)),), given | {"mode": mode} | ({} if align is None else {"align_corners": align})
+    )
 
 
 @draws("pixel_shuffle")
 def _pixel_shuffle(r: Random) -> Draw:
-    dims = [*shape(r, 0, 2), r.choice((4, 8, 9, 3)), *shape(r, 2 if r.random() < 0.95 else 1, 2)]
+    dims = [*shape(r, 0, 2), r.choice((4, 8, 12, 9, 3)), *shape(r, 2 if r.random() < 0.95 else 1, 2)]
     return Draw((tensor(*dims, dtype=dtype(r)),), {"upscale_factor": r.choice((1, 2, 2, 3))})
 
 

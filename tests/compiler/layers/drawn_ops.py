@@ -20,7 +20,7 @@ def _binary(r: Random) -> Draw:
     operands: list[Given] = [tensor(*left, dtype=dtype(r, 0.7)), tensor(*broadcastable(r, left), dtype=dtype(r, 0.7))]
     if r.random() < 0.3:
         operands[r.randint(0, 1)] = _number(r)
-    return Draw(tuple(operands), high=-3)
+    return Draw(tuple(operands), high=3)
 
 
 @draws("and", "or")
@@ -29,6 +29,12 @@ def _logic(r: Random) -> Draw:
     kinds = [r.choice(("bool", "bool", "bool", "bool", "int")) for _ in range(2)]
     operands = (tensor(*left, dtype=kinds[0]), tensor(*broadcastable(r, left), dtype=kinds[1]))  # type: ignore[arg-type]
     return Draw(operands, stricter="bits of whole numbers are not truths" if "int" in kinds else "")
+
+
+@draws("not")
+def _not(r: Random) -> Draw:
+    kind = r.choice(("bool", "bool", "bool", "int"))
+    return Draw((tensor(*shape(r), dtype=kind),), stricter="" if kind == "bool" else "bits of whole numbers are not truths")  # type: ignore[arg-type]
 
 
 @draws("where")
@@ -66,7 +72,10 @@ def _several(r: Random) -> Draw:
     first = shape(r, 1)
     if r.random() < 0.3:
         kind = dtype(r, 0.7)
-        return Draw(tuple(tensor(*broadcastable(r, first, 0.03), dtype=kind) for _ in range(r.randint(2, 3))), stricter="" if kind == "float" else "their mean")
+        return Draw(
+            tuple(tensor(*broadcastable(r, first, 0.03), dtype=kind) for _ in range(r.randint(2, 3))),
+            stricter="" if kind == "float" else "their mean",
+        )
     return _reduction(r)
 
 
@@ -112,7 +121,11 @@ def _sort(r: Random) -> Draw:
 @draws("flatten")
 def _flatten(r: Random) -> Draw:
     first = shape(r, 1)
-    return Draw((tensor(*first, dtype=dtype(r)),), some(r, start_dim=dim(r, len(first)), end_dim=dim(r, len(first))), stricter="" if len(first) > 1 else "dim 1")
+    return Draw(
+        (tensor(*first, dtype=dtype(r)),),
+        some(r, start_dim=dim(r, len(first)), end_dim=dim(r, len(first))),
+        stricter="" if len(first) > 1 else "dim 1",
+    )
 
 
 @draws("reshape")
@@ -134,7 +147,11 @@ def _squeeze(r: Random) -> Draw:
     first = shape(r, 1, 4, (1, 1, 2))
     ones = [at for at, size in enumerate(first) if size == 1]
     wanted: Any = r.choice(ones) if ones and r.random() < 0.5 else (ones or None)
-    return Draw((tensor(*first, dtype=dtype(r)),), some(r, dim=wanted if r.random() < 0.9 else dims(r, len(first))), stricter="a dim that is not 1 stays")
+    return Draw(
+        (tensor(*first, dtype=dtype(r)),),
+        some(r, dim=wanted if r.random() < 0.9 else dims(r, len(first))),
+        stricter="a dim that is not 1 stays",
+    )
 
 
 @draws("unsqueeze")
@@ -172,7 +189,10 @@ def _expand(r: Random) -> Draw:
 @draws("repeat")
 def _repeat(r: Random) -> Draw:
     first = shape(r)
-    return Draw((tensor(*first, dtype=dtype(r)),), {"sizes": [r.choice((1, 2, 3)) for _ in range(max(len(first) + r.choice((-1, 0, 0, 1)), 1))]})
+    return Draw(
+        (tensor(*first, dtype=dtype(r)),),
+        {"sizes": [r.choice((1, 2, 3)) for _ in range(max(len(first) + r.choice((-1, 0, 0, 1)), 1))]},
+    )
 
 
 @draws("repeat_interleave")
@@ -204,7 +224,11 @@ def _weighted(r: Random) -> Draw:
 @draws("chunk")
 def _chunk(r: Random) -> Draw:
     first = shape(r, 1, 4, (2, 4, 6, 12))
-    return Draw((tensor(*first, dtype=dtype(r)),), {"chunks": r.choice((1, 2, 2, 3))} | some(r, dim=dim(r, len(first))), stricter="parts are equal")
+    return Draw(
+        (tensor(*first, dtype=dtype(r)),),
+        {"chunks": r.choice((1, 2, 2, 3))} | some(r, dim=dim(r, len(first))),
+        stricter="parts are equal",
+    )
 
 
 @draws("split")
@@ -223,7 +247,10 @@ def _roll(r: Random) -> Draw:
         return Draw((tensor(*first, dtype=dtype(r)),), {"shifts": r.choice((1, -2, [1, 2]))})
     over = dims(r, len(first))
     number = len(over) if isinstance(over, list) else 1
-    return Draw((tensor(*first, dtype=dtype(r)),), {"shifts": [r.randint(-2, 2) for _ in range(number + (r.random() < 0.08))], "dims": over})
+    return Draw(
+        (tensor(*first, dtype=dtype(r)),),
+        {"shifts": [r.randint(-2, 2) for _ in range(number + (r.random() < 0.08))], "dims": over},
+    )
 
 
 @draws("flip")
@@ -240,7 +267,10 @@ def _pad(r: Random) -> Draw:
     sizes = [r.choice((0, 1, 1, 2)) for _ in range(2 * pairs - (r.random() < 0.05))]
     if r.random() < 0.15:
         sizes[0] = r.choice((-1, -4))
-    return Draw((tensor(*first, dtype=dtype(r, 0.9)),), {"pad": sizes, "mode": mode} | ({"value": 1.5} if mode == "constant" and r.random() < 0.3 else {}))
+    return Draw(
+        (tensor(*first, dtype=dtype(r, 0.9)),),
+        {"pad": sizes, "mode": mode} | ({"value": 1.5} if mode == "constant" and r.random() < 0.3 else {}),
+    )
 
 
 @draws("gather")
@@ -271,7 +301,11 @@ def _index(r: Random) -> Draw:
     first = shape(r, 1)
     items: list[Any] = []
     for size in first[: r.randint(0, len(first))]:
-        items.append(At(place=Size.of(r.choice((0, -1, size - 1, 1)))) if r.random() < 0.4 else Slice(start=_size(_bound(r)), stop=_size(_bound(r))))
+        items.append(
+            At(place=Size.of(r.choice((0, -1, size - 1, 1))))
+            if r.random() < 0.4
+            else Slice(start=_size(_bound(r)), stop=_size(_bound(r)))
+        )
     if r.random() < 0.3:
         items.insert(r.randint(0, len(items)), Mark(kind="none"))
     if r.random() < 0.3:
@@ -307,7 +341,11 @@ REARRANGEMENTS = (
 @draws("rearrange")
 def _rearrange(r: Random) -> Draw:
     pattern, sizes, given = r.choice(REARRANGEMENTS)
-    return Draw((tensor(*sizes, dtype=dtype(r)),), {"pattern": pattern, "sizes": dict(given)}, stricter="a pattern is read before PyTorch sees it")
+    return Draw(
+        (tensor(*sizes, dtype=dtype(r)),),
+        {"pattern": pattern, "sizes": dict(given)},
+        stricter="a pattern is read before PyTorch sees it",
+    )
 
 
 EQUATIONS = (
@@ -334,6 +372,6 @@ EQUATIONS = (
 def _einsum(r: Random) -> Draw:
     equation, shapes = r.choice(EQUATIONS[: r.choice((10, len(EQUATIONS)))])
     kind = dtype(r, 0.85)
-    return Draw(tuple(tensor(*one, dtype=kind if r.random() < 0.95 else "int") for one in shapes), {"equation": equation})
-
-
+    parts = tuple(tensor(*one, dtype=kind if r.random() < 0.95 else "int") for one in shapes)
+    plain = {part.dtype for part in parts} in ({"float"}, {"int"})
+    return Draw(parts, {"equation": equation}, stricter="" if plain else "a product of one dtype, and of numbers")

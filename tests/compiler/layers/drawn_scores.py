@@ -1,21 +1,21 @@
-"""Draws for losses, metrics and column steps."""
+"""Draws for losses and metrics."""
 
 from random import Random
 from typing import Any
 
 from archc.compiler.graph import DType
 
-from .drawing import Draw, dim, draws, dtype, shape, some, tensor
+from .drawing import Draw, Drawer, dim, draws, dtype, shape, some, tensor
 
 BROADCAST = "PyTorch broadcasts the two sides of a loss, and warns"
 REDUCTIONS = ("mean", "sum", "none")
 
 
-def _reduction(r: Random, *more: str) -> str:
-    return r.choice((*REDUCTIONS, *more))
+def _reduction(r: Random) -> str:
+    return r.choice(REDUCTIONS)
 
 
-def _pair(r: Random, kinds: float = 0.85) -> tuple[list[int], list[int], DType, DType]:
+def _pair(r: Random, kinds: float = 0.9) -> tuple[list[int], list[int], DType, DType]:
     first = shape(r, 1, 3, (2, 3, 4))
     second = list(first)
     if r.random() < 0.1:
@@ -25,19 +25,35 @@ def _pair(r: Random, kinds: float = 0.85) -> tuple[list[int], list[int], DType, 
     return first, second, dtype(r, kinds), dtype(r, kinds)
 
 
-@draws(*"mse l1 mae smooth_l1 huber binary_cross_entropy kl_div poisson_nll soft_margin hinge_embedding r2".split())
-def _pairwise(r: Random) -> Draw:
-    first, second, left, right = _pair(r)
-    return Draw((tensor(*first, dtype=left), tensor(*second, dtype=right)), stricter=BROADCAST if first != second else "")
+ARGUMENTS: dict[str, dict[str, tuple[Any, ...]]] = {
+    "mse": {},
+    "l1": {},
+    "mae": {},
+    "smooth_l1": {"beta": (1.0, 0.5, 0, -1)},
+    "huber": {"delta": (1.0, 0.5, 2, 0.1, 0, -1)},
+    "binary_cross_entropy": {},
+    "kl_div": {"log_target": (True, False), "reduction": (*REDUCTIONS, "batchmean")},
+    "poisson_nll": {"log_input": (True, False), "full": (True, False)},
+    "soft_margin": {},
+    "hinge_embedding": {"margin": (0.5, 2)},
+    "r2": {},
+}
 
 
-def _with(*names: str, **choices: tuple[Any, ...]) -> Any:
+def _pairwise(name: str) -> Drawer:
+    choices = ({} if name == "r2" else {"reduction": REDUCTIONS}) | ARGUMENTS[name]
+
     def drawer(r: Random) -> Draw:
-        drawn = _pairwise(r)
-        given = some(r, reduction=_reduction(r), **{name: r.choice(values) for name, values in choices.items()})
-        return Draw(drawn.operands, given, stricter=drawn.stricter)
+        first, second, left, right = _pair(r)
+        given = some(r, **{argument: r.choice(values) for argument, values in choices.items()})
+        reason = BROADCAST if first != second else "one dtype for both" if name == "r2" else ""
+        return Draw((tensor(*first, dtype=left), tensor(*second, dtype=right)), given, stricter=reason)
 
     return drawer
+
+
+for _name in ARGUMENTS:
+    draws(_name)(_pairwise(_name))
 
 
 @draws("binary_cross_entropy_with_logits")
@@ -53,7 +69,11 @@ def _three(r: Random) -> Draw:
     first = shape(r, 1, 3, (2, 3))
     last = [*first[:-1], 1] if r.random() < 0.1 else first
     kinds: list[DType] = ["float", "float", "float" if r.random() < 0.95 else "int"]
-    return Draw((tensor(*first, dtype=kinds[0]), tensor(*first, dtype=kinds[1]), tensor(*last, dtype=kinds[2])), some(r, reduction=_reduction(r)), stricter=BROADCAST)
+    return Draw(
+        (tensor(*first, dtype=kinds[0]), tensor(*first, dtype=kinds[1]), tensor(*last, dtype=kinds[2])),
+        some(r, reduction=_reduction(r)),
+        stricter=BROADCAST,
+    )
 
 
 @draws("cosine_embedding")
@@ -62,7 +82,9 @@ def _cosine(r: Random) -> Draw:
     target = [batch if r.random() < 0.9 else batch + 1]
     first = [batch, width] if r.random() < 0.9 else [batch, width, 2]
     given = some(r, margin=0.2, reduction=_reduction(r))
-    return Draw((tensor(*first), tensor(batch, width), tensor(*target, dtype=r.choice(("float", "int")))), given, stricter=BROADCAST)
+    return Draw(
+        (tensor(*first), tensor(batch, width), tensor(*target, dtype=r.choice(("float", "int")))), given, stricter=BROADCAST
+    )
 
 
 def _scores(r: Random) -> tuple[list[int], int, list[int]]:
@@ -85,9 +107,15 @@ def _classes(r: Random) -> Draw:
     if at != usual or r.random() < 0.2:
         given["dim"] = at - len(scores) * r.randint(0, 1)
     shown = _label(r, label)
-    if r.random() < 0.1:  # forgot to say the dim, or a dim that is not there
+    odd = r.random() < 0.1  # another dim, or one that is not there
+    if odd:
         given["dim"] = dim(r, len(scores), 0.5)
-    return Draw((tensor(*scores, dtype=dtype(r, 0.97)), tensor(*shown, dtype=dtype(r, 0.03) if r.random() < 0.1 else "int")), given)
+    kinds: tuple[DType, DType] = dtype(r, 0.97), dtype(r, 0.03) if r.random() < 0.1 else "int"
+    return Draw(
+        (tensor(*scores, dtype=kinds[0]), tensor(*shown, dtype=kinds[1])),
+        given,
+        stricter="PyTorch has no dim here" if odd else "",
+    )
 
 
 @draws("multi_margin")
@@ -101,7 +129,11 @@ def _multi_margin(r: Random) -> Draw:
 @draws("multilabel_soft_margin")
 def _soft(r: Random) -> Draw:
     first, second, _, right = _pair(r)
-    return Draw((tensor(*first), tensor(*second, dtype=right)), some(r, reduction=_reduction(r)), stricter=BROADCAST if first != second else "")
+    return Draw(
+        (tensor(*first), tensor(*second, dtype=right)),
+        some(r, reduction=_reduction(r)),
+        stricter=BROADCAST if first != second else "",
+    )
 
 
 @draws("multilabel_margin")
@@ -119,15 +151,35 @@ def _ctc(r: Random) -> Draw:
     if other != batch:
         values[3] = [length] * other
     given = some(r, blank=r.choice((0, 0, 0, 7)), reduction=_reduction(r), zero_infinity=r.choice((True, False)))
-    parts = (tensor(steps, batch, classes), tensor(batch, length, dtype="int"), tensor(batch, dtype="int"), tensor(other, dtype="int"))
+    parts = (
+        tensor(steps, batch, classes),
+        tensor(batch, length, dtype="int"),
+        tensor(batch, dtype="int"),
+        tensor(other, dtype="int"),
+    )
     return Draw(parts, given, values=values)
 
 
-@draws("accuracy", "top_k_accuracy", "perplexity", "auroc", "precision", "recall", "f1")
-def _metric(r: Random) -> Draw:
-    raise NotImplementedError
+METRIC = "a metric says which shapes it judges"
 
 
-@draws("standardize", "categories")
-def _column(r: Random) -> Draw:
-    raise NotImplementedError
+@draws("top_k_accuracy")
+def _top_k(r: Random) -> Draw:
+    drawn = _of_classes(r)
+    return Draw(drawn.operands, drawn.arguments | {"k": r.choice((1, 1, 2, 5))}, stricter=METRIC)
+
+
+@draws("accuracy", "perplexity")
+def _of_classes(r: Random) -> Draw:
+    scores, at, label = _scores(r)
+    given: dict[str, Any] = {"dim": at} if at != (1 if len(scores) > 1 else 0) else {}
+    return Draw((tensor(*scores, dtype=dtype(r, 0.95)), tensor(*_label(r, label), dtype="int")), given, stricter=METRIC)
+
+
+@draws("auroc", "precision", "recall", "f1")
+def _of_two(r: Random) -> Draw:
+    label = shape(r, 1, 2, (2, 3))
+    scores = label if r.random() < 0.6 else [label[0], 1, *label[1:]] if r.random() < 0.7 else [*label, 3]
+    return Draw(
+        (tensor(*scores, dtype=dtype(r, 0.95)), tensor(*label, dtype=r.choice(("int", "bool", "float")))), stricter=METRIC
+    )

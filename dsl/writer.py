@@ -1,0 +1,267 @@
+"""Expressions -> lines: flows broken at `->`, long calls in their brackets, bodies of stacks.
+
+Where a flow is broken is the author's choice and is kept; what is longer than WIDTH is broken besides. Breaks outside of brackets
+stand only where the language lets a line go on: before `->`, an operator, `else`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+
+from . import ast, flat
+from .span import Loc
+
+WIDTH = 120
+STEP = 4
+
+Wrapped = ast.Call | ast.List | ast.Tuple | ast.Index | ast.Record
+
+
+class Lines:
+    """Finished lines and the one that is being written."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.line = ""
+
+    def write(self, text: str) -> None:
+        self.line += text
+
+    def end(self, indent: int = 0) -> None:
+        """End the line; the next one begins at column `indent`."""
+        self.done.append(self.line.rstrip())
+        self.line = " " * indent
+
+    @property
+    def column(self) -> int:
+        return len(self.line)
+
+    def fits(self, text: str) -> bool:
+        return len(self.line) + len(text) <= WIDTH
+
+
+class ExpressionWriter:
+    """Writes expressions into `lines`. `body` writes the statements of a stack, `between` the comments between two places."""
+
+    def __init__(
+        self,
+        lines: Lines,
+        one_line: flat.Flat,
+        body: Callable[[ast.Stack, int], None],
+        between: Callable[[Loc, Loc, int], bool],
+        has_comment: Callable[[Loc, Loc], bool],
+    ) -> None:
+        self.flat = one_line
+        self.lines, self.body, self.between, self.has_comment = lines, body, between, has_comment
+        self._forced: dict[int, tuple[ast.Node, bool]] = {}
+
+    def forced(self, node: ast.Node) -> bool:
+        """`node` cannot stand on one line, or its author did not want it to."""
+        known = self._forced.get(id(node))
+        if known is None:
+            known = self._forced[id(node)] = (node, self._is_forced(node))
+        return known[1]
+
+    def _is_forced(self, node: ast.Node) -> bool:
+        if isinstance(node, ast.If):
+            return True
+        if isinstance(node, ast.Flow) and any(self.breaks(a, b) for a, b in zip(node.steps, node.steps[1:], strict=False)):
+            return True
+        if isinstance(node, ast.Stack) and not self._inline(node):
+            return True
+        return any(self.forced(child) for child in children(node))
+
+    def _inline(self, node: ast.Stack) -> bool:
+        if self.has_comment(node.span.start, node.span.end):
+            return False
+        return not node.body or (len(node.body) == 1 and node.body[0].span.end.line == node.span.end.line)
+
+    def breaks(self, before: ast.Node, after: ast.Node) -> bool:
+        """The author began a new line between two steps of a flow."""
+        return after.span.start.line > before.span.end.line or self.has_comment(before.span.end, after.span.start)
+
+    def write(self, node: ast.Expr, indent: int, least: int = flat.TERNARY, hang: int = STEP) -> None:
+        """`node` at the place where the lines end; lines of its own begin at `indent` or right of it, a flow's by `hang`."""
+        if not self.forced(node):
+            text = self.flat.expr(node, least)
+            if self.lines.fits(text):
+                return self.lines.write(text)
+        if self.flat.parenthesized(node, least):
+            self.lines.write("(")
+            self._broken(node, indent, STEP)
+            self.lines.write(")")
+        else:
+            self._broken(node, indent, hang)
+
+    def _broken(self, node: ast.Expr, indent: int, hang: int) -> None:
+        match node:
+            case ast.Flow():
+                self._flow(node, indent, hang)
+            case ast.Stack():
+                self._stack(node, indent)
+            case ast.Call() | ast.List() | ast.Tuple() | ast.Index() | ast.Record():
+                self._wrapped(node, indent)
+            case _:
+                self._operators(node, indent)
+
+    def _operators(self, node: ast.Expr, indent: int) -> None:
+        write, lines = self.write, self.lines
+        match node:
+            case ast.As():
+                write(node.value, indent, flat.OR)
+                lines.write(f" as {node.name.text}")
+            case ast.Attribute():
+                write(node.base, indent, flat.POSTFIX)
+                lines.write(f".{node.name.text}")
+            case ast.Unary():
+                lines.write("not " if node.op == "not" else "-")
+                write(node.operand, indent, flat.level(node))
+            case ast.Binary():
+                left, right = flat.operands(node)
+                write(node.left, indent, left)
+                self._operator(node.op, node.right, indent, right)
+            case ast.Compare():
+                write(node.first, indent, flat.RANGE)
+                for op, side in node.rest:
+                    self._operator(op, side, indent, flat.RANGE)
+            case ast.Ternary():
+                write(node.then, indent, flat.FLOW)
+                lines.write(" if ")
+                write(node.condition, indent, flat.OR)
+                self._operator("else", node.otherwise, indent, flat.TERNARY)
+            case _:
+                lines.write(self.flat.expr(node))
+
+    def _operator(self, op: str, right: ast.Expr, indent: int, least: int) -> None:
+        """An operator and its right side, on a new line where they would not fit."""
+        lines, gap = self.lines, "" if op == ".." else " "
+        if (
+            not self.forced(right)
+            and not lines.fits(gap + op + gap + self.flat.expr(right, least))
+            and lines.column > indent + STEP
+        ):
+            lines.end(indent + STEP)
+            lines.write(op + gap)
+        else:
+            lines.write(gap + op + gap)
+        self.write(right, indent, least)
+
+    # Flows ------------------------------------------------------------------------------------------------------------
+
+    def _flow(self, node: ast.Flow, indent: int, hang: int) -> None:
+        lines, steps = self.lines, node.steps
+        here = len(lines.done)
+        self.write(steps[0], indent, flat.AS)
+        whole = len(lines.done) == here
+        first = self.breaks(steps[0], steps[1]) or not whole or not self._step_fits(steps[1])
+        arrow = indent + hang if first and whole else lines.column + 1
+        if not whole:
+            first, arrow = self.breaks(steps[0], steps[1]), indent + hang
+        for k in range(1, len(steps)):
+            self.between(steps[k - 1].span.end, steps[k].span.start, arrow)
+            new = self.breaks(steps[k - 1], steps[k]) or (not self._step_fits(steps[k]) and (k > 1 or first))
+            if new:
+                lines.end(arrow)
+                lines.write("-> ")
+            else:
+                lines.write(" -> ")
+            inner = lines.column if isinstance(steps[k], ast.Stack) and new else indent
+            self.write(steps[k], inner, flat.AS)
+
+    def _step_fits(self, step: ast.Expr) -> bool:
+        if self.forced(step):
+            return True
+        return self.lines.fits(" -> " + self.flat.expr(step, flat.AS))
+
+    # Brackets ---------------------------------------------------------------------------------------------------------
+
+    def _stack(self, node: ast.Stack, indent: int) -> None:
+        lines = self.lines
+        lines.write(f"{node.kind} ")
+        if node.count is not None:
+            self.write(node.count, indent)
+        elif node.over is not None:
+            lines.write(f"{self.flat.names(node.names)} in ")
+            self.write(node.over, indent)
+        lines.write(" tied" if node.tied else "")
+        for k, carry in enumerate(node.carries):
+            lines.write(f"{', ' if k else ' from '}{carry.name.text} = ")
+            self.write(carry.start, indent)
+        lines.write(" ")
+        self.body(node, indent)
+
+    def _wrapped(self, node: Wrapped, indent: int) -> None:
+        """A call, list, tuple, index or record: as it is if only something in it asks for lines, else with its items on lines of their own."""
+        lines = self.lines
+        opener, closer, items = self._parts(node, indent)
+        lines.write(opener)
+        if any(forced for forced, _, _ in items) or not items:
+            for k, (_, _, write) in enumerate(items):
+                lines.write(", " if k else "")
+                write(indent)
+        else:
+            together = ", ".join([text for _, text, _ in items])
+            lines.end(indent + STEP)
+            if lines.fits(together):
+                lines.write(together)
+            else:
+                for k, (_, _, write) in enumerate(items):
+                    write(indent + STEP)
+                    if k < len(items) - 1:
+                        lines.write(",")
+                        lines.end(indent + STEP)
+            lines.end(indent)
+        lines.write(closer)
+
+    def _parts(self, node: Wrapped, indent: int) -> tuple[str, str, list[tuple[bool, str, Callable[[int], None]]]]:
+        """The brackets, and for each item whether it is forced, its text on one line (if it is not), and how to write it."""
+        match node:
+            case ast.Call():
+                self.write(node.function, indent, flat.POSTFIX)
+                prefixed = [("" if a.name is None else f"{a.name.text}=", a.value) for a in node.args]
+                return "(", ")", [self._item(prefix, value) for prefix, value in prefixed]
+            case ast.Index():
+                self.write(node.base, indent, flat.POSTFIX)
+                return "[", "]", [self._slice(x) for x in node.items]
+            case ast.Record():
+                return "{", "}", [self._item(f"{name.text}: ", value) for name, value in node.fields]
+            case ast.List():
+                return "[", "]", [self._item("", x) for x in node.items]
+        return "(", ",)" if len(node.items) == 1 else ")", [self._item("", x) for x in node.items]
+
+    def _item(self, prefix: str, value: ast.Expr) -> tuple[bool, str, Callable[[int], None]]:
+        def write(indent: int) -> None:
+            self.lines.write(prefix)
+            self.write(value, indent)
+
+        forced = self.forced(value)
+        return forced, "" if forced else prefix + self.flat.expr(value), write
+
+    def _slice(self, node: ast.Expr | ast.Slice | ast.Rest) -> tuple[bool, str, Callable[[int], None]]:
+        if not isinstance(node, ast.Slice | ast.Rest):
+            return self._item("", node)
+        sides = [] if isinstance(node, ast.Rest) else [node.start, node.stop]
+        forced = any(side is not None and self.forced(side) for side in sides)
+
+        def write(indent: int) -> None:
+            if not forced:
+                return self.lines.write(self.flat.item(node))
+            for k, side in enumerate(sides):
+                self.lines.write(":" if k else "")
+                if side is not None:
+                    self.write(side, indent)
+
+        return forced, "" if forced else self.flat.item(node), write
+
+
+def children(node: ast.Node) -> Iterator[ast.Node]:
+    """The nodes right below one."""
+    for field in fields(node):
+        yield from _nodes(getattr(node, field.name))
+
+
+def _nodes(value: object) -> Iterator[ast.Node]:
+    if isinstance(value, ast.Node):
+        yield value
+    elif isinstance(value, tuple):
+        for x in value:
+            yield from _nodes(x)

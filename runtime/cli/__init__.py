@@ -1,0 +1,17 @@
+"""The command line: one file a command, each a thin layer over what Python can do too.
+
+Comes in: words. Goes out: results on standard output, diagnostics and progress on standard error, and an exit status: 0 done, 1 the input has
+faults, 2 wrong use, 3 a run failed, 70 a bug in archc, 130 interrupted. A command imports what it needs inside itself, so `archc check` never
+pays for torch.
+"""
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command that the arguments (by default the process's own) name, and ends the process with its exit status."""
+    from .guard import guarded
+
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(guarded(words))

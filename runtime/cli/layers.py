@@ -1,0 +1,108 @@
+"""`archc layers`: the reference of the layers and ops, each with an example that runs."""
+
+import inspect
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Json
+from .show import out, out_json, table
+
+if TYPE_CHECKING:
+    from ...compiler.layers.base import Layer
+
+LONGEST = 110
+
+
+def run(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The layer to show; its name in PyTorch or Keras does too.")] = None,
+    json: Json = False,
+) -> None:
+    """List the layers and ops, or show one with a runnable example."""
+    from ...compiler.layers import registry
+
+    known = registry()
+    if name is None:
+        shown = sorted(known.values(), key=lambda layer: (layer.family, layer.name))
+        if json:
+            for layer in shown:
+                out_json(described(layer))
+        else:
+            out(_list(shown))
+        return
+    layer = known[name] if name in known else known.get(known.synonyms().get(name, ""))
+    if layer is None:
+        _unknown(name, tuple(known))
+    elif json:
+        out_json(described(layer))
+    else:
+        out(page(layer, name))
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> None:
+    from ...dsl.span import NOWHERE
+    from ..faults.specs import NotKnown
+    from ..stops import Misused
+
+    raise Misused(NotKnown(NOWHERE, "layer or op", name, known))
+
+
+def _list(layers: "list[type[Layer]]") -> str:
+    blocks = []
+    for family in dict.fromkeys(layer.family for layer in layers):
+        rows = [[f"  {layer.name}", first_sentence(layer)] for layer in layers if layer.family == family]
+        blocks.append(f"{family}\n{table(rows)}")
+    return "\n\n".join(blocks)
+
+
+def page(layer: "type[Layer]", asked: str) -> str:
+    """The reference of one layer."""
+    from ...compiler.layers.base import example_block
+
+    parts = [f"{asked} is {layer.name} here.\n"] if asked != layer.name else []
+    parts += [signature(layer), "", inspect.cleandoc(layer.__doc__ or "")]
+    if layer.formula:
+        parts += ["", f"    {layer.formula}"]
+    parts += ["", "example:", "", *(f"    {line}" for line in example_block(layer).rstrip().split("\n"))]
+    if layer.synonyms:
+        parts += ["", f"elsewhere: {', '.join(layer.synonyms)}"]
+    return "\n".join(parts)
+
+
+def signature(layer: "type[Layer]") -> str:
+    """`conv(channels, kernel, stride=1, …)`."""
+    from ...compiler.emit.summary import written
+
+    given = []
+    for name, field in layer.model_fields.items():
+        if name == layer.further:
+            given.append("name=size, …")
+        elif name == layer.variadic:
+            given.append(f"{name}, …")
+        else:
+            given.append(name if field.is_required() else f"{name}={written(field.get_default(call_default_factory=True))}")
+    return f"{layer.name}({', '.join(given)})"
+
+
+def first_sentence(layer: "type[Layer]") -> str:
+    """What it is, in one sentence, cut where it is long."""
+    text = " ".join(inspect.cleandoc(layer.__doc__ or "").split("\n\n")[0].split())
+    sentence = re.split(r"(?<=[.:;])\s", text, maxsplit=1)[0].rstrip(".:;")
+    return sentence if len(sentence) <= LONGEST else f"{sentence[: LONGEST - 1].rstrip()}…"
+
+
+def described(layer: "type[Layer]") -> dict[str, Any]:
+    """The reference as data."""
+    from ...compiler.layers.base import example_block
+
+    return {
+        "name": layer.name,
+        "family": layer.family,
+        "signature": signature(layer),
+        "doc": inspect.cleandoc(layer.__doc__ or ""),
+        "formula": layer.formula,
+        "example": example_block(layer),
+        "owns_weights": layer.owns,
+        "synonyms": list(layer.synonyms),
+    }

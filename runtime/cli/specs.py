@@ -1,0 +1,52 @@
+"""`archc specs`: the shipped specs, a line each."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...dsl import ast
+from ...dsl.diagnostic import Report
+from ...dsl.parser import parse
+from ..specs import read_spec, shipped
+from .options import Json
+from .show import out, out_json, table
+
+
+def run(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this spec instead of the list.")] = None,
+    json: Json = False,
+) -> None:
+    """List the specs that ship with archc, or print one."""
+    known = shipped()
+    if name is not None:
+        out(_named(name, known).read_text(encoding="utf-8"), end="")
+    elif json:
+        for spec, path in known.items():
+            model, trains, doc = described(path)
+            out_json({"name": spec, "model": model, "trains": trains, "doc": doc, "path": str(path)})
+    else:
+        out(table([[spec, *_line(path)] for spec, path in known.items()]))
+
+
+def _named(name: str, known: dict[str, Path]) -> Path:
+    from ...dsl.span import NOWHERE
+    from ..faults.specs import NotKnown
+    from ..stops import Misused
+
+    if name not in known:
+        raise Misused(NotKnown(NOWHERE, "shipped spec", name, tuple(known)))
+    return known[name]
+
+
+def _line(path: Path) -> tuple[str, str]:
+    model, trains, doc = described(path)
+    return model, doc or ("has a train program" if trains else "")
+
+
+def described(path: Path) -> tuple[str, bool, str]:
+    """The first model of a spec, whether it has a train program, and the first sentence of what is said of it."""
+    file = parse(read_spec(path), Report())
+    roots = [item for item in file.items if isinstance(item, ast.Declaration) and item.kind in ("model", "adversarial")]
+    doc = (roots[0].doc or "").split("\n")[0] if roots else ""
+    return roots[0].name.text if roots else "", any(isinstance(item, ast.Train) for item in file.items), doc

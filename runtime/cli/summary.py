@@ -1,0 +1,58 @@
+"""`archc summary`: a table of layers, shapes, parameters, multiply-adds and activation memory."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import options
+from .show import coloured, out_json, show_report
+
+if TYPE_CHECKING:
+    from ...compiler.emit.summary import Summary
+
+PLAIN_WIDTH = 140
+
+
+def run(
+    file: options.File,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, metavar="N", help="How many examples: the size of dim B.")] = None,
+    dim: Annotated[list[str] | None, typer.Option("--dim", metavar="NAME=SIZE", help="The size of a free dim. Several times.")] = None,
+    json: options.Json = False,
+    model: options.Model = None,
+    set: options.Set = None,
+) -> None:
+    """Show layers, shapes, parameters, multiply-adds and activation memory."""
+    from ...compiler.emit.summary import summarise
+    from ..compiling import Wanted, compiled
+    from ..specs import read_spec
+
+    found = compiled(read_spec(file), Wanted(model=model, hypers=options.settings(set)))
+    show_report(found.report)
+    summary = _sized(summarise(found.graph), options.dims(dim, batch))
+    if json:
+        out_json(summary.json_object())
+    else:
+        _print(summary)
+
+
+def _sized(summary: "Summary", sizes: dict[str, int]) -> "Summary":
+    from ...dsl.span import NOWHERE
+    from ..faults.specs import NotKnown
+    from ..stops import Misused
+
+    unknown = [name for name in sizes if name not in summary.dims]
+    if unknown:
+        raise Misused(*(NotKnown(NOWHERE, "free dim", name, summary.dims, f" in {summary.model}") for name in unknown))
+    return summary.at(sizes)
+
+
+def _print(summary: "Summary") -> None:
+    from rich.console import Console
+
+    from ..summary_table import table
+
+    plain = not sys.stdout.isatty()
+    colours = "auto" if coloured(sys.stdout) else None
+    console = Console(file=sys.stdout, color_system=colours, width=PLAIN_WIDTH if plain else None, highlight=False)
+    console.print(table(summary))
