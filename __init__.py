@@ -7,10 +7,15 @@ The public names, each found when it is first asked for, so that importing archc
 - `archc.load(path, model=None, **hyperparameters) -> torch.nn.Module`: a network, or that of a run folder with its trained weights;
 - `archc.train(path, …) -> Run`: a trained run.
 
-A path may be the bare name of a spec that ships with archc. What is wrong with a spec is raised as `archc.Stopped`, whose text is the diagnostics.
+A path may be the bare name of a spec that ships with archc. What is wrong with a spec is raised as `archc.Stopped`, whose text is the
+diagnostics.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
+
+if sys.version_info < (3, 11):  # noqa: UP036 - a checkout may be tried with any Python
+    raise ImportError("archc needs Python 3.11 or newer; this is " + sys.version.split()[0])
 
 if TYPE_CHECKING:
     from .dsl.diagnostic import Report

@@ -1,6 +1,6 @@
 """`python -m archc`: the command line."""
 
-from archc.runtime.cli import main
+from .runtime.cli import main
 
 if __name__ == "__main__":
     main()

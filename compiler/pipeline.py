@@ -225,7 +225,10 @@ def _unused_parts(program: Program, seen: set[int], report: Report) -> None:
 def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checked | None, report: Report) -> Compiled:
     from .emit.torch import emit_module
 
+    from .passes import PASSES
+
     file = program.main.source.name
+    graph = PASSES.run(graph)
     module = emit_module(graph, file)
     written = None
     if checked is not None and checked.plan is not None:
@@ -235,7 +238,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
     hypers = {hyper.name: as_python(hyper.value) for hyper in graph.hypers}
     model = ModelPlan(
         class_name=module.class_name,
-        arguments={name: hypers[name] for name in module.parameters},
+        arguments={module.keywords.get(name, name): hypers[name] for name in module.parameters},
         inputs=checked.inputs if checked is not None else _inputs(graph),
         outputs=[output.name for output in graph.outputs],
     )

@@ -6,8 +6,9 @@ without having been reported, no two declarations of a file share a name, and no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from ..dsl import ast
 from ..dsl.diagnostic import Report
@@ -65,13 +66,13 @@ def resolve(source: Source, report: Report, read: Reader) -> Program:
     units: dict[str, Unit] = {}
     main = _unit(source, report, read, units, ())
     for unit in units.values():
-        known = synonyms()
         for item in unit.file.items:
             if isinstance(item, ast.Declaration):
-                _Names(unit, report, known).declaration(item)
+                _Names(unit, report).declaration(item)
     return Program(main, units)
 
 
+@cache
 def synonyms() -> dict[str, str]:
     """What others call our layers, to what we call them."""
     return {other: layer.name for layer in registry().values() for other in layer.synonyms}
@@ -144,8 +145,8 @@ def _poison(item: ast.Import, unit: Unit, only: str = "") -> None:
 class _Names:
     """Looks up the names of one declaration, in the order of the text."""
 
-    def __init__(self, unit: Unit, report: Report, known: Mapping[str, str]) -> None:
-        self.unit, self.report, self.synonyms = unit, report, known
+    def __init__(self, unit: Unit, report: Report) -> None:
+        self.unit, self.report = unit, report
         self.bound: list[set[str]] = [set()]
         self.halves: dict[str, Span] = {}  # bound in one branch of an `if` only
         self.fixed = registry().keys() | FUNCTIONS | CONSTANTS | SPECIAL
@@ -280,5 +281,5 @@ class _Names:
         visible = self.visible()
         if node.id not in visible and node.id not in self.unit.names and node.id not in self.fixed:
             scope = tuple(sorted(visible | self.unit.names.keys() | {n for n in self.fixed if n.isidentifier()}))
-            self.report.add(UnknownName(node.span, node.id, scope, tuple(self.synonyms.items())))
+            self.report.add(UnknownName(node.span, node.id, scope, tuple(synonyms().items())))
             self.bound[0].add(node.id)  # once is enough

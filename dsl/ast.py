@@ -79,7 +79,7 @@ class String(Node):
 
 
 @dataclass(frozen=True)
-class Literal_(Node):
+class Literal_(Node):  # noqa: N801
     """`true`, `false` or `none`."""
 
     value: bool | None

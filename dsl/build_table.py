@@ -60,7 +60,7 @@ def build() -> dict[str, Any]:
     if conflicts.found:
         raise GrammarConflict("\n".join(conflicts.found))
     spelling = {t.name: t.pattern.value for t in lark.terminals if isinstance(t.pattern, PatternStr)}
-    return _plain(lark.parser.parser._parse_table, spelling, fingerprint(text))  # type: ignore[attr-defined]
+    return _plain(lark.parser.parser._parse_table, spelling, fingerprint(text))
 
 
 def _plain(table: Any, spelling: dict[str, str], mark: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from . import ast
 from . import faults as f
 from .diagnostic import Fault, Help
+from .layout import DEFINES
 from .lexer import Token
 from .lr import Make
 from .source import Source
@@ -354,6 +355,8 @@ def _is_path(value: Any) -> bool:
 
 def _rescue(value: Any) -> tuple[Help, ...]:
     """What the author of a lost value probably wanted, when it shows."""
+    if isinstance(value, ast.Name) and value.id in DEFINES:
+        return (Help(f"after `{value.id}` a name is missing"),)
     if isinstance(value, ast.Name) and value.id in ("pass", "continue", "break"):
         return (Help(f"there is no `{value.id}`; a body may be empty"),)
     if isinstance(value, ast.Compare) and isinstance(value.first, ast.Name) and value.rest[0][0] == "==":

@@ -47,9 +47,8 @@ class Shown:
                 step = TAB - at % TAB
                 out.append(" " * step)
             else:
-                char = shown(char)
-                step = width(char)
-                out.append(char)
+                out.append(shown(char))
+                step = width(out[-1])
             at += step
             columns.append(at)
         self.text, self.columns = "".join(out), columns

@@ -26,7 +26,7 @@ DEFINES = frozenset({"layer", "param", "buffer", "state", "latent", "gate", "pen
 
 @dataclass(slots=True)
 class _Open:
-    """An open bracket; `candidate` is the index of the first token that most probably stands after the place where it should have closed."""
+    """An open bracket; `candidate` is the first token that most probably stands after where it should have been closed."""
 
     token: Token
     indent: int
@@ -76,8 +76,9 @@ class _Matcher:
         if token.type == "NAME" and token.text in DECLARES and token.column == 1 and following == "NAME":
             for opened in self.stack:
                 opened.candidate = i if opened.candidate is None else opened.candidate
-        elif top.token.type != "{" and token.column <= top.indent and self._begins(token, following):
-            top.candidate = i
+        elif token.column <= top.indent:
+            past = self.by_indent and token.type != "}" if top.token.type == "{" else self._begins(token, following)
+            top.candidate = i if past else None
 
     @staticmethod
     def _begins(token: Token, following: str) -> bool:
@@ -114,7 +115,7 @@ class _Matcher:
         end = self.tokens[at - 1].end
         place = Span(self.name, end, end)
         self.unclosed_brace |= closer == "}"
-        self.faults.append(f.UnclosedBracket(opened.token.span(self.name), opened.token.text, closer, place))
+        self.faults.append(f.UnclosedBracket(opened.token.span(self.name), opened.token.text, closer, place, opened.indent - 1))
         self.inserts.setdefault(at, []).append(closer)
 
 

@@ -43,6 +43,8 @@ LOOKALIKES = {
     "∧": "and", "∨": "or", "¬": "not",
 }  # fmt: skip
 
+# What is read in the place of an operator of another language, and what is said about it. None: the token `?`, which has a place
+# nowhere and of which nothing more is said
 FOREIGN = {
     "&": ("and", "write `and`; on tensors it is elementwise"),
     "&&": ("and", "write `and`"),
@@ -195,11 +197,13 @@ class Lexer:
             self.report(f.LookalikeCharacter(self._span(column + len(name), 1), text[-1], "'"))
         elif name in LITERALS and not (self.tokens and self.tokens[-1].type == "."):
             self.report(f.ForeignLiteral(span, name, LITERALS[name]))
-            return self._put(LITERALS[name], LITERALS[name], column, len(text))
+            self._put(LITERALS[name], LITERALS[name], column, len(text))
+            return
         elif name == "elif" and self.tokens and self.tokens[-1].type == "}":
             self.report(f.ElseIf(span, name))
             self._put("else", "else", column, 4)
-            return self._put("if", "if", column, 4)
+            self._put("if", "if", column, 4)
+            return
         self._put("PRIMED" if primes else "NAME", name + "'" if primes else name, column, len(text))
 
     def _bad_number(self, text: str, column: int) -> None:
@@ -231,8 +235,8 @@ class Lexer:
         mend, advice = FOREIGN[text]
         word = "not " if text == "!" else mend
         self.report(f.ForeignOperator(self._span(column, len(text)), text, word, advice))
-        if mend:
-            self._put(mend, mend, column, len(text))
+        if mend != "":
+            self._put(mend or "?", mend or text, column, len(text))
 
     def _junk(self, text: str, column: int) -> None:
         self.report(f.UnknownCharacter(self._span(column, len(text)), text))

@@ -7,7 +7,7 @@ ends: every turn takes a token, reduces, or gives one up.
 from collections.abc import Callable
 from typing import Any
 
-from .layout import DECLARES
+from .layout import CLOSER, DECLARES, DEFINES
 from .lexer import Token
 from .span import Loc
 from .table import END, Table
@@ -19,10 +19,6 @@ RETRY, KEEP, DROP = "retry", "keep", "drop"
 # Reserved words with which an operand or a statement begins: after one of these a word before them was no operand
 _OPENS = frozenset("true false none not stack parallel return assert".split())
 _NOT_AFTER_WHERE = frozenset("= : , ~ . -> _NL }".split())
-
-
-def _name_follows(following: Token) -> bool:
-    return following.type in ("NAME", "PRIMED") or following.type in _OPENS
 
 
 class Automaton:
@@ -90,7 +86,9 @@ class Automaton:
         following = self.tokens[i + 1]
         if text == "train_where":
             return following.type not in _NOT_AFTER_WHERE
-        return _name_follows(following)
+        if following.text == "minimizes" and text in DEFINES:  # `gate minimizes = …` declares, `gate minimizes …` is a player
+            return self.tokens[i + 2].type in ("=", ":")
+        return following.type in ("NAME", "PRIMED") or following.type in _OPENS
 
     def _reduce(self, number: int, type: str, end: Loc) -> None:
         rule = self.table.rules[number]
@@ -217,7 +215,8 @@ class Automaton:
 
     def is_open(self, bracket: str) -> bool:
         """A bracket of this kind has been read and its partner not."""
-        return any(isinstance(v, Token) and v.type == bracket for v in self.values)
+        read = [v.type for v in self.values if isinstance(v, Token)]
+        return read.count(bracket) > read.count(CLOSER[bracket])
 
     def _skip_item(self, i: int, braces: int) -> int:
         """The newline before the next declaration, or the end."""
@@ -227,7 +226,7 @@ class Automaton:
             braces += (type == "{") - (type == "}")
             if type == "_NL" and (braces <= 0 or tokens[i + 1].column == 1):
                 word, following = tokens[i + 1], tokens[i + 2].type
-                if word.type == "from" or (word.text in DECLARES and following == "NAME"):
+                if word.type == "from" or (following == "NAME" and (word.text in DECLARES or word.column == 1)):
                     return i
             i += 1
         return i

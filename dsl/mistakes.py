@@ -14,7 +14,7 @@ from .lr import DROP, KEEP, RETRY, Automaton
 from .span import Span
 from .table import END
 
-_STACK = "levels are repeated with `stack n { … }` or `stack w in widths { … }`, copies side by side with `parallel`, time steps with `recur`"
+_STACK = "levels repeat with `stack n { … }` or `stack w in widths { … }`, copies side by side with `parallel`, time steps with `recur`"
 _BLOCK = "a part is written `block Name(hypers)(tensors) { … }`"
 FOREIGN_WORDS = {
     "for": _STACK,
@@ -55,11 +55,11 @@ DECLARATION_SYNONYMS = {
     "fit": "train",
     "trainer": "train",
 }
-_STARTS_VALUE = frozenset({"NUMBER"})  # stands for all that can begin an expression
 _VALUE = frozenset("NAME PRIMED NUMBER STRING ( [ { - not true false none stack parallel".split())
 _OPERATORS = frozenset("+ - * / // % @ ** .. == != < <= > >= and or -> if as ( [ .".split())
 _ENDINGS = frozenset(["_NL", END, ")", "]", "}", ","])
 _NOT_OPERAND = frozenset("in as from tied".split())
+_AFTER_FOREIGN = frozenset("NAME STRING NUMBER { ( : true false none not".split())
 _KEPT = DECLARES | {"from", "return", "assert"}
 _BODIES = {"if": "`if`", "stack": "`stack`", "parallel": "`parallel`", "else": "`else`"}
 
@@ -72,7 +72,7 @@ class Mistakes:
         self.surplus: int | None = None
 
     def __call__(self, automaton: Automaton, i: int) -> str:
-        if self.enough():  # nothing more will be listed, so nothing more is looked into
+        if self.enough() or automaton.tokens[i].type == "?":  # nothing more will be listed; or the lexer has said what is wrong
             return DROP
         here = _Here(automaton, i, self.source)
         for look in (
@@ -167,18 +167,16 @@ class Mistakes:
         if previous.type in ("_NL", "{"):
             return None
         what = "an expression" if here.accepts("NUMBER") else "a name"
-        self.report(f.MissingExpression(here.span, previous.text or previous.type, what))
+        place = Span(self.source, previous.end, previous.end) if here.token.first else here.span
+        self.report(f.MissingExpression(place, previous.text or previous.type, what))
         return DROP
 
     def _foreign(self, here: "_Here") -> str | None:
         for token in (here.token, here.previous):
-            if token is not None and token.type == "NAME" and token.text in FOREIGN_WORDS:
-                if (
-                    here.token.type in ("NAME", "STRING", "NUMBER", "{", "(", ":", "true", "false", "none", "not")
-                    or token is here.token
-                ):
-                    self.report(f.ForeignWord(token.span(self.source), token.text, FOREIGN_WORDS[token.text]))
-                    return DROP
+            known = token is not None and token.type == "NAME" and token.text in FOREIGN_WORDS
+            if known and token is not None and (token is here.token or here.token.type in _AFTER_FOREIGN):
+                self.report(f.ForeignWord(token.span(self.source), token.text, FOREIGN_WORDS[token.text]))
+                return DROP
         first = here.first
         if first.type == "NAME" and first.text in ("for", "while", "def", "class", "let", "var") and first is not here.token:
             self.report(f.ForeignWord(first.span(self.source), first.text, FOREIGN_WORDS[first.text]))
@@ -256,7 +254,7 @@ class _Here:
                 return token
         return None
 
-    def inside_brackets(self) -> str:
+    def inside_brackets(self) -> bool:
         inside = [t.type for t in self.tokens[self.start : self.i]]
         return sum((t in ("(", "[")) - (t in (")", "]")) for t in inside) > 0
 
@@ -280,7 +278,7 @@ def _in_speech(token: Token) -> str:
 def _in_words(types: set[str]) -> tuple[str, ...]:
     """The kinds of thing that these tokens begin, most general first."""
     out: list[str] = []
-    if _STARTS_VALUE <= types:
+    if "NUMBER" in types:
         out.append("an expression")
         types = types - _VALUE
     elif "NAME" in types:

@@ -6,15 +6,13 @@ clauses. The author's are: blank lines, where a flow goes on on a new line, whet
 `=` of neighbouring lines stand below each other.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from . import ast
 from .depth import room
 from .diagnostic import Report
 from .flat import Flat
-from .lexer import ENDS, lex
+from .margins import Margins, Marks, after, marks_of, stack_head
 from .parser import parse
 from .source import Source
 from .span import Loc
@@ -40,175 +38,47 @@ def format_source(source: Source, report: Report | None = None) -> str:
 def print_file(file: ast.File, source: Source | None = None) -> str:
     """The canonical text of `file`. With the source that it was read from, the author's choices in the layout are kept."""
     with room():
-        return _Printer(file, _Marks() if source is None else _marks(source)).file(file)
-
-
-@dataclass
-class _Marks:
-    """What nodes do not say of the source: braces, the first `=` of each line, and what stands in parentheses that are no call's."""
-
-    openers: list[Loc] = field(default_factory=list)
-    closers: list[Loc] = field(default_factory=list)
-    equals: dict[int, int] = field(default_factory=dict)
-    kept: frozenset[tuple[Loc, Loc]] = frozenset()
-
-
-def _marks(source: Source) -> _Marks:
-    marks = _Marks()
-    tokens = lex(source, lambda fault: None).tokens
-    kept, opened = [], []
-    for i, token in enumerate(tokens):
-        if token.type == "{":
-            marks.openers.append(token.start)
-        elif token.type == "}":
-            marks.closers.append(token.start)
-        elif token.type == "=":
-            marks.equals.setdefault(token.line, token.column)
-        elif token.type == "(":
-            opened.append(i)
-        elif token.type == ")":
-            first = opened.pop()
-            if first == 0 or tokens[first - 1].type not in ENDS:
-                kept.append((tokens[first + 1].start, tokens[i - 1].end))
-    marks.kept = frozenset(kept)
-    return marks
-
-
-def _after(places: list[Loc], place: Loc) -> Loc:
-    k = bisect_left(places, place)
-    return places[k] if k < len(places) else place
+        return _Printer(file, Marks() if source is None else marks_of(source)).file(file)
 
 
 class _Printer:
-    def __init__(self, file: ast.File, marks: _Marks) -> None:
+    def __init__(self, file: ast.File, marks: Marks) -> None:
         self.marks = marks
         self.flat = Flat(marks.kept)
-        self.comments = sorted(file.comments, key=lambda c: c.span.start)
-        self.places = [c.span.start for c in self.comments]
-        self.next = 0
         self.lines = Lines()
-        self.last: int | None = None  # the line of the source that was printed last; none where no blank line may follow
-        self.expressions = ExpressionWriter(self.lines, self.flat, self._stack_body, self._between, self._has_comment)
-
-    # Comments and blank lines -----------------------------------------------------------------------------------------
-
-    def _has_comment(self, start: Loc, end: Loc) -> bool:
-        k = bisect_left(self.places, start)
-        return k < len(self.places) and self.places[k] < end
-
-    def _blank(self, line: int) -> None:
-        """A blank line, if there is one in the source between what was printed last and `line`."""
-        if self.last is not None and line > self.last + 1 and self.lines.done and self.lines.done[-1]:
-            self.lines.done.append("")
-
-    def _before(self, place: Loc, indent: int) -> None:
-        """The comments up to `place`, on lines of their own."""
-        while self.next < len(self.comments) and self.places[self.next] < place:
-            self._own(self.comments[self.next], indent)
-            self.next += 1
-
-    def _own(self, comment: ast.Comment, indent: int) -> None:
-        self._blank(comment.span.start.line)
-        self.lines.done.append(" " * indent + comment.text)
-        self.last = comment.span.start.line
-
-    def _beside(self, end: Loc) -> None:
-        """The comment that stands right of `end` on its line, if there is one, beside the line just written."""
-        if self.next < len(self.comments):
-            comment = self.comments[self.next]
-            if not comment.own_line and comment.span.start.line == end.line and comment.span.start >= end:
-                self.lines.done[-1] = _beside(self.lines.done[-1], comment)
-                self.next += 1
-
-    def _between(self, start: Loc, end: Loc, indent: int) -> bool:
-        """Inside a flow: the comments between two steps; the first beside the line, others on lines of their own."""
-        found = False
-        while self.next < len(self.comments) and self.places[self.next] < end:
-            comment = self.comments[self.next]
-            if not found and not comment.own_line:
-                self.lines.line = _beside(self.lines.line, comment)
-            else:
-                self.lines.end(indent)
-                self.lines.write(comment.text)
-            self.next += 1
-            found = True
-        return found
-
-    def _hoist(self, node: ast.Node, indent: int) -> None:
-        """Comments in the middle of a statement, where a line of its own has no place for them, go above it."""
-        start = bisect_left(self.places, node.span.start)
-        stop = bisect_left(self.places, node.span.end)
-        if start == stop:
-            return
-        kept = self._rooms(node)
-        inner = self.comments[start:stop]
-        above = [c for c in inner if not any(a <= c.span.start < b for a, b in kept)]
-        stay = [c for c in inner if any(a <= c.span.start < b for a, b in kept)]
-        for comment in above:
-            self.last = None if self.last is None else comment.span.start.line - 1
-            self._own(comment, indent)
-        if above:
-            self.last = node.span.start.line - 1
-        self.comments[start:stop] = [*above, *stay]
-        self.places[start:stop] = [*(node.span.start for _ in above), *(c.span.start for c in stay)]
-        self.next = start + len(above)
-
-    def _rooms(self, node: ast.Node) -> list[tuple[Loc, Loc]]:
-        """The stretches of a statement or clause in which comments can stand."""
-        if isinstance(node, ast.If):
-            return [(_after(self.marks.openers, node.condition.span.end), node.span.end)]
-        if isinstance(node, ast.Phase):
-            return [(_after(self.marks.openers, node.name.span.end), node.span.end)]
-        value = node.value if isinstance(node, ast.Value | ast.Column) else None
-        if value is None and not isinstance(node, ast.Clause | ast.EachMinimizes | ast.EachSolves | ast.TrainWhere):
-            bound = self.flat.binding(node)  # type: ignore[arg-type]
-            value = bound[1] if bound else None
-        return [] if value is None else self._value_rooms(value)
-
-    def _value_rooms(self, value: ast.Expr) -> list[tuple[Loc, Loc]]:
-        if isinstance(value, ast.Flow):
-            rooms = [(a.span.end, b.span.start) for a, b in zip(value.steps, value.steps[1:], strict=False)]
-            return [*rooms, *(r for step in value.steps for r in self._value_rooms(step))]
-        if isinstance(value, ast.As):
-            return self._value_rooms(value.value)
-        if isinstance(value, ast.Stack):
-            return [(_after(self.marks.openers, self._stack_head(value)), value.span.end)]
-        return []
-
-    @staticmethod
-    def _stack_head(node: ast.Stack) -> Loc:
-        """Where the last expression of a stack's head ends."""
-        last = node.carries[-1] if node.carries else node.over if node.over is not None else node.count
-        return node.span.start if last is None else last.span.end
+        self.margins = Margins(file, marks, self.lines)
+        self.expressions = ExpressionWriter(
+            self.lines, self.flat, self._stack_body, self.margins.between, self.margins.has_comment
+        )
 
     # Bodies -----------------------------------------------------------------------------------------------------------
 
-    def _open(self, head_end: Loc, indent: int) -> None:
+    def _open(self, head_end: Loc, inside: Sequence[ast.Node]) -> None:
         """`{` at the end of the line, with the comment beside it."""
-        opener = _after(self.marks.openers, head_end)
+        opener = after(self.marks.openers, head_end)
         self.lines.write("{")
         self.lines.end()
-        self._beside(opener)
-        self.last = None
+        self.margins.beside(opener, inside[0].span.start if inside else after(self.marks.closers, opener))
+        self.margins.last = None
 
     def _close(self, last: Loc, indent: int) -> Loc:
         """The comments before the `}` that comes after `last`, and the indentation at which it stands; its place."""
-        closer = _after(self.marks.closers, last)
-        self._before(closer, indent + STEP)
+        closer = after(self.marks.closers, last)
+        self.margins.before(closer, indent + STEP)
         self.lines.line = " " * indent
-        self.last = closer.line
+        self.margins.last = closer.line
         return closer
 
     def _body(self, head_end: Loc, body: Sequence[ast.Statement], indent: int) -> Loc:
         """`{ … }` over several lines, from `{` to `}`; where it ended in the source."""
-        self._open(head_end, indent)
+        self._open(head_end, body)
         self._statements(body, indent + STEP)
-        closer = self._close(body[-1].span.end if body else _after(self.marks.openers, head_end), indent)
+        closer = self._close(body[-1].span.end if body else after(self.marks.openers, head_end), indent)
         self.lines.write("}")
         return closer
 
     def _stack_body(self, node: ast.Stack, indent: int) -> None:
-        self._body(self._stack_head(node), node.body, indent)
+        self._body(stack_head(node), node.body, indent)
 
     def _statements(self, body: Sequence[ast.Statement], indent: int) -> None:
         widths = self._alignment(body)
@@ -218,15 +88,15 @@ class _Printer:
             self._end(statement)
 
     def _lead(self, node: ast.Node, indent: int) -> None:
-        self._before(node.span.start, indent)
-        self._hoist(node, indent)
-        self._blank(node.span.start.line)
+        self.margins.before(node.span.start, indent)
+        self.margins.hoist(node, indent)
+        self.margins.blank(node.span.start.line)
         self.lines.line = " " * indent
 
     def _end(self, node: ast.Node) -> None:
         self.lines.end()
-        self._beside(node.span.end)
-        self.last = node.span.end.line
+        self.margins.beside(node.span.end)
+        self.margins.last = node.span.end.line
 
     def _alignment(self, body: Sequence[ast.Node]) -> dict[int, int]:
         """For each statement that its author aligned with a neighbour at the `=`: how wide its left side is made."""
@@ -252,12 +122,14 @@ class _Printer:
     def _statement(self, node: ast.Statement, indent: int, width: int, first: bool) -> None:
         lines, write = self.lines, self.expressions.write
         if isinstance(node, ast.If):
-            return self._if(node, indent)
-        bound = self.flat.binding(node)
+            self._if(node, indent)
+            return
+        bound = None if isinstance(node, ast.ParamDef | ast.StateDef | ast.LatentDef) else self.flat.binding(node)
         if bound is not None:
-            left = self._left(node) if isinstance(node, Aligned) else bound[0]
-            lines.write((left.ljust(width) + " = " if isinstance(node, Aligned) else left + " "))
+            lines.write(self._left(node).ljust(width) + " = " if isinstance(node, Aligned) else bound[0] + " ")
             write(bound[1], indent)
+        elif isinstance(node, ast.ParamDef | ast.StateDef | ast.LatentDef):
+            self._typed(node, indent)
         elif isinstance(node, ast.Value):
             self._value(node.value, indent, first)
         elif isinstance(node, ast.Return):
@@ -268,8 +140,14 @@ class _Printer:
             lines.write("assert ")
             write(node.condition, indent)
             lines.write(f', "{node.message}"')
-        else:
-            lines.write(self.flat.simple(node))
+
+    def _typed(self, node: ast.ParamDef | ast.StateDef | ast.LatentDef, indent: int) -> None:
+        kind = node.kind if isinstance(node, ast.ParamDef) else "state" if isinstance(node, ast.StateDef) else "latent"
+        self.lines.write(f"{kind} {node.name.text}: ")
+        self.expressions.tensor_type(node.type, indent)
+        if not isinstance(node, ast.LatentDef) and node.init is not None:
+            self.lines.write(" = ")
+            self.expressions.write(node.init, indent)
 
     def _value(self, node: ast.Expr, indent: int, first: bool) -> None:
         """An expression alone; a `-` that begins its line would go on with the line before it."""
@@ -311,7 +189,7 @@ class _Printer:
 
     def _is_else_if(self, closer: Loc, node: ast.If) -> bool:
         """`else if …`, and not an `if` alone in the braces of an `else`; the two are one in the AST."""
-        return not self.marks.openers or not self._has_comment(closer, node.span.start)
+        return not self.marks.openers or not self.margins.has_comment(closer, node.span.start)
 
     # Declarations -----------------------------------------------------------------------------------------------------
 
@@ -322,9 +200,9 @@ class _Printer:
             self._item(item)
             self._end(item)
             previous = item
-        if previous is not None and self.next < len(self.comments):
+        if previous is not None and self.margins.left:
             self.lines.done.append("")
-        self._before(Loc(10**9, 1), 0)
+        self.margins.before(Loc(10**9, 1), 0)
         text = "\n".join(self.lines.done).strip("\n")
         return text + "\n" if text else ""
 
@@ -332,16 +210,16 @@ class _Printer:
         imports = isinstance(previous, ast.Import) and isinstance(item, ast.Import)
         if previous is not None and not imports:
             self.lines.done.append("")
-        self._before(item.span.start, 0)
+        self.margins.before(item.span.start, 0)
         self._hoist_head(item)
         doc = [] if isinstance(item, ast.Import) or item.doc is None else item.doc.split("\n")
-        self._blank(item.span.start.line - len(doc))
+        self.margins.blank(item.span.start.line - len(doc))
         self.lines.done += [f"## {line}".rstrip() for line in doc]
         self.lines.line = ""
 
     def _hoist_head(self, item: ast.Item) -> None:
         """Comments inside the head of a declaration go above it."""
-        self._before(item.span.end if isinstance(item, ast.Import) else self._head_end(item, inside=True), 0)
+        self.margins.before(item.span.end if isinstance(item, ast.Import) else self._head_end(item, inside=True), 0)
 
     def _head_end(self, item: ast.Declaration | ast.Data | ast.Train, inside: bool = False) -> Loc:
         """Where the head ends: before its `{`, which is the first that no expression in the head has."""
@@ -355,7 +233,7 @@ class _Printer:
         end = max(ends)
         if not inside:
             return end
-        opener = _after(self.marks.openers, end)
+        opener = after(self.marks.openers, end)
         return min(opener, item.span.end) if opener > end else item.span.end
 
     def _item(self, item: ast.Item) -> None:
@@ -372,30 +250,50 @@ class _Printer:
                 self._train(item)
 
     def _head(self, item: ast.Declaration) -> None:
-        lines, text = self.lines, self.flat.head(item)
-        if len(text) + 2 <= HEAD_WIDTH:
-            return lines.write(text + " ")
+        lines = self.lines
+        params, outputs = self.flat.parameters(item), item.result or ()
+        forced = any(self.expressions.forced(node) for node in (*item.hypers, *item.tensors, *outputs))
+        if not forced and len(self.flat.head(item)) + 2 <= HEAD_WIDTH:
+            lines.write(self.flat.head(item) + " ")
+            return
         lines.write(f"{item.kind} {item.name.text}")
-        for pair in self.flat.parameters(item):
+        for pair in params:
             lines.write("(")
-            texts = [self.flat.param(p) for p in pair]
-            together = ", ".join(texts)
-            if texts:
-                lines.end(STEP)
-                lines.write(together if lines.fits(together) else (",\n" + " " * STEP).join(texts))
-                lines.end()
+            if pair:
+                self._pair(pair)
             lines.write(")")
-        lines.write(" " if item.result is None else f" -> {self.flat.result(item.result)} ")
+        if item.result is not None:
+            lines.write(" -> (" if len(outputs) > 1 else " -> ")
+            for k, output in enumerate(outputs):
+                lines.write(", " if k else "")
+                self.expressions.tensor_type(output, 0)
+            lines.write(")" if len(outputs) > 1 else "")
+        lines.write(" ")
+
+    def _pair(self, params: tuple[ast.Param, ...]) -> None:
+        """Parameters on lines of their own, indented: on one if they fit there."""
+        lines = self.lines
+        lines.end(STEP)
+        together = not any(self.expressions.forced(p) for p in params) and lines.fits(
+            ", ".join([self.flat.param(p) for p in params])
+        )
+        for k, param in enumerate(params):
+            if k:
+                lines.write(", " if together else ",")
+                if not together:
+                    lines.end(STEP)
+            self.expressions.param(param, STEP)
+        lines.end()
 
     def _data(self, item: ast.Data) -> None:
         lines = self.lines
         lines.write(f"data {item.name.text} = ")
         self.expressions.write(item.source, 0)
         head = self._head_end(item)
-        if not item.columns and not self._has_comment(head, item.span.end):
+        if not item.columns and not self.margins.has_comment(head, item.span.end):
             return
         lines.write(" ")
-        self._open(head, 0)
+        self._open(head, item.columns)
         widths = self._alignment(item.columns)
         for k, column in enumerate(item.columns):
             self._lead(column, STEP)
@@ -403,28 +301,39 @@ class _Printer:
                 lines.write("train_where ")
                 self.expressions.write(column.condition, STEP)
             else:
-                lines.write(self._left(column).ljust(widths.get(k, 0)) + " = ")
-                self.expressions.write(column.value, STEP)
+                self._column(column, widths.get(k, 0))
             self._end(column)
-        self._close(item.columns[-1].span.end if item.columns else _after(self.marks.openers, head), 0)
+        self._close(item.columns[-1].span.end if item.columns else after(self.marks.openers, head), 0)
         lines.write("}")
 
+    def _column(self, node: ast.Column, width: int) -> None:
+        if node.type is not None and self.expressions.forced(node.type):
+            self.lines.write(f"{node.name.text}: ")
+            self.expressions.tensor_type(node.type, STEP)
+        else:
+            self.lines.write(self._left(node).ljust(width))
+        self.lines.write(" = ")
+        self.expressions.write(node.value, STEP)
+
     def _train(self, item: ast.Train) -> None:
-        name = "" if item.name is None else f"{item.name.text}: "
-        hypers = f"({self.flat.args(item.hypers)})" if item.hypers else ""
-        data = "" if item.data is None else f" on {item.data.text}"
-        self.lines.write(f"train {name}{item.model.text}{hypers}{data} ")
+        lines = self.lines
+        lines.write("train " + ("" if item.name is None else f"{item.name.text}: ") + item.model.text)
+        if item.hypers:
+            lines.write("(")
+            self.expressions.args(item.hypers, 0)
+            lines.write(")")
+        lines.write(" " if item.data is None else f" on {item.data.text} ")
         self._clauses(self._head_end(item), item.clauses, 0)
 
     def _clauses(self, head_end: Loc, clauses: Sequence[AnyClause], indent: int) -> None:
-        self._open(head_end, indent)
+        self._open(head_end, clauses)
         names = [len(c.name.text) for c in clauses if isinstance(c, ast.Clause)]
         width = max((n for n in names if n <= CLAUSE_WIDTH), default=0)
         for clause in clauses:
             self._lead(clause, indent + STEP)
             self._clause(clause, indent + STEP, width)
             self._end(clause)
-        self._close(clauses[-1].span.end if clauses else _after(self.marks.openers, head_end), indent)
+        self._close(clauses[-1].span.end if clauses else after(self.marks.openers, head_end), indent)
         self.lines.write("}")
 
     def _clause(self, node: AnyClause, indent: int, width: int) -> None:
@@ -452,7 +361,8 @@ class _Printer:
         clauses = node.clauses
         inline = len(clauses) == 1 and node.span.start.line == node.span.end.line and not self.expressions.forced(clauses[0])
         if not inline:
-            return self._clauses(node.name.span.end, clauses, indent)
+            self._clauses(node.name.span.end, clauses, indent)
+            return
         self.lines.write("{ ")
         self._clause(clauses[0], indent, 0)
         self.lines.write(" }")
@@ -463,12 +373,6 @@ class _Printer:
             return node.name.text if node.type is None else f"{node.name.text}: {self.flat.tensor_type(node.type)}"
         bound = self.flat.binding(node)  # type: ignore[arg-type]
         return "" if bound is None else bound[0].removesuffix(" =")
-
-
-def _beside(line: str, comment: ast.Comment) -> str:
-    """The comment stays in its column if the line leaves room for it."""
-    line = line.rstrip()
-    return line.ljust(max(len(line) + 2, comment.span.start.column - 1)) + comment.text
 
 
 def _next_line(before: ast.Node, after: ast.Node) -> bool:

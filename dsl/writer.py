@@ -13,6 +13,8 @@ from .span import Loc
 WIDTH = 120
 STEP = 4
 
+# Whether it cannot stand on one line, its text if it can, and what writes it
+Item = tuple[bool, str, Callable[[int], None]]
 Wrapped = ast.Call | ast.List | ast.Tuple | ast.Index | ast.Record
 
 
@@ -84,7 +86,8 @@ class ExpressionWriter:
         if not self.forced(node):
             text = self.flat.expr(node, least)
             if self.lines.fits(text):
-                return self.lines.write(text)
+                self.lines.write(text)
+                return
         if self.flat.parenthesized(node, least):
             self.lines.write("(")
             self._broken(node, indent, STEP)
@@ -145,6 +148,38 @@ class ExpressionWriter:
             lines.write(gap + op + gap)
         self.write(right, indent, least)
 
+    # Types and parameters ---------------------------------------------------------------------------------------------
+
+    def tensor_type(self, node: ast.TensorType, indent: int) -> None:
+        if not self.forced(node):
+            self.lines.write(self.flat.tensor_type(node))
+            return
+        self.lines.write(("" if node.dtype is None else node.dtype.text) + "[")
+        self._row([self._slice(dim) for dim in node.dims], indent)
+        self.lines.write("]")
+
+    def param(self, node: ast.Param, indent: int) -> None:
+        if not self.forced(node):
+            self.lines.write(self.flat.param(node))
+            return
+        self.lines.write(node.name.text)
+        if isinstance(node.type, ast.TensorType):
+            self.lines.write(": ")
+            self.tensor_type(node.type, indent)
+        elif node.type is not None:
+            self.lines.write(f": {node.type.name}")
+        if node.default is not None:
+            self.lines.write(" = ")
+            self.write(node.default, indent)
+
+    def args(self, args: tuple[ast.Arg, ...], indent: int) -> None:
+        self._row([self._item("" if a.name is None else f"{a.name.text}=", a.value) for a in args], indent)
+
+    def _row(self, items: list[Item], indent: int) -> None:
+        for k, (_, _, write) in enumerate(items):
+            self.lines.write(", " if k else "")
+            write(indent)
+
     # Flows ------------------------------------------------------------------------------------------------------------
 
     def _flow(self, node: ast.Flow, indent: int, hang: int) -> None:
@@ -190,14 +225,12 @@ class ExpressionWriter:
         self.body(node, indent)
 
     def _wrapped(self, node: Wrapped, indent: int) -> None:
-        """A call, list, tuple, index or record: as it is if only something in it asks for lines, else with its items on lines of their own."""
+        """A call, list, tuple, index or record; if it is too long, and nothing in it breaks anyway, its items are on lines of their own."""
         lines = self.lines
         opener, closer, items = self._parts(node, indent)
         lines.write(opener)
         if any(forced for forced, _, _ in items) or not items:
-            for k, (_, _, write) in enumerate(items):
-                lines.write(", " if k else "")
-                write(indent)
+            self._row(items, indent)
         else:
             together = ", ".join([text for _, text, _ in items])
             lines.end(indent + STEP)
@@ -212,13 +245,12 @@ class ExpressionWriter:
             lines.end(indent)
         lines.write(closer)
 
-    def _parts(self, node: Wrapped, indent: int) -> tuple[str, str, list[tuple[bool, str, Callable[[int], None]]]]:
+    def _parts(self, node: Wrapped, indent: int) -> tuple[str, str, list[Item]]:
         """The brackets, and for each item whether it is forced, its text on one line (if it is not), and how to write it."""
         match node:
             case ast.Call():
                 self.write(node.function, indent, flat.POSTFIX)
-                prefixed = [("" if a.name is None else f"{a.name.text}=", a.value) for a in node.args]
-                return "(", ")", [self._item(prefix, value) for prefix, value in prefixed]
+                return "(", ")", [self._item("" if a.name is None else f"{a.name.text}=", a.value) for a in node.args]
             case ast.Index():
                 self.write(node.base, indent, flat.POSTFIX)
                 return "[", "]", [self._slice(x) for x in node.items]
@@ -228,7 +260,7 @@ class ExpressionWriter:
                 return "[", "]", [self._item("", x) for x in node.items]
         return "(", ",)" if len(node.items) == 1 else ")", [self._item("", x) for x in node.items]
 
-    def _item(self, prefix: str, value: ast.Expr) -> tuple[bool, str, Callable[[int], None]]:
+    def _item(self, prefix: str, value: ast.Expr) -> Item:
         def write(indent: int) -> None:
             self.lines.write(prefix)
             self.write(value, indent)
@@ -236,7 +268,7 @@ class ExpressionWriter:
         forced = self.forced(value)
         return forced, "" if forced else prefix + self.flat.expr(value), write
 
-    def _slice(self, node: ast.Expr | ast.Slice | ast.Rest) -> tuple[bool, str, Callable[[int], None]]:
+    def _slice(self, node: ast.Expr | ast.Slice | ast.Rest) -> Item:
         if not isinstance(node, ast.Slice | ast.Rest):
             return self._item("", node)
         sides = [] if isinstance(node, ast.Rest) else [node.start, node.stop]
@@ -244,7 +276,8 @@ class ExpressionWriter:
 
         def write(indent: int) -> None:
             if not forced:
-                return self.lines.write(self.flat.item(node))
+                self.lines.write(self.flat.item(node))
+                return
             for k, side in enumerate(sides):
                 self.lines.write(":" if k else "")
                 if side is not None:

@@ -1,7 +1,7 @@
 """The compiler, given the world: specs from files, columns from the data sources that a spec names.
 
-Comes in: a spec, and what a command line or Python says about it. Goes out: a `Compiled`, or a stop with everything the compiler found. Torch is
-not imported here.
+Comes in: a spec, and what a command line or Python says about it. Goes out: a `Compiled`, or a stop with everything the compiler found.
+Torch is not imported here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compiled(pipeline.Compiled):
-    """A compiled model: `source` is its PyTorch text, `graph` its typed graph, `program` its losses, metrics and columns where it has them."""
+    """A compiled model: `source` is its PyTorch text, `graph` its typed graph, `program` its losses, metrics and columns if it has them."""
 
     def diagram(self, depth: int | None = None) -> Diagram:
         """A picture that shows itself in a notebook; `depth` is how far blocks are opened."""
@@ -72,10 +72,15 @@ class Wanted:
     data: str | None = None
 
 
-def compile_spec(path_or_name: str | Path, model: str | None = None, **hyperparameters: Any) -> Compiled:
-    """A model of a spec, with its first train program where it has one; raises `InputFaults` with everything the compiler found."""
-    source = read_spec(path_or_name)
-    return compiled(source, Wanted(model=model, hypers=hyperparameters, training=_trains(source, model)))
+def compile_spec(
+    path_or_name: str | Path, model: str | None = None, program: bool | str = False, **hyperparameters: Any
+) -> Compiled:
+    """A model of a spec at its own defaults; raises `InputFaults` with everything the compiler found.
+
+    With `program` (true: the first; or the name of one), a train program with the hyperparameters that it trains the model with.
+    """
+    train = program if isinstance(program, str) else None
+    return compiled(read_spec(path_or_name), Wanted(model=model, train=train, hypers=hyperparameters, training=bool(program)))
 
 
 def compiled(source: Source, wanted: Wanted) -> Compiled:
@@ -131,15 +136,3 @@ def schemas(source: Source, data: str | None = None) -> Schemas:
             return cast("list[Fault]", stopped.report.diagnostics)
 
     return ask
-
-
-def _trains(source: Source, model: str | None) -> bool:
-    """Whether the spec has a train program for the model."""
-    from ..dsl import ast
-    from ..dsl.parser import parse
-
-    items = parse(source, Report()).items
-    first = next(
-        (item.name.text for item in items if isinstance(item, ast.Declaration) and item.kind in ("model", "adversarial")), None
-    )
-    return any(isinstance(item, ast.Train) and item.model.text == (model or first) for item in items)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -61,9 +62,16 @@ def _options(format: Format) -> list[str]:
 
 
 def _pure_program() -> str | None:
-    """The fall-back's program: beside this Python, where its package puts it, or on the path."""
-    beside = Path(sys.executable).with_name("graphviz-pure.exe" if sys.platform == "win32" else "graphviz-pure")
-    return str(beside) if beside.is_file() else shutil.which("graphviz-pure")
+    """The fall-back's program: where its package put it, which need not be on the path."""
+    name = "graphviz-pure.exe" if sys.platform == "win32" else "graphviz-pure"
+    try:
+        files = distribution("graphviz-pure").files or []
+    except PackageNotFoundError:
+        return shutil.which(name)
+    for file in files:
+        if file.name == name and Path(str(file.locate())).is_file():
+            return str(Path(str(file.locate())).resolve())
+    return shutil.which(name)
 
 
 def _run(command: list[str], dot: str, format: Format) -> bytes:

@@ -34,8 +34,9 @@ def pdf_of(drawing: bytes) -> bytes:
     """The PDF of what `-Tjson` wrote."""
     graph = json.loads(drawing)
     left, bottom, right, top = (float(number) for number in graph["bb"].split(","))
+    pad = 72 * float(graph.get("pad", 0))
     body = [line for part in _in_order(graph) for line in _Page().drawn(part)]
-    return _file("\n".join(body).encode("latin-1"), (left, bottom, right, top))
+    return _file("\n".join(body).encode("latin-1"), (left - pad, bottom - pad, right + pad, top + pad))
 
 
 def _in_order(graph: Operation) -> Iterator[list[Operation]]:
@@ -57,8 +58,8 @@ class _Page:
     def __init__(self) -> None:
         self.bold = False
         self.size = 10.0
-        self.line = self.fill = "0 0 0"
-        self.filled = True
+        self.line: str | None = "0 0 0"  # none draws nothing
+        self.fill: str | None = "0 0 0"
 
     def drawn(self, operations: Iterable[Operation]) -> Iterator[str]:
         yield "q 1 w [] 0 d 0 0 0 RG 0 0 0 rg"
@@ -68,13 +69,11 @@ class _Page:
 
     def _one(self, operation: Operation) -> Iterator[str]:
         match operation["op"]:
-            case "c" if (colour := _colour(operation)) is not None:
-                self.line = colour
-                yield f"{colour} RG"
+            case "c":
+                self.line = _colour(operation)
+                yield f"{self.line} RG" if self.line else ""
             case "C":
-                colour = _colour(operation)
-                self.filled = colour is not None
-                self.fill = colour or self.fill
+                self.fill = _colour(operation)
             case "S":
                 yield from _style(str(operation["style"]))
             case "F":
@@ -90,20 +89,26 @@ class _Page:
                 path = [_point(points[0], "m"), *(_point(point, "l") for point in points[1:])]
                 yield from self._path(path, closed=op != "L", fill=op == "P")
             case "B" | "b" as op:
-                yield from self._path(_bezier(operation["points"]), closed=False, fill=op == "b")
+                # here, as for ellipses and polygons, the capital is the filled one: unlike in xdot
+                yield from self._path(_bezier(operation["points"]), closed=False, fill=op == "B")
 
     def _path(self, path: Iterable[str], *, closed: bool, fill: bool) -> Iterator[str]:
-        fill = fill and self.filled
+        fill = fill and self.fill is not None
         if fill:
             yield f"{self.fill} rg"
         yield from path
-        yield ("b" if closed else "B") if fill else ("s" if closed else "S")
+        if self.line is None:
+            yield "f" if fill else "n"
+        elif fill:
+            yield "b" if closed else "B"
+        else:
+            yield "s" if closed else "S"
 
     def _text(self, operation: Operation) -> Iterator[str]:
         x, y = operation["pt"]
         shift = {"l": 0.0, "c": 0.5, "r": 1.0}[operation["align"]] * float(operation["width"])
         letters = "F2" if self.bold else "F1"
-        yield f"BT {self.line} rg {x - shift:.2f} {y:.2f} Td"
+        yield f"BT {self.line or '0 0 0'} rg {x - shift:.2f} {y:.2f} Td"
         for font, text in _runs(str(operation["text"])):
             yield f"/{font or letters} {self.size:g} Tf <{text.hex()}> Tj"
         yield "ET"

@@ -17,11 +17,11 @@ from .data.calls import from_command_line
 from .data.sources import absolute, schema
 from .data.table import Array, Table
 from .evaluate import Data, given
-from .faults.runs import UnknownFormat
+from .faults.runs import OutputUnwritable, UnknownFormat
 from .files import write_whole
 from .run_folder import SavedRun
 from .run_folder import read as read_run
-from .stops import Misused, Stopped
+from .stops import Misused, RunFailed, Stopped
 from .train.determinism import prepare_environment
 
 FORMATS = (".csv", ".npz")
@@ -108,8 +108,11 @@ def write(path: Path, outputs: Mapping[str, Array]) -> None:
     """The outputs as a file: npz an array an output, csv a row an example with flattened columns (`logits_0`, `logits_1`, …)."""
     rows = max((len(a) for a in outputs.values()), default=0)
     writers: dict[str, Callable[[Mapping[str, Array], int], bytes]] = {".csv": _csv, ".npz": _npz}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, writers[path.suffix.lower()](outputs, rows))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, writers[path.suffix.lower()](outputs, rows))
+    except OSError as error:
+        raise RunFailed(OutputUnwritable(NOWHERE, str(path), error.strerror or str(error))) from None
 
 
 def _npz(outputs: Mapping[str, Array], rows: int) -> bytes:

@@ -169,7 +169,7 @@ def _unpacked(lines: Mapping[str, list[Any]]) -> dict[int, Span]:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    write_whole(folder / RECORD, (json.dumps(finite(record), indent=1, ensure_ascii=False) + "\n").encode())
+    write_whole(folder / RECORD, (json.dumps(finite(record), indent=1, ensure_ascii=False, default=str) + "\n").encode())
 
 
 def update_record(folder: Path, changes: Record) -> None:

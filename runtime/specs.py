@@ -43,7 +43,7 @@ def read_spec(name: str | Path) -> Source:
     if text == "-":
         return Source(STDIN, _decoded(STDIN, _bytes_of(STDIN, lambda: sys.stdin.buffer.read(LARGEST + 1))))
     path = _located(text)
-    if path.is_dir():
+    if os.path.isdir(path):
         inside = tuple(sorted(p.name for p in _entries(path) if p.suffix == ENDING))
         hidden = shipped().get(text)
         raise Misused(SpecIsFolder(_at(text), text, inside, str(hidden) if hidden else ""))
@@ -52,7 +52,7 @@ def read_spec(name: str | Path) -> Source:
 
 def expand(name: str) -> list[str]:
     """The specs that an argument means where folders are allowed: itself, or every .arch file in the folder and below it."""
-    if name == "-" or not Path(name).is_dir():
+    if name == "-" or not os.path.isdir(name):
         return [name]
     found = sorted(
         os.path.join(folder, file) for folder, file in _walk(name) if file.endswith(ENDING) and not file.startswith(".")
@@ -94,10 +94,11 @@ def _located(text: str) -> Path:
 
 
 def _shown(path: Path) -> str:
-    """The name under which diagnostics show a file: as it was written, in normal form; below the working folder without it."""
-    normal = os.path.normpath(path)
-    here = os.path.join(os.getcwd(), "")
-    return normal.removeprefix(here) if os.path.isabs(normal) else normal
+    """The name under which diagnostics show a file: as it was written, but below the working folder without that."""
+    try:
+        return str(path.relative_to(Path.cwd())) if path.is_absolute() else str(path)
+    except (ValueError, OSError):
+        return str(path)
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -141,7 +142,7 @@ def _neighbour(home: Path, module: str, importer: str) -> Source | str:
     path = Path(os.path.normpath((home if importer == STDIN else Path(os.path.dirname(importer))) / module))
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(home)):
         return "lies outside the folder of the spec, where nothing is read"
-    if not path.is_file():
+    if not os.path.isfile(path):
         near = nearest(path.name, (p.name for p in _entries(path.parent) if p.suffix == ENDING))
         return "is not there" + (f"; {near} is" if near else "")
     try:

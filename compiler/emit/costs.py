@@ -51,6 +51,16 @@ class Cost:
         return Cost(self.parameters * sets, self.buffers * sets, self.multiply_adds * count, self.activation_bytes * count)
 
     @property
+    def weights(self) -> Cost:
+        """What it keeps."""
+        return Cost(self.parameters, self.buffers)
+
+    @property
+    def work(self) -> Cost:
+        """What it does."""
+        return Cost(NOTHING, NOTHING, self.multiply_adds, self.activation_bytes)
+
+    @property
     def total(self) -> int:
         """The number of parameters. Weights have known sizes, so it is a number."""
         number = self.parameters.constant
@@ -63,32 +73,28 @@ class Costs:
     """The costs of a graph and of all graphs inside it."""
 
     def __init__(self, graph: Graph) -> None:
-        self._known: dict[int, Cost] = {}
         self._held = graph  # the identities stay good as long as the graph lives
+        self._nodes: dict[int, dict[int, Cost]] = {}
+        self._totals: dict[int, Cost] = {}
+        self._borrowed: dict[int, dict[tuple[str, int], Cost]] = {}  # weights that stand so many bodies further up
         for inner in _innermost_first(graph):
-            self._known[id(inner)] = self._sum(inner)
+            self._count(inner)
 
     def of(self, graph: Graph) -> Cost:
-        """The whole graph, with everything inside."""
-        return self._known[id(graph)]
+        """The whole graph, with everything inside; without weights that stand further up."""
+        return self._totals[id(graph)]
+
+    def node(self, graph: Graph, node: Node) -> Cost:
+        """One step. Weights that several steps share are counted at the first, in the body where they stand."""
+        return self._nodes[id(graph)][id(node)]
 
     def level(self, repeat: Repeat, level: Level) -> Cost:
         """One run of levels of a stack, all of its levels together."""
         sets = Dim.of(1) if repeat.tied else None
         return self.of(level.graph).times(level.count.value, sets)
 
-    def node(self, graph: Graph, node: Node, *, shared: bool = False) -> Cost:
-        """One step. `shared`: its weights were counted before, where they were first used."""
-        cost = self._step(graph, node)
-        return Cost(NOTHING, NOTHING, cost.multiply_adds, cost.activation_bytes) if shared else cost
-
-    def _sum(self, graph: Graph) -> Cost:
-        total = Cost()
-        for node, shared in zip(graph.nodes, sharing(graph), strict=True):
-            total = total + self.node(graph, node, shared=shared)
-        return total
-
-    def _step(self, graph: Graph, node: Node) -> Cost:
+    def alone(self, graph: Graph, node: Node) -> Cost:
+        """One step as if nothing else used its weights."""
         match node.op:
             case Use(graph=inner):
                 return self.of(inner)
@@ -104,6 +110,39 @@ class Costs:
                 return _layer(layer, given(graph, node.inputs), tuple(edge.type for edge in node.outputs))
         return Cost()
 
+    def _count(self, graph: Graph) -> None:
+        seen: set[str] = set()
+        borrowed: dict[tuple[str, int], Cost] = {}
+        counted: dict[int, Cost] = {}
+        total = Cost()
+        for node in graph.nodes:
+            cost = self.alone(graph, node)
+            if owns(node) and node.key is not None:
+                if node.owner:
+                    borrowed.setdefault((node.key, node.owner), cost.weights)
+                if node.owner or node.key in seen:
+                    cost = cost.work
+                else:
+                    seen.add(node.key)
+            for (key, up), weights in self._lent(node):
+                if up > 1:
+                    borrowed.setdefault((key, up - 1), weights)
+                elif key not in seen:
+                    seen.add(key)
+                    cost = cost + weights
+            counted[id(node)] = cost
+            total = total + cost
+        self._nodes[id(graph)], self._totals[id(graph)], self._borrowed[id(graph)] = counted, total, borrowed
+
+    def _lent(self, node: Node) -> list[tuple[tuple[str, int], Cost]]:
+        """The weights that what is inside a step takes from further up."""
+        match node.op:
+            case Use(graph=inner):
+                return list(self._borrowed[id(inner)].items())
+            case Repeat(levels=levels):
+                return [item for level in levels for item in self._borrowed[id(level.graph)].items()]
+        return []
+
 
 def given(graph: Graph, operands: Iterable[Operand]) -> tuple[Given, ...]:
     """What a layer is applied to: the types of tensors, numbers as they are."""
@@ -117,13 +156,13 @@ def owns(node: Node) -> bool:
 
 def sharing(graph: Graph) -> list[bool]:
     """For each node: does it use the weights of a node before it?"""
-    seen: set[str] = set()
+    seen: set[tuple[str, int]] = set()
     again = []
     for node in graph.nodes:
-        shared = owns(node) and node.key in seen
-        again.append(shared)
-        if owns(node) and node.key is not None:
-            seen.add(node.key)
+        name = (node.key, node.owner) if owns(node) and node.key is not None else None
+        again.append(name in seen)
+        if name is not None:
+            seen.add(name)
     return again
 
 

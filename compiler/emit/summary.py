@@ -15,7 +15,7 @@ from ..graph import Graph, Hyper, Input, Level, Node, Parameter, Repeat, TensorT
 from ..graph import Weight as WeightOf
 from ..layers.base import Layer, positional
 from ..shapes import Dim, Size
-from .costs import Cost, Costs, sharing
+from .costs import Cost, Costs, owns, sharing
 
 MOST_ROWS = 5000  # a table is for people; totals count everything, however long the table
 DEEPEST = 60
@@ -164,17 +164,23 @@ def written(value: Any) -> str:
 # Rows -----------------------------------------------------------------------------------------------------------------
 
 
-def _rows(graph: Graph, costs: Costs, prefix: str, depth: int) -> Iterator[Row]:
-    first: dict[str, str] = {}
+def _rows(graph: Graph, costs: Costs, prefix: str, depth: int, *, single: bool = False) -> Iterator[Row]:
+    """The rows of a body. In a level that is one step, `single`, that step has the level's own key."""
     for node, shared in zip(graph.nodes, sharing(graph), strict=True):
-        path = f"{prefix}{node.key}" if node.key else ""
+        cost = costs.node(graph, node)
+        path = node.key or ""
+        if node.key and not node.owner:
+            path = prefix.removesuffix(".") if single else f"{prefix}{node.key}"
         if isinstance(node.op, Input):
             if depth == 0:
                 yield Row(path=node.op.name, depth=0, layer="input", outputs=(node.type,), line=node.span.start.line)
             continue
-        cost = costs.node(graph, node, shared=shared)
-        yield _row(node, cost, path, depth, f"same weights as {first[path]}" if shared and path in first else "")
-        first.setdefault(path, path or node.op.title)
+        note = ""
+        if shared:
+            note = f"same weights as {path}"
+        elif node.owner and owns(node):
+            cost, note = costs.alone(graph, node), "one set of weights for all levels"
+        yield _row(node, cost, path, depth, note)
         if depth < DEEPEST and not shared:
             yield from _inside(node, costs, path, depth + 1)
 
@@ -218,7 +224,7 @@ def _inside(node: Node, costs: Costs, path: str, depth: int) -> Iterator[Row]:
             key = path if node.op.tied else f"{path}.{_range(at, level.count.value)}"
             if many:
                 yield _level(level, costs.level(node.op, level), key, depth)
-            yield from _rows(level.graph, costs, f"{key}.", depth + many)
+            yield from _rows(level.graph, costs, f"{key}.", depth + many, single=node.op.single)
             at = at + level.count.value
 
 

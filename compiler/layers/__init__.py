@@ -6,42 +6,40 @@ that is not in a file of this folder does not exist anywhere else.
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
-from pathlib import Path
+from importlib.resources import files
 
 from .base import Layer
 
+NAME = re.compile(r'^    name: ClassVar\[str\] = "([^"\n]+)"$', re.MULTILINE)
+
 
 class Registry(Mapping[str, type[Layer]]):
-    """All layers by name. A family file is imported when one of its layers is asked for: most networks need a few of them."""
+    """All layers by name. A family file is read when a layer of it is asked for: most specs need few, and must start fast."""
 
-    def __init__(self, folder: Path) -> None:
-        self._homes: dict[str, str] = {}
-        for path in sorted(folder.glob("[a-z]*.py")):
-            for name in re.findall(r'^    name: ClassVar\[str\] = "(.+)"$', path.read_text(encoding="utf-8"), re.MULTILINE):
-                self._homes[name] = path.stem
+    @cached_property
+    def homes(self) -> dict[str, str]:
+        """The family file of each name, found by the line that gives the name."""
+        texts = ((file.name, file.read_text(encoding="utf-8")) for file in files(__name__).iterdir() if file.name.endswith(".py"))
+        return {name: file[:-3] for file, text in sorted(texts) for name in NAME.findall(text)}
 
     def __getitem__(self, name: str) -> type[Layer]:
-        if name not in Layer.registry:
-            import_module(f"{__name__}.{self._homes[name]}")
-        return Layer.registry[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._homes
+        import_module(f"{__name__}.{self.homes[name]}")
+        found: type[Layer] = Layer.registry[name]
+        return found
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._homes)
+        return iter(self.homes)
 
     def __len__(self) -> int:
-        return len(self._homes)
+        return len(self.homes)
 
-    def synonyms(self) -> dict[str, str]:
-        """What others call our layers: a name of torch, torch.nn or Keras to the one here. Imports everything."""
-        return {other: name for name, layer in self.items() for other in layer.synonyms if other not in self}
+    def __contains__(self, name: object) -> bool:
+        return name in self.homes
 
 
 @cache
 def registry() -> Registry:
     """All layers by name."""
-    return Registry(Path(__file__).parent)
+    return Registry()

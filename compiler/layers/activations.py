@@ -1,10 +1,11 @@
 """Activations: functions of each number, softmax along a dim, and the gated linear unit."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from ..emit.code import Code, Show, call
 from ..errors.shapes import DoesNotDivide
-from ..graph import TensorType
+from ..graph import DType, TensorType
 from ..shapes import Size
 from ..values import Real
 from ._elementwise import NUMERIC, TO_FLOAT, Elementwise
@@ -205,7 +206,7 @@ class Softsign(Activation):
     example: ClassVar[str] = "x: [B, 8] -> softsign"
     synonyms: ClassVar[tuple[str, ...]] = ("Softsign", "soft_sign")
     function: ClassVar[str] = "F.softsign"
-    gives = {"float": "float", "int": "float"}
+    gives: ClassVar[Mapping[DType, DType]] = {"float": "float", "int": "float"}
 
 
 class Softshrink(Activation):
@@ -245,7 +246,7 @@ class Tanhshrink(Activation):
     example: ClassVar[str] = "x: [B, 8] -> tanhshrink"
     synonyms: ClassVar[tuple[str, ...]] = ("Tanhshrink", "tanh_shrink")
     function: ClassVar[str] = "F.tanhshrink"
-    gives = {"float": "float", "int": "float"}
+    gives: ClassVar[Mapping[DType, DType]] = {"float": "float", "int": "float"}
 
 
 class LogSigmoid(Activation):

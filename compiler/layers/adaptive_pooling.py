@@ -35,7 +35,6 @@ class Adaptive(Layer):
 
     family: ClassVar[Family] = "pooling"
     function: ClassVar[str]
-    rereads: ClassVar[bool] = True
 
     output_size: OutputSize
 

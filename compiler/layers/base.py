@@ -18,9 +18,8 @@ A family file holds classes like this one; nothing else needs to be touched to a
 The fields are the arguments, in the order in which they may be given without a name. The docstring is the reference.
 """
 
-from __future__ import annotations
-
 import re
+from inspect import get_annotations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, get_args
 
 from pydantic import BeforeValidator, ConfigDict, SerializeAsAny, model_validator
@@ -188,7 +187,9 @@ Numbers = Annotated[tuple[Real, ...], BeforeValidator(_reals)]
 PositiveNumber = Annotated[Real, BeforeValidator(_above_zero)]
 Probability = Annotated[Real, BeforeValidator(_probability)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
-Axis = Annotated[AxisName | Size, BeforeValidator(_axis)]  # the elaborator reads a bare name in such an argument as the name of a dim
+Axis = Annotated[
+    AxisName | Size, BeforeValidator(_axis)
+]  # the elaborator reads a bare name in such an argument as the name of a dim
 Axes = Annotated[AxisName | Size | tuple[AxisName | Size, ...], BeforeValidator(_axes)]  # one, or a list of them
 PerAxis = Size | tuple[Size, ...]  # one for all axes, or a list with one for each
 PositivePerAxis = Annotated[PerAxis, _each_axis(1)]
@@ -201,7 +202,7 @@ class Layer(Operation):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True, validate_default=True)
 
-    registry: ClassVar[dict[str, type[Layer]]] = {}  # those that are imported; all of them are in `layers.registry()`
+    registry: ClassVar[dict[str, Any]] = {}  # those that are imported; all of them are in `layers.registry()`
     name: ClassVar[str]
     family: ClassVar[Family]
     example: ClassVar[str]  # run by a test and shown by `archc layers`; see `example_block`
@@ -214,7 +215,6 @@ class Layer(Operation):
     variadic: ClassVar[str] = ""  # the argument that takes all that is given without a name: `reshape(1, 8, 8)`
     further: ClassVar[str] = ""  # the argument that gathers names which are not declared, with their sizes: `rearrange("…", h=4)`
     helper: ClassVar[str] = ""  # a function that its text calls, written once at the head of the generated file
-    rereads: ClassVar[bool] = False  # its text reads a tensor several times, which must then be a name
     synonyms: ClassVar[tuple[str, ...]] = ()  # names that torch.nn, Keras and others have for it, for hints
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -227,7 +227,7 @@ class Layer(Operation):
         return self.name
 
     @property
-    def initialisers(self) -> dict[str, Initialiser]:
+    def initialisers(self) -> "dict[str, Initialiser]":
         """What its tensors start from where the text says so, by their names in the state dict of the layer."""
         return {}
 
@@ -239,11 +239,11 @@ class Layer(Operation):
         """Parameters and buffers by their names in the state dict of the layer."""
         return {}
 
-    def module(self, show: Show, *inputs: Any) -> str:
+    def module(self, show: "Show", *inputs: Any) -> str:
         """The constructor call of its submodule, for layers that have one."""
         raise NotImplementedError
 
-    def forward(self, show: Show, *inputs: Any) -> Code:
+    def forward(self, show: "Show", *inputs: Any) -> "Code":
         """The expression that applies it. `show.me` is the text of its submodule where it has one."""
         from ..emit.code import call
 
@@ -264,7 +264,7 @@ class Initialiser(Layer):
         """The tensor to fill as it is; raises `Refusal` where it cannot be filled so (fans need two dims)."""
         return tensor
 
-    def initialise(self, show: Show, tensor: str) -> str:
+    def initialise(self, show: "Show", tensor: str) -> str:
         """The statement that fills `tensor`, a parameter that exists: `nn.init.normal_(self.wte.weight, std=0.02)`."""
         raise NotImplementedError
 
@@ -289,7 +289,7 @@ class Owner(Layer):
         return self
 
     @property
-    def initialisers(self) -> dict[str, Initialiser]:
+    def initialisers(self) -> "dict[str, Initialiser]":
         given = {"weight": self.init, "bias": self.bias_init}
         return {name: init for name, init in given.items() if init is not None}
 
@@ -297,7 +297,7 @@ class Owner(Layer):
 def positional(layer: type[Layer]) -> list[str]:
     """The arguments that may be given without a name, in order: those the class itself declares, then those of its bases."""
     named = {"init", "bias_init", layer.further}
-    ordered = dict.fromkeys(name for cls in layer.__mro__ for name in cls.__dict__.get("__annotations__", {}) if name in layer.model_fields)
+    ordered = dict.fromkeys(name for cls in layer.__mro__ for name in get_annotations(cls) if name in layer.model_fields)
     return [name for name in ordered if name not in named]
 
 

@@ -21,7 +21,6 @@ class OfClasses(Reduced):
     tensors: ClassVar[int | None] = 2
     function: ClassVar[str]
     probabilities: ClassVar[bool] = False  # the target may also be a probability for each class
-    rereads: ClassVar[bool] = True
 
     weight: Numbers | None = None
     ignore_index: Whole = Size.of(-100)
@@ -78,6 +77,8 @@ class OfClasses(Reduced):
         if int(text) % kind.rank == kind.rank - 1 and self.reduction != "none" and show.types[1].dtype == "int":
             return method(scores, "flatten", "0", "-2"), method(target, "flatten")
         moved = method(scores, "movedim", text, "1")
+        if self.function == "F.nll_loss":  # its gradient wants them side by side in memory
+            moved = method(moved, "contiguous")
         return moved, target if show.types[1].dtype == "int" else method(target, "movedim", text, "1")
 
 
@@ -188,7 +189,10 @@ class MultilabelMargin(Reduced):
 
 
 class Ctc(Reduced):
-    """Connectionist temporal classification (Graves et al., 2006): log-probabilities `[T, B, classes]`, labels `int[B, S]`, and both lengths."""
+    """Connectionist temporal classification (Graves et al., 2006).
+
+    It takes log-probabilities `[T, B, classes]`, labels `int[B, S]`, and the lengths of both.
+    """
 
     name: ClassVar[str] = "ctc"
     formula: ClassVar[str] = "-log of the sum over all alignments of their probability"

@@ -1,9 +1,10 @@
 """Comparisons, logic, and the choice between two tensors."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from ..emit.code import Code, Show, binary, call, unary
-from ..graph import TensorType
+from ..graph import DType, TensorType
 from ._elementwise import Elementwise
 from ._rules import broadcast, promoted, want_dtype
 from .base import Checker, Family, Given, Layer
@@ -113,7 +114,7 @@ class Not(Elementwise):
     family: ClassVar[Family] = "comparison"
     example: ClassVar[str] = "a: bool[B, T] => not a"
     synonyms: ClassVar[tuple[str, ...]] = ("logical_not", "bitwise_not")
-    gives = {"bool": "bool"}
+    gives: ClassVar[Mapping[DType, DType]] = {"bool": "bool"}
 
     def forward(self, show: Show, x: Code) -> Code:
         return unary("~", x)

@@ -68,7 +68,6 @@ class PathDropout(Drop):
     formula: ClassVar[str] = "y[b] = x[b] * m[b] / (1 - p)"
     example: ClassVar[str] = "x: [B, 16, H, W] => x + (x -> conv(16, 3, padding=1) -> path_dropout(0.1))"
     synonyms: ClassVar[tuple[str, ...]] = ("DropPath", "StochasticDepth", "drop_path", "stochastic_depth")
-    rereads: ClassVar[bool] = True
     constructor: ClassVar[str] = "nn.Dropout"
 
     def infer(self, see: Checker, x: TensorType) -> TensorType:

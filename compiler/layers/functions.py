@@ -1,11 +1,12 @@
 """Functions of each number that are no activations."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator
 
 from ..emit.code import Code, Show, method
-from ..graph import TensorType
+from ..graph import DType, TensorType
 from ..shapes import Size
 from ..values import Real
 from ._elementwise import ANY, NUMERIC, TO_BOOL, TO_FLOAT, Elementwise
@@ -121,7 +122,7 @@ class Square(Function):
     formula: ClassVar[str] = "y = x ** 2"
     example: ClassVar[str] = "x: [B, 8] -> square"
     function: ClassVar[str] = "torch.square"
-    gives = {"float": "float", "int": "int", "bool": "int"}
+    gives: ClassVar[Mapping[DType, DType]] = {"float": "float", "int": "int", "bool": "int"}
 
 
 class Abs(Function):
@@ -291,7 +292,7 @@ class Int(Cast):
     name: ClassVar[str] = "int"
     example: ClassVar[str] = "x: [B, 8] => int(x)"
     synonyms: ClassVar[tuple[str, ...]] = ("long",)
-    gives = {"float": "int", "int": "int", "bool": "int"}
+    gives: ClassVar[Mapping[DType, DType]] = {"float": "int", "int": "int", "bool": "int"}
     way: ClassVar[str] = "long"
 
 

@@ -37,7 +37,10 @@ class Mark(Item):
 
 
 class Index(Layer):
-    """Places and stretches of a tensor, as in Python: `x[:, -1]`, `x[:T]`, `x[:, none]`, `x[..., 0]`. Written with brackets, not by its name."""
+    """Places and stretches of a tensor, as in Python: `x[:, -1]`, `x[:T]`, `x[:, none]`, `x[..., 0]`.
+
+    It is written with brackets, not by its name.
+    """
 
     name: ClassVar[str] = "index"
     family: ClassVar[Family] = "shape"
@@ -98,9 +101,11 @@ def _text(show: Show, item: Item) -> str:
 
 def _stretch(see: Checker, item: Slice, size: Size) -> Size:
     """How many places a slice holds; like Python's, it never reaches past the ends."""
-    start = ZERO if item.start is None else _bound(see, item.start, size)
-    stop = size if item.stop is None else _bound(see, item.stop, size)
-    length = stop - start
+    if item.start is None:
+        return size if item.stop is None else _bound(see, item.stop, size)
+    if item.stop is None and see.holds("<", item.start, ZERO):  # the last so many
+        return _bound(see, ZERO - item.start, size)
+    length = size - item.start if item.stop is None else _bound(see, item.stop, size) - _bound(see, item.start, size)
     return length if see.holds(">=", length, ZERO) else larger(length, ZERO)
 
 

@@ -85,7 +85,7 @@ class Pack(Shape):
 class WeightedSum(Shape):
     """Tensors of one shape, each times its weight, summed: the last tensor, `[..., n]`, holds the n weights of each example.
 
-    Its leading dims are the first dims of the tensors: weights `[B, n]` for tensors `[B, T, D]` weigh whole examples, `[B, T, n]` each step.
+    Its leading dims are the first dims of the tensors: for tensors `[B, T, D]`, weights `[B, n]` weigh whole examples, `[B, T, n]` steps.
     """
 
     name: ClassVar[str] = "weighted_sum"

@@ -56,7 +56,7 @@ class L1(Pairwise):
     example: ClassVar[str] = "y: [B, 1], t: [B, 1] -> l1"
     synonyms: ClassVar[tuple[str, ...]] = ("L1Loss", "l1_loss")
     function: ClassVar[str] = "F.l1_loss"
-    pairs = {"float": ("float", "int"), "int": ("float",)}
+    pairs: ClassVar[Mapping[DType, tuple[DType, ...]]] = {"float": ("float", "int"), "int": ("float",)}
 
 
 class Mae(L1):
@@ -82,6 +82,9 @@ class SmoothL1(Pairwise):
     def infer(self, see: Checker, input: TensorType, target: TensorType) -> TensorType:
         if self.beta.value < 0:
             raise bad(see, self.name, "beta", "it must not be negative", self.beta)
+        if self.beta.value == 0:  # plain differences, which truths do not have
+            want_dtype(see, self.name, 0, input, "float", "int")
+            want_dtype(see, self.name, 1, target, "float", "int")
         return super().infer(see, input, target)
 
 
@@ -118,7 +121,6 @@ class BinaryCrossEntropyWithLogits(Pairwise):
     example: ClassVar[str] = "x: [B, 1], t: [B, 1] -> binary_cross_entropy_with_logits"
     synonyms: ClassVar[tuple[str, ...]] = ("BCEWithLogitsLoss", "bce_with_logits", "sigmoid_cross_entropy")
     function: ClassVar[str] = "F.binary_cross_entropy_with_logits"
-    rereads: ClassVar[bool] = True
 
     pos_weight: Numbers | None = None
 
@@ -162,7 +164,11 @@ class PoissonNll(Pairwise):
     example: ClassVar[str] = "x: [B, 1], t: [B, 1] -> poisson_nll"
     synonyms: ClassVar[tuple[str, ...]] = ("PoissonNLLLoss", "poisson_nll_loss", "Poisson")
     function: ClassVar[str] = "F.poisson_nll_loss"
-    pairs = {"float": ("float", "int", "bool"), "int": ("float",), "bool": ("float",)}
+    pairs: ClassVar[Mapping[DType, tuple[DType, ...]]] = {
+        "float": ("float", "int", "bool"),
+        "int": ("float",),
+        "bool": ("float",),
+    }
 
     log_input: Flag = True
     full: Flag = False
@@ -183,7 +189,7 @@ class SoftMargin(Pairwise):
     example: ClassVar[str] = "x: [B, 1], t: [B, 1] -> soft_margin"
     synonyms: ClassVar[tuple[str, ...]] = ("SoftMarginLoss", "soft_margin_loss")
     function: ClassVar[str] = "F.soft_margin_loss"
-    pairs = {"float": ("float", "int")}
+    pairs: ClassVar[Mapping[DType, tuple[DType, ...]]] = {"float": ("float", "int")}
 
 
 class HingeEmbedding(Pairwise):
@@ -194,13 +200,13 @@ class HingeEmbedding(Pairwise):
     example: ClassVar[str] = "x: [B], t: [B] -> hinge_embedding"
     synonyms: ClassVar[tuple[str, ...]] = ("HingeEmbeddingLoss", "hinge_embedding_loss", "Hinge")
     function: ClassVar[str] = "F.hinge_embedding_loss"
-    pairs = {"float": ("float", "int", "bool")}
+    pairs: ClassVar[Mapping[DType, tuple[DType, ...]]] = {"float": ("float", "int", "bool")}
 
     margin: Number = Real.of(1.0)
 
 
 class GaussianNll(Reduced):
-    """The negative log-likelihood under normal distributions of a mean and a variance each (F.gaussian_nll_loss): mean, target, variance."""
+    """The negative log-likelihood of targets under normal distributions: mean, target, variance (F.gaussian_nll_loss)."""
 
     name: ClassVar[str] = "gaussian_nll"
     formula: ClassVar[str] = "mean(log(max(var, eps)) + (m - t) ** 2 / max(var, eps)) / 2"

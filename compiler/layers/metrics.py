@@ -31,9 +31,9 @@ class Classified(Metric):
 
     def classes(self, see: Checker, scores: TensorType, label: TensorType, dim: Axis | None = None) -> int | None:
         """The dim of the classes; none for scores that decide between two."""
-        if scores.rank == label.rank and dim is None:
-            if all(see.same(a, b) for a, b in zip(scores.shape, label.shape, strict=True)):
-                return None
+        alike = scores.rank == label.rank and dim is None
+        if alike and all(see.same(a, b) for a, b in zip(scores.shape, label.shape, strict=True)):
+            return None
         if scores.rank == label.rank + 1:
             at = 1 if dim is None and scores.rank > 1 else 0 if dim is None else axis(see, self.name, dim, scores)
             others = (*scores.shape[:at], *scores.shape[at + 1 :])

@@ -91,9 +91,12 @@ class Pad(Shape):
         shape = list(x.shape)
         for at in range(pairs):
             before, after = self.pad[2 * at], self.pad[2 * at + 1]
+            left = shape[-1 - at]
+            for border in (before, after):
+                left = left + border if see.holds("<", border, Size.of(0)) else left
             shape[-1 - at] = shape[-1 - at] + before + after
-            least = 0 if self.mode == "constant" else 1
-            if see.holds("<", shape[-1 - at], Size.of(least)):
+            least = Size.of(0 if self.mode == "constant" else 1)
+            if (self.mode == "constant" and see.holds("<", left, Size.of(0))) or see.holds("<", shape[-1 - at], least):
                 raise bad(see, self.name, "pad", f"it cuts more off than {x.shape[-1 - at]}", listed(self.pad))
         return TensorType(x.dtype, tuple(shape))
 

@@ -3,7 +3,7 @@
 import re
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ..emit.code import Code, Show, call, method
 from ..errors.layers import BadPattern
@@ -67,8 +67,8 @@ class Plan(NamedTuple):
 class Rearrange(Layer):
     """Dims split, joined and put in another order by their names: `rearrange("b t (h d) -> b h t d", h=heads)`.
 
-    Parentheses on the left split a dim (all sizes but one are given by name), on the right they join dims. `1` is a dim of size 1, `...` any
-    run of dims.
+    Parentheses on the left split a dim (all sizes but one are given by name), on the right they join dims. `1` is a dim of size 1,
+    `...` any run of dims.
     """
 
     name: ClassVar[str] = "rearrange"
@@ -79,7 +79,7 @@ class Rearrange(Layer):
     further: ClassVar[str] = "sizes"
 
     pattern: str
-    sizes: dict[str, Positive] = {}
+    sizes: dict[str, Positive] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

@@ -123,7 +123,7 @@ class MaxUnpool(Pool):
 
     def infer(self, see: Checker, x: TensorType, indices: TensorType) -> TensorType:
         want_rank(see, self.name, 0, x, IMAGE, 3, 4, 5)
-        want_dtype(see, self.name, 0, x, *(("float", "int") if x.rank < 5 else ("float",)))
+        want_dtype(see, self.name, 0, x, "float")
         want_dtype(see, self.name, 1, indices, "int")
         same_shape(see, "max_unpool wants an index for each number", x, indices)
         rank = x.rank - 2

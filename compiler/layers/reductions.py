@@ -233,7 +233,7 @@ class Norm(Reduction):
 class Where(Reduction):
     """Base: where the largest or smallest stands, along a dim, or in the flattened tensor."""
 
-    gives = {"float": "int", "int": "int"}
+    gives: ClassVar[Mapping[DType, DType]] = {"float": "int", "int": "int"}
 
     dim: Axis | None = None
 

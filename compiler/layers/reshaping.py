@@ -48,7 +48,6 @@ class Reshape(Shape):
     example: ClassVar[str] = "x: [B, 64] -> reshape(1, 8, 8)"
     synonyms: ClassVar[tuple[str, ...]] = ("Reshape", "view", "Unflatten", "unflatten", "View")
     variadic: ClassVar[str] = "sizes"
-    rereads: ClassVar[bool] = True
 
     sizes: Sizes
 

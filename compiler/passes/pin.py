@@ -7,13 +7,16 @@ hyperparameter that an unproved assumption names, or that is no number, replaced
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from ..graph import Assertion, Edge, Graph, Level, Node, Operation, Repeat, TensorType, Use
 from ..shapes import Apply, Dim, Size
 from ..values import Formula, Real, Text, Truth, is_proved, names_of, substitute
 
 Texts = Mapping[str, Text]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def pin(root: Graph) -> Graph:
@@ -168,8 +171,11 @@ def operation(op: Operation, names: Texts) -> Operation:
     if isinstance(op, Repeat):
         levels = tuple(_level(level, names) for level in op.levels)
         return op.model_copy(update={"levels": levels, "count": _value(op.count, names)})
-    update = {name: _value(getattr(op, name), names) for name in type(op).model_fields}
-    return op.model_copy(update=update)
+    return _fields(op, names)
+
+
+def _fields(model: Model, names: Texts) -> Model:
+    return model.model_copy(update={name: _value(getattr(model, name), names) for name in type(model).model_fields})
 
 
 def _level(level: Level, names: Texts) -> Level:
@@ -200,6 +206,8 @@ def _value(value: Any, names: Texts) -> Any:
             return {name: _value(item, names) for name, item in value.items()}
         case Operation():
             return operation(value, names)
+        case BaseModel() if not isinstance(value, Graph):
+            return _fields(value, names)
     return value
 
 

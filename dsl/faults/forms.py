@@ -81,7 +81,7 @@ class PositionalAfterKeyword(Fault):
 
 @dataclass(frozen=True)
 class DuplicateArgument(Fault):
-    """A named argument is given once."""
+    """An argument that is given by its name is given once: `conv(64, stride=2)`. The second value would silently win in other languages."""
 
     code = "E0134"
     title = "an argument given twice"
@@ -95,7 +95,7 @@ class DuplicateArgument(Fault):
 
 @dataclass(frozen=True)
 class DuplicateField(Fault):
-    """A record has each field once."""
+    """A record `{main: x, skip: y}` has each of its fields once, since `r.main` could otherwise be either."""
 
     code = "E0135"
     title = "a field given twice"

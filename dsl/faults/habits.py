@@ -38,7 +38,7 @@ class ColonBody(Fault):
 
 @dataclass(frozen=True)
 class ElseIf(Fault):
-    """A further condition is `else if`, two words."""
+    """A further condition is `else if`, two words: `if n == 1 { … } else if n == 2 { … } else { … }`."""
 
     code = "E0123"
     title = "elif"

@@ -50,9 +50,10 @@ class UnclosedBracket(Fault):
     opener: str
     closer: str
     end: Span
+    indent: int
 
     def diagnostic(self) -> Diagnostic:
-        mend = "\n}" if self.closer == "}" else self.closer
+        mend = "\n" + " " * self.indent + "}" if self.closer == "}" else self.closer
         return self.say(
             f"this `{self.opener}` is never closed",
             "opened here",

@@ -1,8 +1,8 @@
 """The command line: one file a command, each a thin layer over what Python can do too.
 
-Comes in: words. Goes out: results on standard output, diagnostics and progress on standard error, and an exit status: 0 done, 1 the input has
-faults, 2 wrong use, 3 a run failed, 70 a bug in archc, 130 interrupted. A command imports what it needs inside itself, so `archc check` never
-pays for torch.
+Comes in: words. Goes out: results on standard output, diagnostics and progress on standard error, and an exit status: 0 done, 1 the input
+has faults, 2 wrong use, 3 a run failed, 70 a bug in archc, 130 interrupted. A command imports what it needs inside itself, so that
+`archc check` never pays for torch.
 """
 
 import sys

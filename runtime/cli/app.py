@@ -19,7 +19,7 @@ app = typer.Typer(
 
 def version(wanted: bool) -> None:
     if wanted:
-        from archc import __version__
+        from ... import __version__
 
         from .show import out
 
@@ -29,7 +29,9 @@ def version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """A compiler for neural-network architectures: checks, compiles, draws and trains what an .arch file says."""
 

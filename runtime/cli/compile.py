@@ -1,6 +1,6 @@
 """`archc compile`: a spec to PyTorch text, or to its graph."""
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..compiling import Compiled
 
 
-class Form(str, Enum):
+class Form(StrEnum):
     """What to write instead of PyTorch."""
 
     graph = "graph"
@@ -22,11 +22,18 @@ class Form(str, Enum):
 
 def run(
     file: options.File,
-    output: Annotated[str | None, typer.Option("-o", "--output", metavar="OUT.py", help="Where to write; standard output if not given.")] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="OUT.py", help="Where to write; standard output if not given.")
+    ] = None,
     program: Annotated[
-        bool, typer.Option("--program", help="Also the losses, metrics and columns; -o then names model.py, or a folder for both files.")
+        bool,
+        typer.Option(
+            "--program", help="Also the losses, metrics and columns; -o then names model.py, or a folder for both files."
+        ),
     ] = False,
-    emit: Annotated[Form | None, typer.Option("--emit", help="The typed graph as JSON, or a drawing in DOT, instead of PyTorch.")] = None,
+    emit: Annotated[
+        Form | None, typer.Option("--emit", help="The typed graph as JSON, or a drawing in DOT, instead of PyTorch.")
+    ] = None,
     model: options.Model = None,
     train: options.Train = None,
     set: options.Set = None,
@@ -66,7 +73,9 @@ def _both(found: "Compiled", output: str | None) -> None:
         return
     place = Path(output)
     if place.suffix == ".py" and place.name != "model.py":
-        raise typer.BadParameter("program.py imports its model by the name model, so say -o model.py or -o FOLDER", param_hint="-o")
+        raise typer.BadParameter(
+            "program.py imports its model by the name model, so say -o model.py or -o FOLDER", param_hint="-o"
+        )
     folder = place.parent if place.suffix == ".py" else place
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,11 @@ from .show import out, table
 HOMES = ("dsl.faults", "compiler.errors", "runtime.faults")
 
 
-def run(code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="A code as E0304; without one, all of them are listed.")] = None) -> None:
+def run(
+    code: Annotated[
+        str | None, typer.Argument(metavar="CODE", help="A code as E0304; without one, all of them are listed.")
+    ] = None,
+) -> None:
     """Tell the long story of a diagnostic, by its code."""
     known = faults()
     if code is None:
@@ -25,7 +29,7 @@ def run(code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="A cod
         from ..faults.specs import NotKnown
         from ..stops import Misused
 
-        raise Misused(NotKnown(NOWHERE, "diagnostic", code, tuple(known)))
+        raise Misused(NotKnown(NOWHERE, "diagnostic", code, tuple(sorted(known))))
     kind = "advice" if fault.code.startswith("W") else "error"
     out(f"{fault.code}: {fault.title} ({kind})\n\n{inspect.cleandoc(fault.__doc__ or '')}")
 

@@ -11,7 +11,9 @@ from .show import out, say, show_report, write_result
 
 
 def run(
-    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Specs, or folders of them; - formats standard input to standard output.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="Specs, or folders of them; - formats standard input to standard output.")
+    ],
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 when something would change.")] = False,
 ) -> None:
     """Bring specs into canonical form, in place. Comments stay."""

@@ -1,10 +1,11 @@
 """Around every command: whatever happens, a sentence and an exit status, never a bare traceback.
 
-Faults that carry a report are printed; Ctrl-C is 130; a reader of our output that went away is no fault; anything else is a bug in archc, written
-to a file that a person can send.
+Faults that carry a report are printed; Ctrl-C is 130; a reader of our output that went away is no fault; anything else is a bug in archc,
+written to a file that a person can send.
 """
 
 import contextlib
+import gc
 import os
 import platform
 import sys
@@ -16,12 +17,14 @@ from ..stops import Interrupted, Stopped
 from .show import close_output, say, show_report
 
 BUG = 70
+COLLECT_AFTER = 100_000
 INTERRUPTED = 130
 
 
 def guarded(words: Sequence[str]) -> int:
     """Runs the command; its exit status."""
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for plug-ins takes longer than checking a spec
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for plug-ins takes as long as checking a spec
+    gc.set_threshold(COLLECT_AFTER)  # next to nothing of what imports and compiling make is garbage
     try:
         status = _run(words)
     except Stopped as stopped:
@@ -58,7 +61,9 @@ def bug_notice(error: BaseException, words: Sequence[str]) -> str:
     text = bug_report(error, words)
     kind = f"archc has a bug: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="archc-bug-", suffix=".txt", delete=False, encoding="utf-8", errors="replace") as file:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="archc-bug-", suffix=".txt", delete=False, encoding="utf-8", errors="replace"
+        ) as file:
             file.write(text)
     except OSError:
         return f"{text}\n{kind}\nPlease report it, with the text above, where you got archc from."

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -16,7 +16,9 @@ LONGEST = 110
 
 
 def run(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The layer to show; its name in PyTorch or Keras does too.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The layer to show; its name in PyTorch or Keras does too.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the layers and ops, or show one with a runnable example."""
@@ -31,16 +33,16 @@ def run(
         else:
             out(_list(shown))
         return
-    layer = known[name] if name in known else known.get(known.synonyms().get(name, ""))
-    if layer is None:
+    found = known.get(name) or known.get(known.synonyms().get(name, ""))
+    if found is None:
         _unknown(name, tuple(known))
     elif json:
-        out_json(described(layer))
+        out_json(described(found))
     else:
-        out(page(layer, name))
+        out(page(found, name))
 
 
-def _unknown(name: str, known: tuple[str, ...]) -> None:
+def _unknown(name: str, known: tuple[str, ...]) -> NoReturn:
     from ...dsl.span import NOWHERE
     from ..faults.specs import NotKnown
     from ..stops import Misused
@@ -73,9 +75,12 @@ def page(layer: "type[Layer]", asked: str) -> str:
 def signature(layer: "type[Layer]") -> str:
     """`conv(channels, kernel, stride=1, …)`."""
     from ...compiler.emit.summary import written
+    from ...compiler.layers.base import positional
 
     given = []
-    for name, field in layer.model_fields.items():
+    by_name = [name for name in ("init", "bias_init") if name in layer.model_fields]
+    for name in (*positional(layer), *([layer.further] if layer.further else []), *by_name):
+        field = layer.model_fields[name]
         if name == layer.further:
             given.append("name=size, …")
         elif name == layer.variadic:

@@ -48,7 +48,10 @@ def renamed(source: Source, model: str) -> str:
     taken = {item.name.text for item in file.items if isinstance(item, ast.Declaration) and item is not root}
     if model in taken:
         raise Misused(NotKnown(NOWHERE, "free name", model, (), f": {source.name} declares it"))
-    places = [root.name.span, *(item.model.span for item in file.items if isinstance(item, ast.Train) and item.model.text == root.name.text)]
+    places = [
+        root.name.span,
+        *(item.model.span for item in file.items if isinstance(item, ast.Train) and item.model.text == root.name.text),
+    ]
     lines = list(source.lines)
     for span in sorted(places, reverse=True):
         lines[span.start.line - 1] = _replaced(lines[span.start.line - 1], span, model)

@@ -5,15 +5,21 @@ from typing import Annotated
 
 import typer
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="A spec: a path, the bare name of a shipped spec, or - for standard input.")]
+File = Annotated[
+    str, typer.Argument(metavar="FILE", help="A spec: a path, the bare name of a shipped spec, or - for standard input.")
+]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Which model, where the spec has several.")]
 Train = Annotated[str | None, typer.Option("--train", metavar="NAME", help="Which train program, where the spec has several.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter of the model; wins over the spec. May be given several times."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A hyperparameter of the model; wins over the spec. May be given several times."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute; auto takes CUDA where it is there.")]
+Device = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute; auto takes CUDA where it is there.")
+]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run that archc train made.")]
 
 

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 def run(
     file: options.File,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="OUT.svg", help="svg, png, pdf or dot by the ending; default NAME.svg here.")
+        str | None,
+        typer.Option("-o", "--output", metavar="OUT.svg", help="svg, png, pdf or dot by the ending; default NAME.svg here."),
     ] = None,
-    depth: Annotated[int | None, typer.Option("--depth", min=0, metavar="N", help="How far blocks are opened; default: as far as reads well.")] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=0, metavar="N", help="How far blocks are opened; default: as far as reads well.")
+    ] = None,
     model: options.Model = None,
     set: options.Set = None,
 ) -> None:

@@ -14,7 +14,7 @@ from .show import out, out_json, table
 
 
 def run(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this spec instead of the list.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this spec instead of the list.")] = None,
     json: Json = False,
 ) -> None:
     """List the specs that ship with archc, or print one."""

@@ -16,8 +16,12 @@ PLAIN_WIDTH = 140
 
 def run(
     file: options.File,
-    batch: Annotated[int | None, typer.Option("--batch", min=1, metavar="N", help="How many examples: the size of dim B.")] = None,
-    dim: Annotated[list[str] | None, typer.Option("--dim", metavar="NAME=SIZE", help="The size of a free dim. Several times.")] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, metavar="N", help="How many examples: the size of dim B.")
+    ] = None,
+    dim: Annotated[
+        list[str] | None, typer.Option("--dim", metavar="NAME=SIZE", help="The size of a free dim. Several times.")
+    ] = None,
     json: options.Json = False,
     model: options.Model = None,
     set: options.Set = None,
@@ -53,6 +57,10 @@ def _print(summary: "Summary") -> None:
     from ..summary_table import table
 
     plain = not sys.stdout.isatty()
-    colours = "auto" if coloured(sys.stdout) else None
-    console = Console(file=sys.stdout, color_system=colours, width=PLAIN_WIDTH if plain else None, highlight=False)
+    console = Console(
+        file=sys.stdout,
+        color_system="auto" if coloured(sys.stdout) else None,
+        width=PLAIN_WIDTH if plain else None,
+        highlight=False,
+    )
     console.print(table(summary))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MaybeFile = Annotated[
     str | None,
-    typer.Argument(metavar="[FILE]", help="A spec: a path, the bare name of a shipped spec, or -. Not needed with --resume."),
+    typer.Argument(metavar="FILE", help="A spec: a path, the bare name of a shipped spec, or -. Not needed with --resume."),
 ]
 
 
@@ -20,12 +20,21 @@ def run(
     file: MaybeFile = None,
     output: Annotated[str | None, typer.Option("--out", metavar="DIR", help="The run folder; default runs/NAME-N.")] = None,
     resume: Annotated[str | None, typer.Option("--resume", metavar="DIR", help="Go on with the run in this folder.")] = None,
-    data: Annotated[str | None, typer.Option("--data", metavar="SOURCE", help="Other data: a .csv or .npz file, or a source as a spec writes it.")] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="How many epochs, instead of what the spec says.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, metavar="N", help="How many steps, instead of what the spec says.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="SOURCE", help="Other data: a .csv or .npz file, or a source as a spec writes it."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, metavar="N", help="How many epochs, instead of what the spec says.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, metavar="N", help="How many steps, instead of what the spec says.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="The seed of weights, order and draws.")] = None,
     split_seed: Annotated[int | None, typer.Option("--split-seed", metavar="N", help="The seed of the split into parts.")] = None,
-    device: Annotated[str | None, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute; default auto.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute; default auto.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="One batch forward and backward; nothing is written.")] = False,
     accept_drift: Annotated[bool, typer.Option("--accept-drift", help="Resume although the bits will differ.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,

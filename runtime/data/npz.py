@@ -104,9 +104,6 @@ def read(call: SourceCall, base: Path, wanted: list[str], categories: list[str])
     """The wanted columns, checked: sizes before reading, then missing values."""
     archive = Archive(call, base)
     headers = archive.headers()
-    for name in wanted:
-        if kind_of(headers[name].dtype) is None or not headers[name].shape:
-            raise InputFaults(UnsupportedArray(archive.span, archive.name, name, _described(headers[name])))
     size, limit = sum(headers[n].size for n in wanted), usable()
     if size > limit:
         raise InputFaults(TooLarge(archive.span, archive.name, size, limit))
@@ -116,6 +113,15 @@ def read(call: SourceCall, base: Path, wanted: list[str], categories: list[str])
     if any(rows == 0 for _, rows in lengths):
         raise InputFaults(EmptyData(archive.span, archive.name))
     return _complete(archive, {n: storage(archive.array(n)) for n in wanted})
+
+
+def refuse_unsupported(call: SourceCall, base: Path, names: list[str]) -> None:
+    """Raises a fault for each of these arrays that is there but of a kind that cannot be a column."""
+    archive = Archive(call, base)
+    headers = archive.headers()
+    faults = [UnsupportedArray(archive.span, archive.name, n, _described(headers[n])) for n in names if n in headers]
+    if faults:
+        raise InputFaults(*faults)
 
 
 def _described(header: Header) -> str:

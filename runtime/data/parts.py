@@ -132,11 +132,12 @@ class ColumnProgram:
             fits = len(shape) == 1 + len(plan.shape) and shape[0] == rows
             fits = fits and all(isinstance(p, str) or p == s for p, s in zip(plan.shape, shape[1:], strict=True))
             if kind != plan.dtype or not fits:
-                self.mismatch(plan, kind, shape[1:])
+                found = f"{kind} {_brackets(shape[1:])}" + (f", in {shape[0]} rows for {rows}" if shape[0] != rows else "")
+                self.mismatch(plan, found)
 
-    def mismatch(self, plan: ColumnPlan, kind: str, shape: list[int]) -> None:
+    def mismatch(self, plan: ColumnPlan, found: str) -> None:
         expected = f"{plan.dtype} {_brackets(plan.shape)}"
-        raise InputFaults(ColumnMismatch(span_of(plan.place), plan.name, expected, f"{kind} {_brackets(shape)}"))
+        raise InputFaults(ColumnMismatch(span_of(plan.place), plan.name, expected, found))
 
 
 def _brackets(shape: list[int] | list[int | str]) -> str:

@@ -23,12 +23,13 @@ class Kind:
     schema: Callable[[SourceCall, Path], Schema]
     read: Callable[[SourceCall, Path, list[str], list[str]], Table]
     has_file: bool
+    explain: Callable[[SourceCall, Path, list[str]], None] | None = None  # raises a better fault than that columns are missing
 
 
 SOURCES = {
     "sklearn": Kind(embedded.schema, embedded.read, has_file=False),
     "csv": Kind(delimited.schema, delimited.read, has_file=True),
-    "npz": Kind(npz.schema, npz.read, has_file=True),
+    "npz": Kind(npz.schema, npz.read, has_file=True, explain=npz.refuse_unsupported),
 }
 
 
@@ -51,6 +52,8 @@ def read(
     known = kind.schema(call, base)
     missing = [name for name in wanted if name not in known]
     if missing:
+        if kind.explain is not None:
+            kind.explain(call, base, missing)
         span = span_of(place or call.place, 1 if place else len(call.kind))
         path = str(call.args[0] if call.args else call.kwargs.get("file", call.kind))
         raise InputFaults(*(MissingColumn(span, name, path, tuple(known), reason) for name in missing))

@@ -185,7 +185,17 @@ class UnknownFormat(Fault):
 
 @dataclass(frozen=True)
 class NoProgram(Fault):
-    """Training needs a `train` program in the spec: data, loss, optimizer, epochs, batch."""
+    """Training needs a `train` program in the spec:
+
+    ```
+    train LeNet on digits {
+        loss      cross_entropy(logits, label)
+        optimizer adam(lr=1e-3)
+        epochs    20
+        batch     64
+    }
+    ```
+    """
 
     code = "E0713"
     title = "the spec has no train program"
@@ -193,7 +203,7 @@ class NoProgram(Fault):
 
     def diagnostic(self) -> Diagnostic:
         helps = (
-            Help(f"add data and train {self.name} on …; archc explain E0713 shows one, archc specs lists specs that have one"),
+            Help("write one (archc explain E0713 shows how); archc specs lists specs that have one"),
         )
         return self.say(f"{self.name} has no train program, so there is nothing to run", helps=helps)
 
@@ -246,3 +256,29 @@ class NotTrained(Fault):
 
     def diagnostic(self) -> Diagnostic:
         return self.say(f"{self.folder} has no model.safetensors yet", helps=(Help(f"archc train --resume {self.folder}"),))
+
+
+@dataclass(frozen=True)
+class BadSetting(Fault):
+    """A setting of a command is out of its range, or two of them contradict each other."""
+
+    code = "E0718"
+    title = "a setting cannot be that"
+    setting: str
+    problem: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.setting}: {self.problem}")
+
+
+@dataclass(frozen=True)
+class OutputUnwritable(Fault):
+    """What a command was to write could not be written; an older file of that name is untouched."""
+
+    code = "E0719"
+    title = "the output cannot be written"
+    path: str
+    problem: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.path} cannot be written: {self.problem}")

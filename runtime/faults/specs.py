@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 
 from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
-from .data import listed
+
+
+def listed(names: tuple[str, ...], most: int) -> str:
+    """Names for a sentence, cut where there are many."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class SpecIsFolder(Fault):
     shipped: str = ""
 
     def diagnostic(self) -> Diagnostic:
-        helps = [Help(f"it holds {listed(self.inside)}")] if self.inside else []
+        helps = [Help(f"it holds {listed(self.inside, 12)}")] if self.inside else []
         if self.shipped:
             helps.append(Help(f"it hides the shipped spec of that name, which is {self.shipped}"))
         return self.say(f"{self.name} is a folder, and one file is wanted", helps=helps)

@@ -1,149 +1,217 @@
 """Random programs: ASTs that the parser could have made, for the tests that print them and read them back."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
-from archc.dsl import ast
 from hypothesis import strategies as st
 
+from archc.dsl import ast
+
+T = TypeVar("T")
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
 # Words of the grammar are names too, where they begin nothing
-NAMES = "x h B T D heads gate model state layer param phase each on by data train minimizes solves train_where import block".split()
-names = st.sampled_from(NAMES)
-idents = names.map(ast.Ident)
-numbers = st.sampled_from(["0", "1", "12", "0.5", "2e-4", "1.5E+3"]).map(ast.Number)
-texts = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters='"'), max_size=8)
-leaves = st.one_of(
-    names.map(ast.Name),
-    names.map(ast.Primed),
-    numbers,
-    texts.map(ast.String),
-    st.sampled_from([True, False, None]).map(ast.Literal_),
+NAMES = (
+    "x h B T D heads gate model state layer param phase each on by data train minimizes solves train_where import block".split()
 )
+CLAUSES = ["loss", "optimizer", "epochs", "early_stop", "x"]
+NUMBERS = ["0", "1", "12", "0.5", "2e-4", "1.5E+3"]
+BINARY = ["+", "-", "*", "/", "//", "%", "@", "**", "and", "or", ".."]
+SIGNS = ["==", "!=", "<", "<=", ">", ">="]
+TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters='"'), max_size=8)
+KINDS: list[Literal["model", "block", "cell", "attention", "energy", "adversarial"]] = [
+    "model",
+    "block",
+    "cell",
+    "attention",
+    "energy",
+    "adversarial",
+]
+SMALL = {n: st.integers(0, n) for n in range(30)}
 
 
-def tuples(items: st.SearchStrategy[Any], least: int = 0, most: int = 3) -> st.SearchStrategy[tuple[Any, ...]]:
-    return st.lists(items, min_size=least, max_size=most).map(tuple)
+class Maker:
+    """Makes nodes out of what hypothesis draws; `depth` bounds how far an expression nests."""
+
+    def __init__(self, draw: Draw) -> None:
+        self.draw = draw
+
+    def pick(self, items: list[T]) -> T:
+        return items[self.draw(SMALL[len(items) - 1])]
+
+    def maybe(self, make: Callable[[], T]) -> T | None:
+        return make() if self.draw(SMALL[1]) else None
+
+    def some(self, make: Callable[[], T], least: int = 0, most: int = 2) -> tuple[T, ...]:
+        return tuple([make() for _ in range(least + self.draw(SMALL[most - least]))])
+
+    def name(self) -> str:
+        return self.pick(NAMES)
+
+    def ident(self) -> ast.Ident:
+        return ast.Ident(self.name())
+
+    def text(self) -> str:
+        return str(self.draw(TEXTS))
+
+    # Expressions
+
+    def leaf(self) -> Any:
+        match self.draw(SMALL[6]):
+            case 0:
+                return ast.Primed(self.name())
+            case 1 | 2:
+                return ast.Number(self.pick(NUMBERS))
+            case 3:
+                return ast.String(self.text())
+            case 4:
+                return ast.Literal_(self.pick([True, False, None]))
+        return ast.Name(self.name())
+
+    def expr(self, depth: int = 3) -> Any:
+        if depth == 0 or self.draw(SMALL[3]) == 0:
+            return self.leaf()
+        less = lambda: self.expr(depth - 1)  # noqa: E731
+        match self.draw(SMALL[14]):
+            case 0 | 1 | 2:
+                return ast.Binary(self.pick(BINARY), less(), less())
+            case 3:
+                return ast.Unary(self.pick(["-", "not"]), less())
+            case 4:
+                return ast.Compare(less(), self.some(lambda: (self.pick(SIGNS), less()), 1))
+            case 5:
+                return ast.Ternary(less(), less(), less())
+            case 6:
+                return ast.Call(less(), self.args(depth - 1))
+            case 7 | 8:
+                return ast.Flow(self.some(less, 2, 4))
+            case 9:
+                return ast.As(less(), self.ident())
+            case 10:
+                return ast.Attribute(less(), self.ident())
+            case 11:
+                return ast.Index(less(), self.one_rest(lambda: self.slice(depth - 1), 1))
+            case 12:
+                return ast.List(self.some(less)) if self.draw(SMALL[1]) else ast.Tuple(self.some(less, 1))
+            case 13:
+                return ast.Record(tuple([(ast.Ident(n), less()) for n in NAMES[: 1 + self.draw(SMALL[2])]]))
+        return self.stack(depth - 1)
+
+    def slice(self, depth: int) -> Any:
+        less = lambda: self.expr(depth)  # noqa: E731
+        return ast.Slice(self.maybe(less), self.maybe(less)) if self.draw(SMALL[1]) else less()
+
+    def one_rest(self, make: Callable[[], Any], least: int = 0) -> tuple[Any, ...]:
+        items = list(self.some(make, least, 3))
+        if self.draw(SMALL[2]) == 0:
+            items.insert(self.draw(SMALL[len(items)]), ast.Rest())
+        return tuple(items)
+
+    def args(self, depth: int = 1) -> tuple[ast.Arg, ...]:
+        """Those without a name first, no name twice."""
+        plain = self.some(lambda: ast.Arg(self.expr(depth)))
+        return (*plain, *(ast.Arg(self.expr(depth), ast.Ident(n)) for n in NAMES[: self.draw(SMALL[2])]))
+
+    def stack(self, depth: int) -> ast.Stack:
+        body = (*self.some(lambda: self.plain(depth)), *self.some(lambda: ast.Value(self.expr(depth)), 0, 1))
+        carries = self.some(lambda: ast.Carry(self.ident(), self.expr(depth)))
+        kind: Literal["stack", "parallel"] = "stack" if self.draw(SMALL[1]) else "parallel"
+        if self.draw(SMALL[1]):
+            return ast.Stack(kind, None, self.some(self.ident, 1), self.expr(depth), False, carries, body)
+        return ast.Stack(kind, self.expr(depth), (), None, bool(self.draw(SMALL[1])), carries, body)
+
+    # Statements
+
+    def type(self) -> ast.TensorType:
+        return ast.TensorType(self.maybe(self.ident), self.one_rest(lambda: self.expr(1)))
+
+    def plain(self, depth: int = 2) -> Any:
+        """A statement without a body of its own."""
+        value = lambda: self.expr(depth)  # noqa: E731
+        match self.draw(SMALL[14]):
+            case 0:
+                return ast.IndexFunction(self.ident(), self.some(self.ident, 1), value())
+            case 1:
+                return ast.Draw(self.ident(), value())
+            case 2:
+                return ast.LayerDef(self.ident(), value())
+            case 3:
+                return ast.ParamDef("param" if self.draw(SMALL[1]) else "buffer", self.ident(), self.type(), self.maybe(value))
+            case 4:
+                return ast.StateDef(self.ident(), self.type(), self.maybe(value))
+            case 5:
+                return ast.LatentDef(self.ident(), self.type())
+            case 6:
+                return ast.GateDef(self.ident(), value())
+            case 7:
+                return ast.PenaltyDef(self.ident(), value())
+            case 8:
+                return ast.PlayerDef(self.ident(), value())
+            case 9:
+                return ast.Minimizes(self.some(self.ident, 1), value())
+            case 10:
+                return ast.Assert(value(), self.maybe(self.text))
+            case 11:
+                return ast.Return(self.some(value, 1))
+        return ast.Assign(self.some(lambda: self.pick([ast.Name, ast.Primed])(self.name()), 1), value())
+
+    def statement(self, depth: int = 2) -> Any:
+        if depth == 0 or self.draw(SMALL[4]):
+            return self.plain()
+        body = lambda: self.some(lambda: self.statement(depth - 1))  # noqa: E731
+        return ast.If(self.expr(1), body(), self.maybe(body))
+
+    # Declarations
+
+    def doc(self) -> str | None:
+        return self.maybe(lambda: "\n".join(self.some(lambda: self.text().rstrip(), 1)))
+
+    def param(self) -> ast.Param:
+        types = ["int", "float", "bool", "str", "list", "callable"]
+        return ast.Param(self.ident(), self.maybe(lambda: ast.HyperType(self.pick(types))), self.maybe(lambda: self.expr(1)))
+
+    def tensor(self) -> ast.Param:
+        return ast.Param(self.ident(), self.type(), self.maybe(lambda: self.expr(1)))
+
+    def declaration(self) -> ast.Declaration:
+        kind = self.pick(KINDS)
+        result = None if kind == "adversarial" else self.maybe(lambda: self.some(self.type, 1))
+        body = self.some(self.statement, 0, 4)
+        return ast.Declaration(kind, self.ident(), self.some(self.param), self.some(self.tensor), result, body, self.doc())
+
+    def column(self) -> Any:
+        if self.draw(SMALL[3]) == 0:
+            return ast.TrainWhere(self.expr(1))
+        return ast.Column(self.ident(), self.maybe(self.type), self.expr(2))
+
+    def clause(self) -> Any:
+        match self.draw(SMALL[4]):
+            case 0:
+                return ast.EachMinimizes(self.ident(), self.expr(1))
+            case 1:
+                return ast.EachSolves(self.ident(), self.ident(), self.expr(1))
+        args = self.args()
+        path = lambda: self.pick([ast.Name("x"), ast.Attribute(ast.Name("gate"), ast.Ident("by"))])  # noqa: E731
+        return ast.Clause(ast.Ident(self.pick(CLAUSES)), self.some(path) if args else (), args)
+
+    def train(self) -> ast.Train:
+        phase = lambda: ast.Phase(self.ident(), self.some(self.clause))  # noqa: E731
+        clauses = self.some(lambda: self.clause() if self.draw(SMALL[2]) else phase(), 0, 4)
+        return ast.Train(self.maybe(self.ident), self.ident(), self.args(), self.maybe(self.ident), clauses, self.doc())
+
+    def item(self) -> Any:
+        match self.draw(SMALL[5]):
+            case 0:
+                return ast.Data(self.ident(), self.expr(1), self.some(self.column), self.doc())
+            case 1:
+                return self.train()
+            case 2:
+                file = bool(self.draw(SMALL[1]))
+                return ast.Import(self.text() if file else ".".join(self.some(self.name, 1)), file, self.some(self.ident, 1))
+        return self.declaration()
 
 
-def arguments(expr: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[ast.Arg, ...]]:
-    """Those without a name first, no name twice."""
-    named = st.lists(st.builds(ast.Arg, expr, idents), max_size=2, unique_by=lambda a: a.name.text if a.name else "")
-    return st.builds(lambda plain, more: (*plain, *more), st.lists(st.builds(ast.Arg, expr), max_size=2), named)
-
-
-def one_rest(items: st.SearchStrategy[Any], least: int) -> st.SearchStrategy[tuple[Any, ...]]:
-    """Items of which at most one is `...`."""
-
-    def put(plain: list[Any], at: int | None) -> tuple[Any, ...]:
-        return tuple(plain) if at is None or at > len(plain) else (*plain[:at], ast.Rest(), *plain[at:])
-
-    return st.builds(put, st.lists(items, min_size=least, max_size=3), st.none() | st.integers(0, 3))
-
-
-def _extended(expr: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    maybe = st.none() | expr
-    pairs = tuples(st.tuples(st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), expr), 1, 2)
-    fields = st.lists(st.tuples(idents, expr), min_size=1, max_size=3, unique_by=lambda f: f[0].text).map(tuple)
-    return st.one_of(
-        st.builds(ast.Binary, st.sampled_from(["+", "-", "*", "/", "//", "%", "@", "**", "and", "or", ".."]), expr, expr),
-        st.builds(ast.Unary, st.sampled_from(["-", "not"]), expr),
-        st.builds(ast.Compare, expr, pairs),
-        st.builds(ast.Ternary, expr, expr, expr),
-        st.builds(ast.Call, expr, arguments(expr)),
-        st.builds(ast.Flow, tuples(st.one_of(expr, st.builds(ast.As, expr, idents)), 2, 4)),
-        st.builds(ast.As, expr, idents),
-        st.builds(ast.Attribute, expr, idents),
-        st.builds(ast.Index, expr, one_rest(st.one_of(expr, st.builds(ast.Slice, maybe, maybe)), 1)),
-        st.builds(ast.List, tuples(expr)),
-        st.builds(ast.Tuple, tuples(expr, 1)),
-        st.builds(ast.Record, fields),
-        stacks(expr),
-    )
-
-
-def stacks(expr: st.SearchStrategy[Any]) -> st.SearchStrategy[ast.Stack]:
-    body = st.builds(
-        lambda statements, last: (*statements, *last), st.lists(plain(expr), max_size=2), st.lists(st.builds(ast.Value, expr), max_size=1)
-    )
-    carries = tuples(st.builds(ast.Carry, idents, expr), 0, 2)
-    kinds = st.sampled_from(["stack", "parallel"])
-    return st.one_of(
-        st.builds(ast.Stack, kinds, expr, st.just(()), st.none(), st.booleans(), carries, body),
-        st.builds(ast.Stack, kinds, st.none(), tuples(idents, 1, 2), expr, st.just(False), carries, body),
-    )
-
-
-def types(expr: st.SearchStrategy[Any]) -> st.SearchStrategy[ast.TensorType]:
-    return st.builds(ast.TensorType, st.none() | idents, one_rest(expr, 0))
-
-
-def plain(expr: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Statements without a body of their own."""
-    type, maybe = types(expr), st.none() | expr
-    targets = tuples(st.one_of(names.map(ast.Name), names.map(ast.Primed)), 1, 2)
-    return st.one_of(
-        st.builds(ast.Assign, targets, expr),
-        st.builds(ast.IndexFunction, idents, tuples(idents, 1), expr),
-        st.builds(ast.Draw, idents, expr),
-        st.builds(ast.LayerDef, idents, expr),
-        st.builds(ast.ParamDef, st.sampled_from(["param", "buffer"]), idents, type, maybe),
-        st.builds(ast.StateDef, idents, type, maybe),
-        st.builds(ast.LatentDef, idents, type),
-        st.builds(ast.GateDef, idents, expr),
-        st.builds(ast.PenaltyDef, idents, expr),
-        st.builds(ast.PlayerDef, idents, expr),
-        st.builds(ast.Minimizes, tuples(idents, 1, 2), expr),
-        st.builds(ast.Assert, expr, st.none() | texts),
-        st.builds(ast.Return, tuples(expr, 1)),
-    )
-
-
-expressions = st.recursive(leaves, _extended, max_leaves=12)
-small = st.recursive(leaves, _extended, max_leaves=4)
-
-
-def _ifs(statement: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    body = tuples(statement)
-    return st.builds(ast.If, small, body, st.none() | body)
-
-
-statements = st.recursive(plain(small), _ifs, max_leaves=4)
-params = st.builds(ast.Param, idents, st.none() | st.sampled_from("int float bool str list callable".split()).map(ast.HyperType), st.none() | small)
-tensors = st.builds(ast.Param, idents, types(small), st.none() | small)
-docs = st.none() | st.lists(texts.map(str.rstrip), min_size=1, max_size=2).map("\n".join)
-
-
-def _declaration(kind: Any, name: ast.Ident, hypers: Any, inputs: Any, result: Any, body: Any, doc: Any) -> ast.Declaration:
-    return ast.Declaration(kind, name, hypers, inputs, None if kind == "adversarial" else result, body, doc)
-
-
-declarations = st.builds(
-    _declaration,
-    st.sampled_from(["model", "block", "cell", "attention", "energy", "adversarial"]),
-    idents,
-    tuples(params),
-    tuples(tensors),
-    st.none() | tuples(types(small), 1, 2),
-    tuples(statements),
-    docs,
-)
-columns = st.one_of(st.builds(ast.Column, idents, st.none() | types(small), small), st.builds(ast.TrainWhere, small))
-datas = st.builds(ast.Data, idents, small, tuples(columns), docs)
-paths = st.one_of(names.map(ast.Name), st.builds(ast.Attribute, names.map(ast.Name), idents))
-
-
-def _clause(name: ast.Ident, targets: Any, args: Any) -> ast.Clause:
-    return ast.Clause(name, targets if args else (), args)
-
-
-clauses = st.one_of(
-    st.builds(_clause, st.sampled_from(["loss", "optimizer", "epochs", "early_stop", "x"]).map(ast.Ident), tuples(paths, 0, 2), arguments(small)),
-    st.builds(ast.EachMinimizes, idents, small),
-    st.builds(ast.EachSolves, idents, idents, small),
-)
-phases = st.builds(ast.Phase, idents, tuples(clauses))
-trains = st.builds(ast.Train, st.none() | idents, idents, arguments(small), st.none() | idents, tuples(clauses | phases), docs)
-modules = st.one_of(
-    st.tuples(st.lists(names, min_size=1, max_size=2).map(".".join), st.just(False)), st.tuples(texts, st.just(True))
-)
-imports = st.builds(lambda module, listed: ast.Import(*module, listed), modules, tuples(idents, 1))
-files = tuples(st.one_of(declarations, declarations, datas, trains, imports), 0, 3).map(ast.File)
+@st.composite
+def files(draw: Draw) -> ast.File:
+    maker = Maker(draw)
+    return ast.File(maker.some(maker.item, 1, 3))

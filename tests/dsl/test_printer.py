@@ -3,14 +3,14 @@
 import re
 from collections import Counter
 
-import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from archc.dsl import ast
 from archc.dsl.diagnostic import Report
 from archc.dsl.parser import parse
 from archc.dsl.printer import format_source, print_file
 from archc.dsl.source import Source
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from . import programs
 
@@ -25,14 +25,14 @@ def read(text: str) -> ast.File:
 
 
 @GENERATED
-@given(programs.files)
+@given(programs.files())
 def test_what_is_printed_reads_as_the_same_program(file: ast.File) -> None:
     text = print_file(file)
     assert read(text) == file, text
 
 
 @GENERATED
-@given(programs.files)
+@given(programs.files())
 def test_printing_again_changes_nothing(file: ast.File) -> None:
     once = format_source(Source("once", print_file(file)))
     assert read(once) == file, once
@@ -40,7 +40,7 @@ def test_printing_again_changes_nothing(file: ast.File) -> None:
 
 
 @GENERATED
-@given(programs.files, st.randoms(use_true_random=False))
+@given(programs.files(), st.randoms(use_true_random=False))
 def test_comments_and_line_breaks_of_any_kind(file: ast.File, random: object) -> None:
     """Comments at the ends of lines, between lines, in brackets; flows broken anywhere; blank lines, odd spaces."""
     text = _ruffled(print_file(file), random)
@@ -60,20 +60,23 @@ def _ruffled(text: str, random: object) -> str:
         count += 1
         return f"# note {count}"
 
+    def sometimes(how_often: float, pattern: str, other: str, line: str) -> str:
+        return (
+            re.sub(pattern, lambda m: other.replace("#", comment()) if chance() < 0.4 else m.group(), line)
+            if chance() < how_often
+            else line
+        )
+
     out = []
-    for line in text.split("\n"):
-        if line.startswith("##") or '"' in line:
-            out.append(line)
-            continue
-        if chance() < 0.3:
-            line = re.sub(r" -> (?=\S)", lambda m: "\n  -> " if chance() < 0.5 else m.group(), line)
-        if chance() < 0.2:
-            line = re.sub(r"(?<=[(\[,])(?=[^()]*[)\]])", lambda m: f" {comment()}\n " if chance() < 0.3 else m.group(), line)
-        if chance() < 0.2:
-            line = line.replace(" = ", "   = ")
-        if chance() < 0.2:
-            line = line.replace("\n", f" {comment()}\n{comment()}\n")
-        out.append(line + (f"   {comment()}" if chance() < 0.2 else ""))
+    for written in text.split("\n"):
+        line = written
+        if not line.startswith("##") and '"' not in line:
+            line = sometimes(0.3, r" -> (?=\S)", "\n  -> ", line)
+            line = sometimes(0.2, r"(?<=[(\[,])(?=[^()]*[)\]])", " #\n ", line)
+            line = sometimes(0.2, " = ", "   = ", line)
+            line = sometimes(0.2, "\n", " #\n#\n", line)
+            line += f"   {comment()}" if chance() < 0.2 else ""
+        out.append(line)
         out += [""] * int(chance() * 1.5) + [f"  {comment()}"] * (chance() < 0.2)
     return "\n".join(out)
 

@@ -1,9 +1,9 @@
 """A process that trains a hand-written spec in a folder, or goes on with it; it may be told to kill itself at a certain call.
 
-    python worker.py SPEC FOLDER EPOCHS [WHERE N]
+    python -m tests.runtime.worker SPEC FOLDER EPOCHS [WHERE N]
 
-WHERE is `fsync`, `replace` or `truncate` (the Nth call of that function), `step` (after N steps), or `evaluation` (within the Nth). Nothing
-of this is known to the product: the functions are wrapped from outside.
+WHERE is `fsync` or `replace` (the Nth call of that function), `step` (within the Nth), or `evaluation` (within the Nth). Nothing of this is
+known to the product: the functions are wrapped from outside.
 """
 
 import os
@@ -13,13 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import hand
 import torch
-
 from archc.runtime.run_folder import is_run
 from archc.runtime.stops import Interrupted
 from archc.runtime.train import engine
 from archc.runtime.train.api import train
+
+from . import hand
 
 SPECS: dict[str, Callable[..., hand.Hand]] = {"lenet": hand.lenet, "autoencoder": hand.autoencoder}
 
@@ -67,4 +67,5 @@ def main() -> None:
         raise SystemExit(stop.exit_code) from None
 
 
-main()
+if __name__ == "__main__":
+    main()

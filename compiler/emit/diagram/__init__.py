@@ -21,7 +21,7 @@ from .palette import HUES, HueName
 from .panels import lettered, panels_of
 from .scene import Group, Item, Scene, Sketch, Strip
 from .tips import Tips
-from .words import Voice, amount, short
+from .words import Voice, amount
 
 ROUNDED = "H/2 means: divided, and rounded up"
 
@@ -30,7 +30,7 @@ def dot_of(graph: Graph, depth: int | None = None, sources: Mapping[str, Source]
     """The picture of a checked root as DOT text, the same for the same graph.
 
     `depth` is how many floors of blocks and stacks are opened in their place; none for as many as can be read at a glance, with what stays
-    closed drawn once beside it. `sources` are the texts the spans point into: the tips then quote the spec.
+    closed drawn once beside it. `sources` are the texts that spans point into, by name: the tips then quote the spec.
     """
     return write(scene_of(graph, depth, sources))
 
@@ -52,7 +52,7 @@ def scene_of(graph: Graph, depth: int | None = None, sources: Mapping[str, Sourc
     legend = tuple(name for name in HUES if name in hues and HUES[name].legend)
     return Scene(
         title=Strip(graph.name, f"{amount(total)} parameters" if total else "no parameters"),
-        subtitle=short((graph.doc or "").strip().split("\n")[0], 90),
+        subtitle=" ".join((graph.doc or "").strip().partition("\n\n")[0].split()),
         main=main,
         panels=panels.drawn,
         hues=legend if len(legend) > 1 else (),

@@ -26,6 +26,7 @@ from .wires import Raw, wired
 MOST_ITEMS = 300
 MOST_STEPS = 120  # of one body
 MOST_LEVELS = 10  # of one list
+ONE_SET = "one set of weights"
 
 
 class Port(NamedTuple):
@@ -60,6 +61,7 @@ class Pen:
     _typed: set[str] = field(default_factory=set)  # items that say their shape themselves
     _entries: set[str] = field(default_factory=set)
     _groups: tuple[str, ...] = ()
+    _keys: list[dict[str, Port]] = field(default_factory=list)  # for each body around, where its weights are first drawn
     _count: int = 0
     _drawn: int = 0
 
@@ -114,7 +116,7 @@ class Pen:
     def _body(self, graph: Graph, feeds: Feeds, floors: int) -> tuple[list[Item | Group], list[Port | None]]:
         """What is inside a graph, and where its outputs come from."""
         ports: dict[Ref, Port | None] = {}
-        keys: dict[str, Port] = {}
+        self._keys.append({})
         children: list[Item | Group] = []
         inputs = [number for number, node in enumerate(graph.nodes) if isinstance(node.op, Input)]
         for number, feed in zip(inputs, feeds, strict=False):
@@ -128,10 +130,12 @@ class Pen:
             if place in cut:
                 continue
             nodes = [graph.nodes[number] for number in chain]
-            drawn, outs = self._step(graph, nodes, again[chain[0]], lambda operand: _port(ports, operand), floors, keys)
+            known = again[chain[0]] or self._known(nodes[0])
+            drawn, outs = self._step(graph, nodes, known, lambda operand: _port(ports, operand), floors)
             children += drawn
             for output, port in enumerate(outs):
                 ports[Ref(chain[-1], output)] = port
+        self._keys.pop()
         return children, [ports.get(output.ref) for output in graph.outputs]
 
     def _more(self, graph: Graph, left_out: list[list[int]], ports: dict[Ref, Port | None], what: str) -> Item:
@@ -154,7 +158,6 @@ class Pen:
         again: bool,
         port: Callable[[Operand], Port | None],
         floors: int,
-        keys: dict[str, Port],
     ) -> tuple[list[Item | Group], list[Port | None]]:
         """One chain of steps, or one part."""
         head = nodes[0]
@@ -164,7 +167,7 @@ class Pen:
                 title = Strip(
                     use.graph.name, words.part_size(hypers_of(use.graph, use.arguments), self.voice), strong=True, hue="part"
                 )
-                title = replace(title, cost=self._cost(self.costs.node(graph, head)))
+                title = replace(title, cost="" if again else self._cost(self.costs.alone(graph, head)))
                 drawn, outs = self._part(use.graph, title, feeds, floors, again, self.tips.node(head))
             case Repeat() as repeat:
                 drawn, outs = self._repeat(graph, head, repeat, feeds, floors)
@@ -174,18 +177,22 @@ class Pen:
                     self._wire(feed, item.id)
                 drawn, outs = [item], [Port(item.id, "")]
         if head.key is not None and drawn:
-            self._share(head, drawn[0], again or isinstance(head.op, Weight), keys)
+            self._share(head, drawn[0])
         shapes = [self.voice.shape(edge.type) for edge in nodes[-1].outputs]
         spread = outs if len(outs) == len(shapes) else outs[:1] * len(shapes)
         return drawn, [out and out._replace(shape=shape) for out, shape in zip(spread, shapes, strict=True)]
 
-    def _share(self, node: Node, drawn: Item | Group, again: bool, keys: dict[str, Port]) -> None:
-        """A dashed line from the first use of a set of weights to every further one."""
-        key = node.key or ""
-        item = drawn if isinstance(drawn, Item) else _first(drawn)
-        if item is None:
+    def _known(self, node: Node) -> bool:
+        """Its weights stand further up, and were drawn there."""
+        return 0 < node.owner < len(self._keys) and node.key in self._keys[-1 - node.owner]
+
+    def _share(self, node: Node, drawn: Item | Group) -> None:
+        """A dashed line from the first use of a set of weights to every further one, in the same body or in one inside it."""
+        key, item = node.key or "", drawn if isinstance(drawn, Item) else _first(drawn)
+        if item is None or node.owner >= len(self._keys):
             return
-        if again and key in keys:
+        keys = self._keys[-1 - node.owner]
+        if key in keys:
             self._wire(keys[key], item.id, shared="same weights")
         keys.setdefault(key, Port(item.id, ""))
 
@@ -203,7 +210,7 @@ class Pen:
 
     def _strip(self, graph: Graph, node: Node, again: bool) -> Strip:
         hue: HueName = hue_of(node.op, node.gate)
-        cost = "" if again else self._cost(self.costs.node(graph, node))
+        cost = "" if again else self._cost(self.costs.alone(graph, node))
         match node.op:
             case Parameter(name=name):
                 return Strip(name, " × ".join(self.voice.size(size) for size in node.type.shape), cost=cost, hue=hue)
@@ -215,7 +222,10 @@ class Pen:
                 if formula is not None:
                     return Strip(formula, cost=cost, hue=hue)
                 size = words.layer_size(layer, inputs, tuple(edge.type for edge in node.outputs), self.voice)
-                return Strip(node.key if node.named and node.key else layer.name, _also(layer, node, size), cost=cost, hue=hue)
+                size = ", ".join(
+                    filter(None, (_also(layer, node, size), ONE_SET if node.owner and layer.owns and not again else ""))
+                )
+                return Strip(node.key if node.named and node.key else layer.name, size, cost=cost, hue=hue)
         return Strip(node.op.title, cost=cost, hue=hue)
 
     # Parts ------------------------------------------------------------------------------------------------------------
@@ -302,7 +312,7 @@ class Pen:
         inner = one_part(repeat)
         name = inner.graph.name if inner else repeat.kind
         size = words.part_size(hypers_of(inner.graph, inner.arguments), self.voice) if inner and len(repeat.levels) == 1 else ""
-        size = ", ".join(filter(None, (size, "one set of weights" if repeat.tied else "")))
+        size = ", ".join(filter(None, (size, ONE_SET if repeat.tied else "")))
         return Strip(name, size, times=_times(repeat.count.value), cost=cost, strong=True, hue="part")
 
     def _level(
@@ -312,7 +322,7 @@ class Pen:
         inner, times = core(level), _times(level.count.value)
         cost = self._cost(self.costs.level(repeat, level))
         arguments = words.level_size(level.arguments, self.voice)
-        tied = "one set of weights" if repeat.tied else ""
+        tied = ONE_SET if repeat.tied else ""
         if inner is not None and isinstance(inner.op, Use):
             use = inner.op
             size = words.part_size(hypers_of(use.graph, use.arguments), self.voice)
@@ -324,6 +334,9 @@ class Pen:
             for feed in feeds:
                 self._wire(feed, item.id)
             return [item], [Port(item.id, "")]
+        steps = [chain for chain in chains(level.graph) if not isinstance(level.graph.nodes[chain[0]].op, Input)]
+        if len(steps) == 1 and not times and not tied and isinstance(level.graph.nodes[steps[0][0]].op, Layer):
+            return self._body(level.graph, feeds, 0)  # one box needs no frame
         many = len(repeat.levels) > 1
         name = f"level {place + 1} of {repeat.count.value}" if many else repeat.kind
         title = Strip(name, ", ".join(filter(None, (arguments, tied))), times, cost)

@@ -7,6 +7,7 @@ set in Helvetica, whose widths every renderer knows or replaces by a font of the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 from .palette import BLUE, GREY, GROUND, HUES, INK, LINE, PALE, HueName
 from .scene import Group, Item, Scene, Strip, Wire
@@ -63,7 +64,10 @@ def _group(group: Group, wires: Sequence[Wire], indent: str, floor: int, panel: 
 # Items ----------------------------------------------------------------------------------------------------------------
 
 
-_CIRCLE = f'shape=circle, width=0.24, height=0.24, fixedsize=true, margin=0, fontsize=12, style=filled, fillcolor="white", color="{LINE}", penwidth=0.9'
+_CIRCLE = (
+    "shape=circle, width=0.24, height=0.24, fixedsize=true, margin=0, fontsize=12, "
+    f'style=filled, fillcolor="white", color="{LINE}", penwidth=0.9'
+)
 _DOT = f'shape=circle, label="", width=0.06, height=0.06, fixedsize=true, style=filled, fillcolor="{LINE}", color="{LINE}"'
 _MORE = f'shape=box, style="rounded,dashed", color="{LINE}", fontcolor="{GREY}", margin="0.14,0.06", height=0.3'
 
@@ -122,7 +126,7 @@ def _wire(wire: Wire) -> str:
     elif wire.kind == "shared":
         given += ["style=dashed", "arrowhead=none", "constraint=false", f'color="{PALE}"']
     else:
-        given.append("weight=100")
+        given.append("weight=100" if wire.main else "weight=1")
     if wire.into:
         given.append(f"lhead={_cluster(wire.into)}")
     if wire.label:
@@ -136,8 +140,7 @@ def _wire(wire: Wire) -> str:
 def _heading(scene: Scene) -> str:
     title = f'<font point-size="15"><b>{_html(scene.title.name)}</b></font>'
     rows = [f'{title}   <font color="{GREY}" point-size="11">{_html(scene.title.size)}</font>']
-    if scene.subtitle:
-        rows.append(f'<font color="{GREY}">{_html(scene.subtitle)}</font>')
+    rows += (f'<font color="{GREY}">{_html(line)}</font>' for line in wrap(scene.subtitle, 64, max_lines=3, placeholder=" …"))
     if scene.hues:
         rows.append(_legend(scene.hues))
     rows += (f'<font color="{GREY}" point-size="9">{_html(note)}</font>' for note in scene.notes)
@@ -180,10 +183,9 @@ def _html(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A tooltip: entities for what SVG reserves, escapes for what DOT reserves. Never empty, or Graphviz would show the label's source."""
-    plain = _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return (
-        '"' + plain.replace("\\", "&#92;").replace('"', "&quot;").replace("\n", "&#10;").replace("\t", " ") + '"'
-        if plain
-        else '" "'
-    )
+    """A tooltip: entities for all that SVG or DOT reserve. Never empty, or Graphviz would show the source of the label.
+
+    Graphviz expands backslashes in tooltips several times over, versions differ in how often; so none gets there: ∖ looks like one.
+    """
+    plain = _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return '"' + (plain.replace("\\", "∖").replace("\n", "&#10;").replace("\t", " ") or " ") + '"'

@@ -51,13 +51,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A line from item to item. `into` is the group at whose border it ends, when its head is the entry of that group."""
+    """A line from item to item. `into` is the group at whose border it ends; `main` lines are kept straight."""
 
     tail: str
     head: str
     kind: WireKind = "flow"
     label: str = ""
     into: str | None = None
+    main: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ LONGEST = 160
 
 @dataclass
 class Tips:
-    """`sources` are the texts that spans point into; without them a tip says the place only."""
+    """`sources` are what spans point into, by name; without them a tip says the place only."""
 
     sources: Mapping[str, Source] = field(default_factory=dict)
 

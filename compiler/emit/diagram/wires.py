@@ -41,6 +41,7 @@ def wired(
     for tail, head in reversed(flows):
         heads.setdefault(tail, []).append(head)
         came.setdefault(head, flows[tail, head].shape)
+    mains = _mains(list(flows), heads)
     said: set[tuple[str, str]] = set()
     lines = []
     for line in dict.fromkeys(raw):
@@ -55,8 +56,25 @@ def wired(
         if labelled and not skip and not plain and (line.tail, line.shape) not in said and _news(line, came, home):
             label = line.shape
             said.add((line.tail, line.shape))
-        lines.append(Wire(line.tail, line.head, "skip" if skip else "flow", label, line.into))
+        lines.append(
+            Wire(line.tail, line.head, "skip" if skip else "flow", label, line.into, main=(line.tail, line.head) in mains)
+        )
     return tuple(lines)
+
+
+def _mains(flows: Sequence[tuple[str, str]], heads: Mapping[str, Sequence[str]]) -> set[tuple[str, str]]:
+    """The lines that go on with the longest way behind them into the longest way ahead: the spine of the picture, kept straight."""
+    ahead: dict[str, int] = {}
+    behind: dict[str, int] = {}
+    spine: dict[str, str] = {}  # the item with the longest way behind it, of those that lead to each
+    for tail, head in flows:  # the last first: an item is drawn after all that it reads
+        ahead[tail] = max(ahead.get(tail, 0), ahead.get(head, 0) + 1)
+    for tail, head in reversed(flows):
+        way = behind.get(tail, 0) + 1
+        if way > behind.get(head, 0):
+            behind[head], spine[head] = way, tail
+    mains = {tail: max(into, key=lambda head: ahead.get(head, 0)) for tail, into in heads.items()}
+    return {(tail, head) for tail, head in mains.items() if spine[head] == tail}
 
 
 def _news(line: Raw, came: Mapping[str, str], home: Mapping[str, tuple[str, ...]]) -> bool:

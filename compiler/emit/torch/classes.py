@@ -5,7 +5,8 @@ Comes in: a plan, in which it is settled what each name is. Goes out: lines on a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 
 from ....dsl.span import Span
 from ...graph import Graph, Hyper, Parameter, Repeat, Use
@@ -26,12 +27,14 @@ from .wiring import Purity
 class ClassWriter:
     """Writes one class; for the root `fixed` tells the hyperparameters that are no arguments."""
 
-    def __init__(self, plan: Plan, purity: Purity, fixed: str | None) -> None:
+    def __init__(self, plan: Plan, purity: Purity, fixed: Mapping[str, str] | None, reserved: frozenset[str]) -> None:
+        self.reserved = reserved  # names of classes and helper functions
         self.plan, self.purity, self.root, self.fixed = plan, purity, fixed is not None, fixed
         self.graph = plan.graph
         self.span: Span = plan.graph.span
         self.entries = entries(plan.graph)
-        names, hypers = Names(), {hyper.name for hyper in plan.graph.hypers}
+        _check_built(plan, {entry.key for entry in self.entries})
+        names, hypers = Names(reserved), {hyper.name for hyper in plan.graph.hypers}
         given = [*(n for n in plan.parameters if n in hypers), *(n for n in plan.parameters if n not in hypers)]
         found = {n: names.new(n if n in hypers or n not in self._dims() else n.lower()) for n in given}
         self.arguments = {n: found[n] for n in plan.parameters}
@@ -59,8 +62,10 @@ class ClassWriter:
         """What the spec says of it, and what was decided in all its instances."""
         members = self.plan.part.members
         decided = [fact for fact in members[0].decided if all(fact in member.decided for member in members)]
-        facts = [f"Fixed: {self.fixed}."] if self.fixed else []
-        return [self.graph.doc or "", "\n".join([*facts, *(f"Where {fact}." for fact in decided)])]
+        fixed = self.fixed or {}
+        facts = [f"Fixed: {', '.join(f'{name}={value}' for name, value in fixed.items())}."] if fixed else []
+        facts += [f"Where {fact}." for fact in decided if not _words(fact) <= {*fixed, *_WORDS}]
+        return [self.graph.doc or "", "\n".join(facts)]
 
     # Constructor ------------------------------------------------------------------------------------------------------
 
@@ -107,7 +112,7 @@ class ClassWriter:
         assert isinstance(op, Repeat)
         sites = [(entry.site[0], run) for run in range(len(op.levels))]
         made = {run: self._made(site, show, op) for run, site in enumerate(sites) if site in self.plan.kids}
-        return stack_lines(entry, made, show, set(self.arguments.values()))
+        return stack_lines(entry, made, show, self.reserved | set(self.arguments.values()))
 
     def _made(self, site: tuple[int, int], show: Show, op: Repeat | None = None) -> Made:
         kid, given = self.plan.kids[site], self.plan.arguments[site]
@@ -123,7 +128,7 @@ class ClassWriter:
         lent = lent_names(plan.part.lent)
         names = local | {n: f"self.{attribute}" for n, attribute in self.attributes.items()}
         show = Show(lambda name: names[name])
-        taken = frozenset((*local.values(), *lent.values()))
+        taken = self.reserved | {*local.values(), *lent.values()}
         setting = Setting(lambda name: names[name], extras(plan, show), lent, taken=taken, vague=plan.part.vague)
         writer = Writer(self.graph, setting, self.purity)
         body = writer.write()
@@ -134,6 +139,23 @@ class ClassWriter:
         given += [f"{name}: nn.Module" for name in lent.values()]
         head = Line(f"def forward({', '.join(given)}) -> {returns(self.graph)}:", span)
         return [head, *(line.moved(1) for line in (*dims, *checks, *body))]
+
+
+def _check_built(plan: Plan, built: set[str]) -> None:
+    """Every submodule that `forward` names is made by the constructor; anything else is a mistake of the passes before."""
+    wanted = {
+        node.key for node in plan.graph.nodes if node.key is not None and not node.owner and not isinstance(node.op, Repeat)
+    }
+    wanted |= {key for kid in plan.kids.values() for key, far in kid.part.lent if far == 1}
+    if missing := sorted(key for key in wanted if key is not None and key not in built):
+        raise ValueError(f"{plan.graph.name} has no submodule {', '.join(missing)}")
+
+
+_WORDS = ("not", "and", "or", "none", "true", "false")
+
+
+def _words(fact: str) -> set[str]:
+    return set(re.findall(r"[A-Za-z_]\w*", fact))
 
 
 def _default(hyper: Hyper) -> str | None:

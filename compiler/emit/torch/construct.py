@@ -5,7 +5,7 @@ Comes in: a graph, and for the parts used in it their classes with arguments. Go
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +128,7 @@ def level_call(op: Repeat, run: int, part: Made | None, show: Show) -> Made:
     return Made(function, (rest.removesuffix(")"),), (), level.count, level.count.text == 1)
 
 
-def stack_lines(entry: Entry, made: Mapping[int, Made], show: Show, taken: set[str]) -> list[Line]:
+def stack_lines(entry: Entry, made: Mapping[int, Made], show: Show, taken: Set[str]) -> list[Line]:
     """The modules of a stack: a comprehension where all are made alike."""
     op = entry.node.op
     assert isinstance(op, Repeat)
@@ -153,7 +153,7 @@ def _level_fillings(op: Repeat, show: Show) -> list[str]:
     return fillings(layer, show, "level") if isinstance(layer, Layer) else []
 
 
-def _listed(calls: list[Made], show: Show, taken: set[str]) -> str:
+def _listed(calls: list[Made], show: Show, taken: Set[str]) -> str:
     if len(calls) == 1:
         return f"[{calls[0].text}]" if calls[0].one else f"{calls[0].text} for _ in range({show(calls[0].count)})"
     varied = _varied(calls, taken)
@@ -163,7 +163,7 @@ def _listed(calls: list[Made], show: Show, taken: set[str]) -> str:
     return f"[{', '.join(items)}]"
 
 
-def _varied(calls: list[Made], taken: set[str]) -> str | None:
+def _varied(calls: list[Made], taken: Set[str]) -> str | None:
     """Levels of one class whose arguments differ, as a comprehension over them; none where that says no more than a list."""
     first = calls[0]
     if not first.names or any(made.function != first.function or made.names != first.names or not made.one for made in calls):
@@ -175,11 +175,22 @@ def _varied(calls: list[Made], taken: set[str]) -> str | None:
     names = {i: _local(identifier(first.names[i].lower()), taken if fixed else set()) for i in places}
     arguments = [names.get(i, argument) for i, argument in enumerate(first.arguments)]
     rows = [[made.arguments[i] for i in places] for made in calls]
-    values = [row[0] if len(row) == 1 else f"({', '.join(row)})" for row in rows]
-    return f"{first.function}({', '.join(arguments)}) for {', '.join(names.values())} in ({', '.join(values)})"
+    return f"{first.function}({', '.join(arguments)}) for {', '.join(names.values())} in {_rows(rows)}"
 
 
-def _local(name: str, taken: set[str]) -> str:
+def _rows(rows: list[list[str]]) -> str:
+    """The values of a comprehension: `range(3)`, `(64, 128)`, `((64, 1), (128, 2))`."""
+    if len(rows[0]) == 1 and all(row[0].isdigit() and int(row[0]) == int(rows[0][0]) + i for i, row in enumerate(rows)):
+        first, last = rows[0][0], rows[-1][0]
+        return f"range({int(last) + 1})" if first == "0" else f"range({first}, {int(last) + 1})"
+    return f"({', '.join(row[0] if len(row) == 1 else _tuple(row) for row in rows)})"
+
+
+def _tuple(items: list[str]) -> str:
+    return f"({', '.join(items)})"
+
+
+def _local(name: str, taken: Set[str]) -> str:
     while name in taken:
         name += "_"
     return name

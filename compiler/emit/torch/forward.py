@@ -45,6 +45,8 @@ class Writer:
         self.lines: list[Line] = []
         self.variables: dict[Ref, str] = {}  # a collected list has the number -1 - k
         self.holders: dict[str, Ref] = {}
+        self.fates: dict[Ref, str | None] = {}  # names of what values become
+        self.named = {identifier(edge.name) for node in graph.nodes for edge in node.outputs if edge.name}
         self.fusion = Fusion(self.wiring, self.express)
         self.last = self._last_reads()
         self.parameters = tuple(self._parameter(i, node) for i, node in enumerate(graph.nodes) if isinstance(node.op, Input))
@@ -250,17 +252,16 @@ class Writer:
 
     def name_for(self, ref: Ref, free: Callable[[str], bool]) -> str:
         """A name for a value without one: of what it becomes, of what it was made from, or a usual one."""
-        becomes = self._becomes(ref)
+        becomes = self.becomes(ref)
         candidates = [identifier(becomes)] if becomes else []
         candidates += [name for name in map(self._spent, self.reads(ref.node), itertools.repeat(ref.node)) if 0 < len(name) <= 2]
-        named = {identifier(edge.name) for node in self.graph.nodes for edge in node.outputs if edge.name}
-        candidates += [name for name in USUAL if name not in named]
+        candidates += [name for name in USUAL if name not in self.named]
         return next((name for name in candidates if free(name)), None) or self._first_free("t", free)
 
     def _spent(self, ref: Ref, at: int) -> str:
         """The variable of a value that step `at` reads last, unless the spec named it in the body."""
         node, slot = self.wiring.nodes[ref.node], self.slot(ref)[0]
-        given = isinstance(node.op, Input) or ref.output < len(node.outputs) and node.outputs[ref.output].name is None
+        given = isinstance(node.op, Input) or (ref.output < len(node.outputs) and node.outputs[ref.output].name is None)
         return self.variables.get(slot, "") if given and self.last.get(slot, -1) <= at else ""
 
     def _first_free(self, stem: str, free: Callable[[str], bool]) -> str:
@@ -269,24 +270,31 @@ class Writer:
             number += 1
         return f"{stem}{number}"
 
-    def _becomes(self, ref: Ref) -> str | None:
+    def becomes(self, ref: Ref) -> str | None:
         """The name of the value that this one flows on into."""
-        for _ in range(self.wiring.end):
-            readers = self.wiring.readers.get(ref, [])
-            if len(readers) != 1 or readers[0][0] == RETURN:
-                return None
-            user, place = readers[0]
-            op = self.wiring.nodes[user].op
-            if place != 0 and not (isinstance(op, Repeat) and op.kind == "stack" and place < op.carried):
-                return None
-            if isinstance(op, Repeat) and op.kind == "parallel":
-                return None
-            ref = Ref(user, place)
-            if ref.output >= len(self.wiring.nodes[user].outputs):
-                return None
-            if (name := self.wiring.nodes[user].outputs[place].name) is not None:
-                return name
-        return None
+        passed = []
+        while ref not in self.fates:
+            passed.append(ref)
+            name, after = self._next(ref)
+            if after is None or name is not None:
+                self.fates[ref] = name
+                break
+            ref = after
+        for before in passed:
+            self.fates[before] = self.fates[ref]
+        return self.fates[ref]
+
+    def _next(self, ref: Ref) -> tuple[str | None, Ref | None]:
+        """What the only reader of a value makes of it, with its name, where it is the same flow."""
+        readers = self.wiring.readers.get(ref, [])
+        if len(readers) != 1 or readers[0][0] == RETURN:
+            return None, None
+        user, place = readers[0]
+        node = self.wiring.nodes[user]
+        carries = isinstance(node.op, Repeat) and node.op.kind == "stack" and place < node.op.carried
+        if not carries and (place != 0 or isinstance(node.op, Repeat)):
+            return None, None
+        return node.outputs[place].name, Ref(user, place)
 
 
 def shape(type_: TensorType) -> str:

@@ -153,7 +153,7 @@ def _carried_name(loop: _Loop, k: int, ref: object, operands: tuple[object, ...]
             return name not in writer.setting.taken and writer.holders.get(name) == ref
         return writer.is_free(name, loop.i - 1)
 
-    wanted = [own, writer._becomes(Ref(loop.i, k)), op.levels[0].graph.inputs[k].outputs[0].name]
+    wanted = [own, writer.becomes(Ref(loop.i, k)), op.levels[0].graph.inputs[k].outputs[0].name]
     for name in wanted:
         if name is not None and free(identifier(name)):
             return identifier(name)

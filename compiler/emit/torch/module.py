@@ -7,6 +7,7 @@ spec of each line.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -46,29 +47,30 @@ def emit_module(root: Graph, file_name: str) -> Emitted:
     """The PyTorch source of a network."""
     given, root = root, pin(root)
     census = Census(root)
-    _name(census.root)
+    called = helpers(root)
+    reserved = frozenset((*function_names(called), *_name(census.root, function_names(called))))
     page = Page()
     kept = [hyper.name for hyper in root.hypers]
-    fixed = ", ".join(f"{hyper.name}={shown(hyper.value)}" for hyper in given.hypers if hyper.name not in kept)
+    fixed = {hyper.name: shown(hyper.value) for hyper in given.hypers if hyper.name not in kept}
     for plan in plans(census, kept):
         if page.lines:
             page.blank(2)
         is_root = plan.part is census.root
         if is_root:
             plan.parameters = kept
-        writer = ClassWriter(plan, census.purity, fixed if is_root else None)
+        writer = ClassWriter(plan, census.purity, fixed if is_root else None, reserved)
         writer.write(page)
     return replace(
-        finished(page, root.doc, file_name, helpers(root)),
+        finished(page, root.doc, file_name, called),
         class_name=census.root.name,
         parameters=tuple(kept),
         keywords=writer.arguments,
     )
 
 
-def _name(root: Part) -> None:
-    """Names for the classes in the order of their use; a second structure of a declaration gets a number, or a letter after a digit."""
-    names = Names()
+def _name(root: Part, taken: Iterable[str]) -> set[str]:
+    """Give the classes names in the order of their use; a second structure of a declaration gets a number after its name."""
+    names = Names(taken)
     pending, seen = [root], set()
     while pending:
         part = pending.pop()
@@ -77,6 +79,7 @@ def _name(root: Part) -> None:
         seen.add(id(part))
         part.name = names.numbered(part.graph.name)
         pending.extend(part.kids[site] for site in sorted(part.kids, reverse=True))
+    return names.taken
 
 
 def helpers(graph: Graph) -> list[str]:
@@ -98,6 +101,11 @@ def helpers(graph: Graph) -> list[str]:
             elif isinstance(node.op, Repeat):
                 pending.extend(level.graph for level in node.op.levels)
     return sorted(found)
+
+
+def function_names(functions: Iterable[str]) -> list[str]:
+    """What helper functions are called."""
+    return [name for function in functions for name in re.findall(r"^def (\w+)", function, re.MULTILINE)]
 
 
 def finished(body: Page, doc: str | None, file_name: str, functions: Iterable[str], head: str = "") -> Emitted:

@@ -17,7 +17,7 @@ from .classes import dim_lines, returns
 from .construct import entries
 from .forward import Setting, Writer
 from .lines import Line, Page, docstring, quoted
-from .module import Emitted, finished, helpers
+from .module import Emitted, finished, function_names, helpers
 from .names import identifier
 from .wiring import Purity
 
@@ -43,17 +43,18 @@ class Function:
 def emit_functions(functions: Iterable[Function], model_import: str | None, file_name: str, doc: str | None = None) -> Emitted:
     """The source of a program; `model_import` is a class that it takes from `model`."""
     functions = list(functions)
+    called = sorted({helper for function in functions for helper in helpers(function.graph)})
+    reserved = frozenset((*function_names(called), *(identifier(function.name) for function in functions)))
     page = Page()
     for function in functions:
         if page.lines:
             page.blank(2)
-        _write(function, page)
-    called = sorted({helper for function in functions for helper in helpers(function.graph)})
+        _write(function, page, reserved)
     head = f"from model import {identifier(model_import)}" if model_import else ""
     return finished(page, doc, file_name, called, head=head)
 
 
-def _write(function: Function, page: Page) -> None:
+def _write(function: Function, page: Page, reserved: frozenset[str]) -> None:
     graph = pin_all(function.graph)
     if entries(graph):
         raise ValueError(f"{function.name} owns weights, which a function cannot")
@@ -67,7 +68,7 @@ def _write(function: Function, page: Page) -> None:
         used[name] = None
         return local[name]
 
-    writer = Writer(graph, Setting(named, inputs=inputs, taken=_taken(function, local), labels=columns), Purity())
+    writer = Writer(graph, Setting(named, inputs=inputs, taken=_taken(function, local) | reserved, labels=columns), Purity())
     body = writer.write()
     checks = [line for assertion in graph.assertions for line in check_lines(assertion, Show(named))]
     dims = dim_lines(graph, [name for name in graph.dims if name in used], local, writer.parameters)

@@ -10,6 +10,7 @@ from archc.compiler.emit.diagram import dot_of, scene_of
 from archc.compiler.emit.diagram.scene import Group, Item
 from archc.compiler.emit.diagram.words import Voice, amount
 from archc.compiler.graph import Graph
+from archc.compiler.pipeline import compile_source
 from archc.compiler.shapes import Dim
 from archc.dsl.source import Source
 
@@ -109,7 +110,6 @@ def test_shapes_stand_where_they_are_new() -> None:
 
 def test_a_skip_is_lighter_than_the_line_it_passes() -> None:
     wires = scene_of(residual()).main.wires
-    assert [wire.kind for wire in wires] == ["flow", "flow", "flow", "skip", "flow"] or "skip" in {wire.kind for wire in wires}
     assert sum(wire.kind == "skip" for wire in wires) == 1
 
 
@@ -121,6 +121,22 @@ def test_shared_weights_are_dashed_and_say_so() -> None:
     assert [item.dashed for item in items(graph) if item.kind == "box"] == [False, True]
     assert [wire.label for wire in scene_of(graph).main.wires if wire.kind == "shared"] == ["same weights"]
     assert scene_of(graph).title.size == "72 parameters"
+
+
+def test_a_layer_outside_a_stack_is_one_for_all_levels() -> None:
+    text = "model Net(x: [B, 8]) {\n    layer f = dense(8)\n    return f(x) -> stack 4 { f -> dense(8) }\n}\n"
+    compiled, report = compile_source(Source("net.arch", text))
+    assert compiled is not None, report.diagnostics
+    scene = scene_of(compiled.graph)
+    assert scene.title.size == "360 parameters"
+    assert [item.dashed for item in _all(scene.main.children) if item.strips[0].name == "f"] == [False, True]
+    assert [wire.kind for wire in scene.main.wires].count("shared") == 1
+
+    only = text.replace("f(x) -> stack", "x -> stack")
+    compiled, report = compile_source(Source("net.arch", only))
+    assert compiled is not None, report.diagnostics
+    (box,) = [item for item in _all(scene_of(compiled.graph).main.children) if item.strips[0].name == "f"]
+    assert box.strips[0].size == "dense 8 → 8, one set of weights"
 
 
 def test_weights_read_as_a_tensor_are_tied_to_their_layer() -> None:
@@ -158,7 +174,7 @@ def test_blocks_within_blocks_do_not_explode() -> None:
     graph = doubling(40)
     assert len(items(graph)) < 400
     assert len(items(graph, 40)) < 700
-    assert scene_of(graph).title.size == "72 T parameters" or "parameters" in scene_of(graph).title.size
+    assert scene_of(graph).title.size == "79.2 T parameters"  # 72 × 2 to the 40
 
 
 def test_what_a_spec_says_is_only_ever_text() -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from archc.compiler.emit.costs import Costs
 from archc.compiler.emit.summary import Row, Summary, summarise
 from archc.compiler.graph import Graph
+from archc.compiler.pipeline import compile_source
 from archc.compiler.shapes import Dim
+from archc.dsl.source import Source
 
 from .graphs import Draft, chain, doubling, tower
+
+SPECS = Path(__file__).parents[3] / "specs"
 
 
 def small() -> Graph:
@@ -135,6 +142,47 @@ def test_deep_nesting_does_not_recurse() -> None:
         draft = Draft(f"Floor{number}")
         graph = draft.graph(y=draft.use(graph, draft.input("x", "B", 8), key="inner"))
     assert Costs(graph).of(graph).total == 72
+
+
+SHARED = """\
+model Net(depth = 3)(x: [B, 8]) -> [B, 8] {
+    layer f = dense(8)
+    return f(x) -> stack depth { f -> dense(8) -> batch_norm } -> stack 2 { dense(8) } -> stack 2 tied { dense(8) }
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet", "resnet", "autoencoder", "shared"])
+def test_numbers_and_keys_are_those_of_pytorch(name: str) -> None:
+    text = SHARED if name == "shared" else (SPECS / f"{name}.arch").read_text(encoding="utf-8")
+    compiled, report = compile_source(Source(name, text))
+    assert compiled is not None, report.diagnostics
+    made: dict[str, Any] = {}
+    exec(compile(compiled.source, name, "exec"), made)
+    model = made[compiled.plan.model.class_name](**compiled.plan.model.arguments)
+    summary = summarise(compiled.graph)
+    assert summary.parameters == sum(tensor.numel() for tensor in model.parameters())
+    assert summary.buffers == sum(tensor.numel() for tensor in model.buffers())
+    leaves = {found.path for found in summary.rows if found.layer in ("conv", "dense", "batch_norm")}
+    assert {path for leaf in leaves for path in each_level(leaf)} == {key.rpartition(".")[0] for key in model.state_dict()}
+
+
+def each_level(path: str) -> list[str]:
+    """`stack1.0-1.conv1` is two keys."""
+    found = re.fullmatch(r"(.*?\.)?(\d+)-(\d+)(\..*)?", path)
+    if found is None:
+        return [path]
+    before, first, last, after = found.groups(default="")
+    return [key for level in range(int(first), int(last) + 1) for key in each_level(f"{before}{level}{after}")]
+
+
+def test_resnet_50() -> None:
+    """As its paper, and every count since, has it: 25.6 M parameters, 4.09 G multiply-adds for one image."""
+    compiled, _ = compile_source(Source("resnet.arch", (SPECS / "resnet.arch").read_text(encoding="utf-8")))
+    assert compiled is not None
+    summary = summarise(compiled.graph).at({"B": 1, "H": 224, "W": 224})
+    assert summary.json_object()["parameters"] == 25_557_032
+    assert summary.multiply_adds == 4_089_184_256
 
 
 def test_the_table_says_it_in_words() -> None:

@@ -99,7 +99,8 @@ def broadcastable(r: Random, like: list[int], wrong: float = 0.1) -> list[int]:
 
 
 def symbolic(given: Given) -> Given:
-    """The same operand with a symbol for each different size."""
+    """The same operand with a symbol for each different size but 1, which broadcasts."""
     if not isinstance(given, TensorType):
         return given
-    return TensorType(given.dtype, tuple(Size.of(Dim.of(f"s{size}")) for size in given.shape))
+    sizes = [size if size.number == 1 else Size.of(Dim.of(f"s{size}")) for size in given.shape]
+    return TensorType(given.dtype, tuple(sizes))

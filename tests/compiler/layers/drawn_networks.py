@@ -5,9 +5,9 @@ from typing import Any
 
 from archc.compiler.layers import registry
 
-from .drawing import Draw, dim, draws, dtype, each, image, shape, some, tensor
+from .drawing import Draw, Drawer, dim, draws, dtype, each, image, shape, some, tensor
 
-WITH_ARGUMENTS = {
+WITH_ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "leaky_relu": ("negative_slope", 0.2, 0.01, -0.5),
     "elu": ("alpha", 1.0, 0.5, 2.0),
     "celu": ("alpha", 1.5, 0.0, 0.5),
@@ -19,11 +19,11 @@ WITH_ARGUMENTS = {
 LAYERS = registry()
 
 
-def _elementwise(name: str) -> Any:
+def _elementwise(name: str) -> Drawer:
     choices = WITH_ARGUMENTS.get(name)
 
     def drawer(r: Random) -> Draw:
-        given = {} if choices is None or r.random() < 0.5 else {choices[0]: r.choice(choices[1:])}
+        given: dict[str, Any] = {} if choices is None or r.random() < 0.5 else {str(choices[0]): r.choice(choices[1:])}
         return Draw((tensor(*shape(r), dtype=dtype(r)),), given)
 
     return drawer
@@ -97,14 +97,15 @@ def _conv(r: Random) -> Draw:
         padding_mode=r.choice(("zeros", "zeros", "reflect", "replicate", "circular")),
     )
     arguments = {"out_channels": r.choice((1, 4, 6, 8, 12)), "kernel_size": each(r, rank, 1, 1, 2, 3, 3, 5)} | given
-    return Draw((tensor(*dims, dtype=dtype(r, 0.97)),), arguments)
+    longer = any(isinstance(value, list) and len(value) != rank for value in arguments.values())
+    return Draw((tensor(*dims, dtype=dtype(r, 0.97)),), arguments, stricter="what is too long is never read" if longer else "")
 
 
 @draws("depthwise")
 def _depthwise(r: Random) -> Draw:
     drawn = _conv(r)
     kept = {name: value for name, value in drawn.arguments.items() if name not in ("out_channels", "groups")}
-    return Draw(drawn.operands, kept | some(r, multiplier=r.choice((1, 2, 3))))
+    return Draw(drawn.operands, kept | some(r, multiplier=r.choice((1, 2, 3))), stricter=drawn.stricter)
 
 
 @draws("conv_transpose")
@@ -179,7 +180,9 @@ def _max_unpool(r: Random) -> Draw:
     index = list(dims)
     if r.random() < 0.1:
         index[-1] += 1
-    return Draw((tensor(*dims, dtype=dtype(r, 0.95)), tensor(*index, dtype="int")), given, high=1)
+    kind = dtype(r, 0.95)
+    reason = "" if kind == "float" else "some of its kernels take ints, some do not"
+    return Draw((tensor(*dims, dtype=kind), tensor(*index, dtype="int")), given, high=1, stricter=reason)
 
 
 @draws("adaptive_avg_pool", "adaptive_max_pool")

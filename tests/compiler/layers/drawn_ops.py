@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from archc.compiler.layers.indexing import At, Mark, Slice
+from archc.compiler.layers.indexing import At, Item, Mark, Slice
 from archc.compiler.shapes import Size
 from archc.compiler.values import Real
 
@@ -296,16 +296,16 @@ def _bound(r: Random) -> int | None:
     return r.choice((None, None, 0, 1, 2, -1, -2, 5, -5))
 
 
+def _item(r: Random, size: int) -> Item:
+    if r.random() < 0.4:
+        return At(place=Size.of(r.choice((0, -1, size - 1, 1))))
+    return Slice(start=_size(_bound(r)), stop=_size(_bound(r)))
+
+
 @draws("index")
 def _index(r: Random) -> Draw:
     first = shape(r, 1)
-    items: list[Any] = []
-    for size in first[: r.randint(0, len(first))]:
-        items.append(
-            At(place=Size.of(r.choice((0, -1, size - 1, 1))))
-            if r.random() < 0.4
-            else Slice(start=_size(_bound(r)), stop=_size(_bound(r)))
-        )
+    items: list[Item] = [_item(r, size) for size in first[: r.randint(0, len(first))]]
     if r.random() < 0.3:
         items.insert(r.randint(0, len(items)), Mark(kind="none"))
     if r.random() < 0.3:
@@ -319,7 +319,7 @@ def _size(number: int | None) -> Size | None:
     return None if number is None else Size.of(number)
 
 
-REARRANGEMENTS = (
+REARRANGEMENTS: tuple[tuple[str, tuple[int, ...], dict[str, int]], ...] = (
     ("b t (h d) -> b h t d", (2, 3, 4), {"h": 2}),
     ("b h t d -> b t (h d)", (2, 2, 3, 4), {}),
     ("b c (h p) (w q) -> b (h w) (p q c)", (2, 3, 4, 6), {"p": 2, "q": 3}),

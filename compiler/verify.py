@@ -1,0 +1,61 @@
+"""Invariants of a graph, checked between passes. A graph that breaks one is a bug in archc, never of a spec."""
+
+from __future__ import annotations
+
+from .graph import Graph, Input, Ref, Repeat, Use
+from .shapes import Size
+
+
+class BrokenGraph(Exception):
+    """A pass has made a graph that cannot be."""
+
+
+def verify(root: Graph, after: str) -> None:
+    """Every tensor is made before it is read; inputs come first; parts get as many tensors as they take, of the types they were made for."""
+    seen: set[int] = set()
+    pending = [root]
+    while pending:
+        graph = pending.pop()
+        if id(graph) in seen:
+            continue
+        seen.add(id(graph))
+        problem = _problem(graph)
+        if problem is not None:
+            raise BrokenGraph(f"after {after}, {graph.name}: {problem}")
+        pending.extend(child for _, child in graph.children())
+
+
+def _problem(graph: Graph) -> str | None:
+    for number, node in enumerate(graph.nodes):
+        for ref in node.refs:
+            if not 0 <= ref.node < number:
+                return f"node {number} ({node.op.title}) reads node {ref.node}, which is not before it"
+            if not 0 <= ref.output < len(graph.nodes[ref.node].outputs):
+                return f"node {number} ({node.op.title}) reads an output that node {ref.node} does not have"
+        if isinstance(node.op, Use) and (wrong := _misfit(graph, node.inputs, node.op.graph)) is not None:
+            return f"node {number} ({node.op.title}) {wrong}"
+        if isinstance(node.op, Repeat) and len(node.refs) != node.op.carried + node.op.captured + node.op.walked:
+            return f"node {number} ({node.op.title}) has {len(node.refs)} tensors"
+    for output in graph.outputs:
+        if not 0 <= output.ref.node < len(graph.nodes):
+            return f"the output {output.name} is not there"
+    for name, axis in graph.dims.items():
+        if not 0 <= axis.input < len(graph.inputs) or not 0 <= axis.axis < graph.inputs[axis.input].type.rank:
+            return f"the dim {name} is read where there is none"
+    return None
+
+
+def _misfit(graph: Graph, operands: tuple[object, ...], part: Graph) -> str | None:
+    inputs = [node for node in part.nodes if isinstance(node.op, Input)]
+    refs = [operand for operand in operands if isinstance(operand, Ref)]
+    if len(refs) != len(inputs):
+        return f"gives {len(refs)} tensors to {len(inputs)} inputs"
+    for ref, node in zip(refs, inputs, strict=True):
+        given, wanted = graph.type_of(ref), node.type
+        if given.dtype != wanted.dtype or not _same(given.shape, wanted.shape):
+            return f"gives {given} where {wanted} is wanted"
+    return None
+
+
+def _same(left: tuple[Size, ...], right: tuple[Size, ...]) -> bool:
+    return len(left) == len(right) and all(a.number is None or b.number is None or a.number == b.number for a, b in zip(left, right, strict=True))
