@@ -1,9 +1,11 @@
 """Keys of the state dict, given by the text alone: kind and ordinal among that kind in the body, both branches of an `if` counted.
 
-Comes in: the statements of a body and which names build submodules. Goes out: a key for each place that builds one. No shape or value has a
+Comes in: the statements of a body and which names build submodules. Goes out: a key for each place that builds one. No shape
+or value has a
 say, so a key never moves because a number changed.
 """
 
+import keyword
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,7 +13,30 @@ from dataclasses import fields
 
 from ..dsl import ast
 
+# Attributes of every nn.Module; a test holds the list equal to PyTorch's. A key of one of these names would break the module.
+RESERVED_KEYS = frozenset(
+    """
+    T_destination _apply _backward_hooks _backward_pre_hooks _buffers _call_impl _compiled_call_impl _forward_hooks
+    _forward_hooks_always_called _forward_hooks_with_kwargs _forward_pre_hooks _forward_pre_hooks_with_kwargs _get_backward_hooks
+    _get_backward_pre_hooks _get_name _is_full_backward_hook _load_from_state_dict _load_state_dict_post_hooks
+    _load_state_dict_pre_hooks _maybe_warn_non_full_backward_hook _modules _named_members _non_persistent_buffers_set _parameters
+    _register_load_state_dict_pre_hook _register_state_dict_hook _replicate_for_data_parallel _save_to_state_dict _slow_forward
+    _state_dict_hooks _state_dict_pre_hooks _version _wrapped_call_impl add_module apply bfloat16 buffers call_super_init children
+    compile cpu cuda double dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu
+    load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters register_backward_hook
+    register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to
+    to_empty train training type xpu zero_grad
+    """.split()
+)
+
 KindOf = Callable[[str], str | None]  # a name to the kind of submodule it builds, or none
+
+
+def is_reserved_key(key: str) -> bool:
+    """May no layer or parameter have this name? Names that begin with two underscores are changed by Python inside a class."""
+    return key in RESERVED_KEYS or key.startswith("__") or keyword.iskeyword(key)
 
 
 def snake(name: str) -> str:
@@ -88,7 +113,8 @@ def keys_of(body: tuple[ast.Statement, ...], kind_of: KindOf) -> dict[int, str]:
 def recipe_kind(value: ast.Expr, kind: KindOf) -> str | None:
     """The kind of submodule that a name bound to `value` builds at each use; none where the value is no recipe.
 
-    A call without tensors cannot be told from one with tensors by its text in general; a name bound to a bare layer name, or to a call whose
+    A call without tensors cannot be told from one with tensors by its text in general; a name bound to a bare layer name, or to
+    a call whose
     arguments hold nothing but numbers, texts and names, is looked at by the elaborator. Here only the bare name counts.
     """
     return kind(value.id) if isinstance(value, ast.Name) else None

@@ -57,7 +57,10 @@ def no_schema(call: SourceCall) -> Schema | None:
 
 
 def check_source(source: Source, *, read: Reader = no_imports, schema: Schemas = no_schema) -> Report:
-    """Everything that is wrong with a spec: its models at their defaults, its train programs, and its unused parts as far as they can be seen."""
+    """Everything that is wrong with a spec.
+
+    Its models at their defaults, its train programs, and its unused parts as far as they can be seen.
+    """
     report = Report()
     program = resolve(source, report, read)
     if not report.ok and any(d.code.startswith("E01") for d in report.diagnostics):
@@ -224,7 +227,6 @@ def _unused_parts(program: Program, seen: set[int], report: Report) -> None:
 
 def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checked | None, report: Report) -> Compiled:
     from .emit.torch import emit_module
-
     from .passes import PASSES
 
     file = program.main.source.name

@@ -15,8 +15,8 @@ from ..dsl.diagnostic import Report
 from ..dsl.parser import parse
 from ..dsl.source import Source
 from ..dsl.span import Span
-from .errors.names import BoundInOneBranch, ImportCycle, ImportFailed, NameTaken, UnknownName
-from .keys import children
+from .errors.names import BoundInOneBranch, ImportCycle, ImportFailed, NameTaken, ReservedKey, UnknownName
+from .keys import children, is_reserved_key
 from .layers import registry
 
 Reader = Callable[[str, bool, str], Source | str]
@@ -75,7 +75,7 @@ def resolve(source: Source, report: Report, read: Reader) -> Program:
 @cache
 def synonyms() -> dict[str, str]:
     """What others call our layers, to what we call them."""
-    return {other: layer.name for layer in registry().values() for other in layer.synonyms}
+    return registry().synonyms()
 
 
 def _unit(source: Source, report: Report, read: Reader, units: dict[str, Unit], chain: tuple[str, ...]) -> Unit:
@@ -202,7 +202,10 @@ class _Names:
             case ast.LayerDef() | ast.GateDef() | ast.PenaltyDef() | ast.PlayerDef():
                 self.expression(node.value)
                 self.bind(node.name.text)
+                if isinstance(node, ast.LayerDef | ast.PlayerDef):
+                    self.key(node.name)
             case ast.ParamDef() | ast.StateDef():
+                self.key(node.name)
                 self.bind_dims(node.type)
                 self.type(node.type)
                 if node.init is not None and not (isinstance(node.init, ast.Name) and node.init.id == "learned"):
@@ -240,6 +243,11 @@ class _Names:
             self.halves[name] = node.span
             self.bound[-1].add(name)
 
+    def key(self, name: ast.Ident) -> None:
+        """A name that becomes one in the state dict."""
+        if is_reserved_key(name.text):
+            self.report.add(ReservedKey(name.span, name.text))
+
     def bind(self, name: str) -> None:
         self.bound[-1].add(name)
         self.halves.pop(name, None)
@@ -254,6 +262,7 @@ class _Names:
             case ast.As():
                 self.expression(node.value)
                 self.bind(node.name.text)
+                self.key(node.name)
             case ast.Call():
                 self.expression(node.function)
                 for arg in node.args:

@@ -142,6 +142,7 @@ class Truth:
 
     value: bool | None
     text: Text
+    because: Text | None = None  # a part of the text that is enough for the value
 
     def __str__(self) -> str:
         return "unknown" if self.value is None else str(self.value).lower()
@@ -194,4 +195,3 @@ def is_proved(condition: Text) -> bool:
         case ">=":
             return gap.at_least(0)
     return False
-

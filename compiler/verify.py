@@ -11,7 +11,10 @@ class BrokenGraph(Exception):
 
 
 def verify(root: Graph, after: str) -> None:
-    """Every tensor is made before it is read; inputs come first; parts get as many tensors as they take, of the types they were made for."""
+    """Every tensor is made before it is read.
+
+    Inputs come first; parts get as many tensors as they take, of the types they were made for.
+    """
     seen: set[int] = set()
     pending = [root]
     while pending:
@@ -58,4 +61,6 @@ def _misfit(graph: Graph, operands: tuple[object, ...], part: Graph) -> str | No
 
 
 def _same(left: tuple[Size, ...], right: tuple[Size, ...]) -> bool:
-    return len(left) == len(right) and all(a.number is None or b.number is None or a.number == b.number for a, b in zip(left, right, strict=True))
+    return len(left) == len(right) and all(
+        a.number is None or b.number is None or a.number == b.number for a, b in zip(left, right, strict=True)
+    )

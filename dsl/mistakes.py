@@ -115,8 +115,8 @@ class Mistakes:
             return DROP
         if not here.accepts("=="):
             return None
-        earlier = here.earlier("=")
-        if earlier is not None and not here.inside_brackets():
+        earlier, condition = here.earlier("="), here.earlier("if")
+        if earlier is not None and condition is None and not here.inside_brackets():
             self.report(f.ChainedAssignment(here.span, earlier.span(self.source)))
         else:
             self.report(f.AssignForCompare(here.span))

@@ -6,7 +6,10 @@ from types import TracebackType
 from ..dsl.span import Loc, Span
 from .executable import Executable
 
-WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOENT}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+NO_PLACE = {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EIO}
+WRITING = FULL | FORBIDDEN | NO_PLACE
 
 
 def blamed(error: BaseException, exe: Executable) -> Span | None:

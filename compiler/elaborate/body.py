@@ -110,7 +110,9 @@ class Body:
         if len(self.nodes) >= MAX_NODES:
             raise Refusal(TooLarge(span, f"{self.name} has more than {MAX_NODES:,} steps"))
         outputs = tuple(Edge(type=_placed(type_, span)) for type_ in types)
-        node = Node.model_construct(op=op, inputs=inputs, outputs=outputs, key=key, span=span, named=named, owner=owner, gate=False)
+        node = Node.model_construct(
+            op=op, inputs=inputs, outputs=outputs, key=key, span=span, named=named, owner=owner, gate=False
+        )
         self.nodes.append(node)
         return len(self.nodes) - 1
 
@@ -172,7 +174,6 @@ class Body:
 
     def operands(self, values: tuple[Value, ...]) -> tuple[Operand, ...]:
         return tuple(self.local(value).ref if isinstance(value, Tensor) else value for value in values)
-
 
 
 def _placed(type_: TensorType, span: Span) -> TensorType:

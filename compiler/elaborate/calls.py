@@ -22,6 +22,7 @@ from ..errors.calls import (
 )
 from ..errors.names import NotCompiledYet
 from ..errors.shapes import BadArgument, DimsDisagree
+from ..graph import TensorType
 from ..keys import descendants
 from ..layers import registry
 from ..layers.base import Layer, Refusal, Weight, names_dims, positional
@@ -297,7 +298,10 @@ def apply_layer(
     types = tuple(value.type if isinstance(value, Tensor) else value for value in operands)
     inferred = instance.infer(checker, *types)
     results = inferred if isinstance(inferred, tuple) else (inferred,)
-    body.elaborator.count_weights(instance, types, span)
+    weights = instance.weights(*types) if layer.owns else {}
+    body.elaborator.count_weights(instance, weights, span)
+    for name, init in instance.initialisers.items():
+        init.infer(checker, TensorType("float", weights[name].shape))
     if (layer.owns or layer.stateful) and key is None:
         key = body.key(recipe.occurrence, layer.name)
         named = not key.startswith(layer.name) or not key[len(layer.name) :].isdigit()

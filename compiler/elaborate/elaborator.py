@@ -12,16 +12,16 @@ from ..errors.names import ContainsItself, NotCompiledYet
 from ..graph import Graph, Hyper, Output, TensorType
 from ..keys import keys_of, snake
 from ..layers import registry
-from ..layers.base import Layer, Refusal
+from ..layers.base import Layer, Refusal, Weight
 from ..resolve import Declared
 from ..shapes import Dim, Size
 from ..values import Real, Text, Truth, substitute
 from .body import Body
-from .expressions import has_tensor, one
+from .expressions import has_tensor, number, one
 from .facts import Facts
 from .parts import Part, Site, bind_inputs, dim_of, hyper_scope, split_rest
 from .statements import Returned, run
-from .values import Group, Items, Outputs, Poison, Tensor, Value, describe, type_key, value_key
+from .values import Group, Items, Poison, Tensor, Value, describe, type_key, value_key
 
 MAX_WEIGHTS = 1 << 40
 
@@ -133,7 +133,12 @@ class Elaborator:
 
     def graph(self, body: Body, node: ast.Declaration, outputs: tuple[Output, ...]) -> Graph:
         hypers = tuple(
-            Hyper(name=param.name.text, value=body.scope.names[param.name.text], required=param.default is None)
+            Hyper(
+                name=param.name.text,
+                value=body.scope.names[param.name.text],
+                default=_literal(param.default),
+                required=param.default is None,
+            )
             for param in node.hypers
         )
         return Graph(
@@ -221,10 +226,8 @@ class Elaborator:
         if truth.value is None:
             self.facts.learn(substitute(truth.text, value_names(body)))
 
-    def count_weights(self, layer: Layer, types: tuple[object, ...], span: Span) -> None:
-        if not layer.owns:
-            return
-        for weight in layer.weights(*types).values():
+    def count_weights(self, layer: Layer, weights: Mapping[str, Weight], span: Span) -> None:
+        for weight in weights.values():
             total = Dim.of(1)
             for size in weight.shape:
                 total = total * size.value
@@ -244,7 +247,7 @@ def value_names(body: Body) -> dict[str, Text]:
         scope = scope.outer  # type: ignore[assignment]
     for level in reversed(chain):
         for name, value in level.names.items():
-            if isinstance(value, Size) or isinstance(value, Real):
+            if isinstance(value, Size | Real):
                 names[name] = value.value
     return names
 
@@ -255,6 +258,16 @@ def _several(value: Value) -> list[Value]:
     if isinstance(value, Items | Group) and has_tensor(value):
         return [inner for item in value.items for inner in _several(item)]
     return [value]
+
+
+def _literal(default: ast.Expr | None) -> Value:
+    """A default that is a number, truth or text as it is written; none for any other."""
+    match default:
+        case ast.Number(text=text):
+            return number(text)
+        case ast.String(value=value) | ast.Literal_(value=value):
+            return value
+    return None
 
 
 def output_name(expr: ast.Expr) -> str:

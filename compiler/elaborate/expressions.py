@@ -246,10 +246,7 @@ def thread(body: Body, value: Value, step: ast.Expr, place: Span) -> Value:
         return _named(body, step, thread(body, value, step.value, place))
     incoming = tuple(one(item) for item in value.items) if isinstance(value, Group) else (one(value),)
     try:
-        if isinstance(step, ast.Call):
-            target = call(body, step, incoming, place)
-        else:
-            target = _evaluate(body, step)
+        target = call(body, step, incoming, place) if isinstance(step, ast.Call) else _evaluate(body, step)
         if isinstance(target, Applied):
             return target.value
         if isinstance(target, Poison):

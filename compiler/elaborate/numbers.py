@@ -121,17 +121,19 @@ def decided(body: Body, condition: Truth, span: Span, what: str) -> bool:
     """The truth of a condition that the compiler needs; remembered for the text."""
     if condition.value is None:
         raise Refusal(NotCompileTime(span, what, "a condition on dims that stay symbolic"))
-    body.assume(condition.text if condition.value else formula("not", condition.text), what)
+    text = condition.text if condition.because is None else condition.because
+    body.assume(text if condition.value else formula("not", text), what)
     return condition.value
 
 
 def joined(op: str, left: Truth, right: Truth) -> Truth:
     """`and`, `or` of conditions, each of which may be open."""
     decisive = op == "or"
-    if left.value is decisive or right.value is decisive:
-        return Truth(decisive, left.text if left.value is decisive else right.text)  # one of them is enough
-    value = None if left.value is None or right.value is None else not decisive
-    return Truth(value, formula(op, left.text, right.text))
+    text = formula(op, left.text, right.text)
+    for one in (left, right):
+        if one.value is decisive:
+            return Truth(decisive, text, one.text if one.because is None else one.because)
+    return Truth(None if left.value is None or right.value is None else not decisive, text)
 
 
 def known(body: Body, value: Value, span: Span, what: str, *, keep: bool = False) -> int:

@@ -12,7 +12,7 @@ from ...dsl import ast
 from ...dsl.span import Span
 from ..errors.calls import NotATensor, Unpacking
 from ..errors.stacks import BadCount, NothingNext, NoValue, TiedChanges
-from ..graph import Axis, Graph, Input, Level, Output, Ref, Repeat, TensorType, Use
+from ..graph import Assertion, Axis, Graph, Input, Level, Output, Ref, Repeat, TensorType, Use
 from ..layers.base import Layer, Refusal
 from ..shapes import Dim, Size
 from ..values import Text, formula, substitute
@@ -76,7 +76,7 @@ def run_stack(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, o
         outcome = _unroll(stack, items)
         if outcome is None:
             return POISON
-        if len(stack.captures) == before or len(stack.levels) == 1:
+        if len(stack.captures) == before or not (len(stack.levels) > 1 or stack.walked):
             break
         stack.levels, stack.types, stack.walked, stack.cache = [], [], [], {}
     assert outcome is not None
@@ -171,14 +171,21 @@ def _counted(stack: _Stack, count: Size, types: list[TensorType]) -> list[Tensor
                 _assume_equal(stack.body, probe, types)
             last = stack.levels[-1]
             rest = Size(count.value - done, count.text - done)
-            if done:
-                stack.body.assume(formula(">=", count.text, Dim.of(done + 1)), "the number of levels")
+            if done or any(node.owner for node in last.graph.nodes):
+                _at_least(stack.body, count, done + 1, stack.node.span)
             stack.levels[-1] = last.model_copy(update={"count": rest})
             return types
         types = probe
     if number:
         stack.body.assume(formula("==", count.text, Dim.of(number)), "the number of levels")
     return types
+
+
+def _at_least(body: Body, count: Size, least: int, span: Span) -> None:
+    """The first levels differ from the rest, or use a layer from outside, so the text is right only if there are so many."""
+    condition = formula(">=", count.text, Dim.of(least))
+    if condition is not True:
+        body.assertions.append(Assertion(condition=condition, message="the stack has too few levels", span=span))
 
 
 def _assume_equal(body: Body, left: list[TensorType], right: list[TensorType]) -> None:
@@ -422,4 +429,4 @@ def _single(graph: Graph) -> bool:
         return False
     number, node = work[0]
     whole = all(output.ref == Ref(number, i) for i, output in enumerate(graph.outputs))
-    return whole and node.key is not None and node.owner == 0 and isinstance(node.op, Use | Layer | Repeat)
+    return whole and node.key is not None and node.owner == 0 and isinstance(node.op, Use | Layer)

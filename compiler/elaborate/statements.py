@@ -8,13 +8,13 @@ from dataclasses import replace
 from ...dsl import ast
 from ...dsl.span import Span
 from ..errors.calls import AssertionFailed, NotATensor, PrimeMisplaced, Unpacking
-from ..errors.names import NotCompiledYet, ReservedKey
+from ..errors.names import NotCompiledYet
 from ..errors.shapes import UnknownSize
 from ..graph import Assertion, DType, Operation, Parameter, TensorType
 from ..layers.base import Initialiser, Refusal
 from ..shapes import Size
 from . import numbers
-from .body import Body
+from .body import Body, LayerChecker
 from .calls import build
 from .expressions import evaluate, one
 from .values import (
@@ -146,11 +146,7 @@ def _bind(body: Body, name: str, value: Value, span: Span) -> None:
 
 
 def _layer(body: Body, node: ast.LayerDef) -> None:
-    from ..emit.reserved import RESERVED_KEYS
-
     key = node.name.text
-    if key in RESERVED_KEYS:
-        raise Refusal(ReservedKey(node.name.span, key))
     value = evaluate(body, node.value)
     if isinstance(value, Poison):
         body.scope.names[key] = POISON
@@ -163,19 +159,21 @@ def _layer(body: Body, node: ast.LayerDef) -> None:
 
 
 def _param(body: Body, node: ast.ParamDef) -> None:
-    from ..emit.reserved import RESERVED_KEYS
     from .parts import dim_of
 
     name = node.name.text
-    if name in RESERVED_KEYS:
-        raise Refusal(ReservedKey(node.name.span, name))
     shape = tuple(dim_of(body, dim) for dim in node.type.dims)
     type_ = TensorType(_dtype(node.type), shape, node.type.span)
     for size in shape:
         if size.number is None:
             raise Refusal(UnknownSize(node.type.span, f"the {node.kind} {name}", str(size), str(type_)))
     number = body.add(
-        Parameter(name=name, learned=node.kind == "param", init=_init(body, node)), (), (type_,), node.span, name, named=True
+        Parameter(name=name, learned=node.kind == "param", init=_init(body, node, type_)),
+        (),
+        (type_,),
+        node.span,
+        name,
+        named=True,
     )
     body.label(number, 0, name)
     body.scope.names[name] = body.tensor(number, 0, name)
@@ -188,7 +186,7 @@ def _dtype(type_: ast.TensorType) -> DType:
     return name  # type: ignore[return-value]
 
 
-def _init(body: Body, node: ast.ParamDef) -> Operation | None:
+def _init(body: Body, node: ast.ParamDef, type_: TensorType) -> Operation | None:
     if node.init is None:
         return None
     value = evaluate(body, node.init)
@@ -197,6 +195,7 @@ def _init(body: Body, node: ast.ParamDef) -> Operation | None:
     if isinstance(value, LayerRecipe):
         layer = build(body, value, {})
         if isinstance(layer, Initialiser):
+            layer.infer(LayerChecker(body, (), {}, node.init.span), type_)
             return layer
     raise Refusal(NotATensor(node.init.span, f"{describe(value)}, no initialiser"))
 

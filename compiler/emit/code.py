@@ -130,10 +130,9 @@ class Show:
         result: Code | None = None
         for monomial, factor in terms:
             term = self._monomial(monomial, abs(factor))
-            if result is None:
-                result = term if factor > 0 else unary("-", term)
-            else:
-                result = binary("+" if factor > 0 else "-", result, term)
+            result = (
+                (term if factor > 0 else unary("-", term)) if result is None else binary("+" if factor > 0 else "-", result, term)
+            )
         assert result is not None
         return result
 

@@ -142,7 +142,10 @@ class NotCompileTime(Fault):
 
 @dataclass(frozen=True)
 class BadArithmetic(Fault):
-    """Compile-time arithmetic that has no result: division by zero, an operator on values it does not know, a number out of all bounds."""
+    """Compile-time arithmetic that has no result.
+
+    Division by zero, an operator on values it does not know, a number out of all bounds.
+    """
 
     code = "E0409"
     title = "arithmetic that has no result"
@@ -270,7 +273,9 @@ class Unpacking(Fault):
 
 @dataclass(frozen=True)
 class PrimeMisplaced(Fault):
-    """A prime is the next value of a state or of a carried value: it stands in a `cell`, or in a `stack … from` that carries that name, once."""
+    """A prime is the next value of a state or of a carried value: it stands in a `cell`, or in a `stack … from`
+    that carries that name, once.
+    """
 
     code = "E0417"
     title = "a prime where nothing is carried"

@@ -26,7 +26,8 @@ FOREIGN = {
 class UnknownName(Fault):
     """A name that nothing in scope bears.
 
-    In scope are the parameters of the declaration and the dims of their types, what the lines before have named, the declarations and imports of
+    In scope are the parameters of the declaration and the dims of their types, what the lines before have named, the
+    declarations and imports of
     the file, the layers and ops (`archc layers`), and the compile-time functions.
     """
 

@@ -7,7 +7,10 @@ from ...dsl.diagnostic import Diagnostic, Fault
 
 @dataclass(frozen=True)
 class UnreadableValue(Fault):
-    """A value of `--set` or of `load` is nothing that a hyperparameter can be: a number, true, false, none, a text, a list, or a callable's name."""
+    """A value of `--set` or of `load` is nothing that a hyperparameter can be.
+
+    A number, true, false, none, a text, a list, or a callable's name.
+    """
 
     code = "E0419"
     title = "a value that cannot be read"

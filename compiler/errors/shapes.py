@@ -64,7 +64,8 @@ class WrongDtype(Fault):
 class DimsDisagree(Fault):
     """Two sizes that must be one number are not, or cannot be shown to be.
 
-    The labels show where each of them came from. Two different symbols are never taken for equal: if they are, say so with one name in the
+    The labels show where each of them came from. Two different symbols are never taken for equal: if they are, say so with one
+    name in the
     signature.
     """
 
@@ -100,7 +101,8 @@ class DoesNotDivide(Fault):
     origin: Span = NOWHERE
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.rule}, but {self.size} is not a multiple of {self.divisor}", "", *_from(self.origin, f"{self.size} comes from here"))
+        labels = _from(self.origin, f"{self.size} comes from here")
+        return self.say(f"{self.rule}, but {self.size} is not a multiple of {self.divisor}", "", *labels)
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ class BadArgument(Fault):
 class UnknownSize(Fault):
     """The weights of a layer need a number that is only known when the model runs.
 
-    Batch, time and image sizes may stay symbolic; what weights are made of may not. Give the dim a number in the signature, or take it out
+    Batch, time and image sizes may stay symbolic; what weights are made of may not. Give the dim a number in the signature, or
+    take it out
     of the flow before the layer, with a pooling to a fixed size, say.
     """
 

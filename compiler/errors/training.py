@@ -107,7 +107,10 @@ class MissingColumn(Fault):
 
 @dataclass(frozen=True)
 class ColumnType(Fault):
-    """A column does not have the type of the input that it feeds, or the type it was declared with. The first dim of an input is the batch."""
+    """A column does not have the type of the input that it feeds, or the type it was declared with.
+
+    The first dim of an input is the batch.
+    """
 
     code = "E0807"
     title = "a column has the wrong type"

@@ -1,7 +1,7 @@
 """The registry: every layer and op of the language, one class each, one file a family.
 
-Comes in: checked arguments and tensor types. Goes out: the types that come out, the weights it owns, its cost, and its PyTorch text. A layer
-that is not in a file of this folder does not exist anywhere else.
+Comes in: checked arguments and tensor types. Goes out: the types that come out, the weights it owns, its cost, and its PyTorch text. A
+layer that is not in a file of this folder does not exist anywhere else.
 """
 
 import re
@@ -34,6 +34,10 @@ class Registry(Mapping[str, type[Layer]]):
 
     def __len__(self) -> int:
         return len(self.homes)
+
+    def synonyms(self) -> dict[str, str]:
+        """What others call our layers, to what we call them."""
+        return {other: name for name, layer in self.items() for other in layer.synonyms}
 
     def __contains__(self, name: object) -> bool:
         return name in self.homes

@@ -53,7 +53,10 @@ class Spread(Layer):
 
 
 class Categories(Layer):
-    """Classes as whole numbers from 0, in sorted order of what the training part holds: texts of a csv, or any whole numbers. In `data` only."""
+    """Classes as whole numbers from 0, in sorted order of what the training part holds.
+
+    Texts of a csv, or any whole numbers. In `data` only.
+    """
 
     name: ClassVar[str] = "categories"
     family: ClassVar[Family] = "column"

@@ -39,7 +39,9 @@ def _everywhere(step: Pass, graph: Graph, done: dict[int, Graph]) -> Graph:
                 op = node.op.model_copy(update={"graph": _everywhere(step, node.op.graph, done)})
                 nodes.append(node.model_copy(update={"op": op}))
             elif isinstance(node.op, Repeat):
-                levels = tuple(level.model_copy(update={"graph": _everywhere(step, level.graph, done)}) for level in node.op.levels)
+                levels = tuple(
+                    level.model_copy(update={"graph": _everywhere(step, level.graph, done)}) for level in node.op.levels
+                )
                 nodes.append(node.model_copy(update={"op": node.op.model_copy(update={"levels": levels})}))
             else:
                 nodes.append(node)

@@ -172,11 +172,15 @@ class _Reader:
         except Refusal as refusal:
             self.elaborator.report(refusal.fault)
             return
-        fractions = [float(f) for f in value if isinstance(f, int | float) and not isinstance(f, bool)] if isinstance(value, list) else []
+        fractions = (
+            [float(f) for f in value if isinstance(f, int | float) and not isinstance(f, bool)] if isinstance(value, list) else []
+        )
         if not isinstance(value, list) or not 2 <= len(fractions) <= 3 or len(fractions) != len(value):
             self.elaborator.report(BadSplit(column.value.span, "a list of two or three numbers is wanted"))
         elif any(f < 0 for f in fractions) or abs(sum(fractions) - 1) > 1e-6 or fractions[0] == 0:
-            self.elaborator.report(BadSplit(column.value.span, f"these add up to {sum(fractions):g}" if fractions[0] else "the train part is empty"))
+            self.elaborator.report(
+                BadSplit(column.value.span, f"these add up to {sum(fractions):g}" if fractions[0] else "the train part is empty")
+            )
         else:
             self.columns.split = fractions
 
@@ -291,7 +295,7 @@ class _Reader:
                     span, f"{describe(value)}: categories works on a column of the source that holds texts or whole numbers"
                 )
             )
-        if name not in self.columns.categories:
+        if name is not None and name not in self.columns.categories:
             self.columns.categories.append(name)
         return value
 

@@ -47,10 +47,10 @@ def guarded(words: Sequence[str]) -> int:
 
 def _run(words: Sequence[str]) -> int:
     """The command's own exit status: 0, or what it exits with. Wrong use has been said by then, with 2."""
-    from .app import app
+    from .app import build
 
     try:
-        app(list(words), prog_name="archc")
+        build(words)(list(words), prog_name="archc")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 2
     return 0

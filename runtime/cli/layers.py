@@ -23,6 +23,7 @@ def run(
 ) -> None:
     """List the layers and ops, or show one with a runnable example."""
     from ...compiler.layers import registry
+    from ...compiler.resolve import synonyms
 
     known = registry()
     if name is None:
@@ -33,7 +34,7 @@ def run(
         else:
             out(_list(shown))
         return
-    found = known.get(name) or known.get(known.synonyms().get(name, ""))
+    found = known.get(name) or known.get(synonyms().get(name, ""))
     if found is None:
         _unknown(name, tuple(known))
     elif json:

@@ -62,7 +62,7 @@ def _direct(name: str, folder: Path) -> dict[str, Array] | None:
 
 
 def _asked(name: str) -> dict[str, Array]:
-    from sklearn import datasets  # type: ignore[import-untyped]
+    from sklearn import datasets
 
     bunch = getattr(datasets, f"load_{name}")()
     return {key: np.asarray(bunch[key]) for key in ("data", "images", "target") if key in bunch}

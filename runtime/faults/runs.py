@@ -111,7 +111,7 @@ class FixedSetting(Fault):
 
     def diagnostic(self) -> Diagnostic:
         helps = (Help(f"archc train --resume {self.folder} goes on as it began; without --resume a new run starts"),)
-        return self.say(f"{listed(self.settings)} differ from what the run {self.folder} began with", helps=helps)
+        return self.say(f"what is asked for differs from how {self.folder} began: {listed(self.settings)}", helps=helps)
 
 
 @dataclass(frozen=True)

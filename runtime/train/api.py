@@ -184,9 +184,9 @@ def refuse_changes(saved: SavedRun, exe: Executable | None, settings: dict[str, 
         differing.append("data")
     if exe is not None:
         if (exe.plan.model, own_text(exe.source)) != (saved.exe.plan.model, own_text(saved.exe.source)):
-            differing.append("the spec's model")
+            differing.append("the model")
         if own_text(exe.program or "") != own_text(saved.exe.program or "") or clauses(plan_of(exe)) != clauses(plan):
-            differing.append("the spec's train program")
+            differing.append("the train program")
     if differing:
         raise Misused(FixedSetting(NOWHERE, str(saved.folder), tuple(differing)))
 

@@ -111,7 +111,7 @@ class Engine:
         """Weights that are not finite are never saved: a checkpoint is one to go on from."""
         finite = [p.detach().isfinite().all() for p in self.model.parameters() if p.requires_grad]
         if not bool(torch.stack(finite).all()):
-            raise self.not_finite("the weights", "not finite", self.state.step)
+            raise self.not_finite("a weight", "not finite", self.state.step)
 
     def write_best(self) -> None:
         """model.safetensors: the best weights, or the last where nothing has been best yet."""

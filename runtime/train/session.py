@@ -200,7 +200,7 @@ def try_once(exe: Executable, table: Table, device: str | None) -> DryRun:
             with faults_of(exe):
                 loss = setting.wiring.loss(setting.wiring.forward(setting.model, batch))
                 loss.backward()  # type: ignore[no-untyped-call]
-                value = float(loss)
+                value = float(loss.detach())
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise

@@ -1,6 +1,7 @@
 """Random programs: ASTs that the parser could have made, for the tests that print them and read them back."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from hypothesis import strategies as st
@@ -71,7 +72,7 @@ class Maker:
     def expr(self, depth: int = 3) -> Any:
         if depth == 0 or self.draw(SMALL[3]) == 0:
             return self.leaf()
-        less = lambda: self.expr(depth - 1)  # noqa: E731
+        less = partial(self.expr, depth - 1)
         match self.draw(SMALL[14]):
             case 0 | 1 | 2:
                 return ast.Binary(self.pick(BINARY), less(), less())
@@ -98,7 +99,7 @@ class Maker:
         return self.stack(depth - 1)
 
     def slice(self, depth: int) -> Any:
-        less = lambda: self.expr(depth)  # noqa: E731
+        less = partial(self.expr, depth)
         return ast.Slice(self.maybe(less), self.maybe(less)) if self.draw(SMALL[1]) else less()
 
     def one_rest(self, make: Callable[[], Any], least: int = 0) -> tuple[Any, ...]:
@@ -127,7 +128,7 @@ class Maker:
 
     def plain(self, depth: int = 2) -> Any:
         """A statement without a body of its own."""
-        value = lambda: self.expr(depth)  # noqa: E731
+        value = partial(self.expr, depth)
         match self.draw(SMALL[14]):
             case 0:
                 return ast.IndexFunction(self.ident(), self.some(self.ident, 1), value())
@@ -153,12 +154,15 @@ class Maker:
                 return ast.Assert(value(), self.maybe(self.text))
             case 11:
                 return ast.Return(self.some(value, 1))
-        return ast.Assign(self.some(lambda: self.pick([ast.Name, ast.Primed])(self.name()), 1), value())
+        return ast.Assign(self.some(self.target, 1), value())
+
+    def target(self) -> ast.Name | ast.Primed:
+        return ast.Name(self.name()) if self.draw(SMALL[2]) else ast.Primed(self.name())
 
     def statement(self, depth: int = 2) -> Any:
         if depth == 0 or self.draw(SMALL[4]):
             return self.plain()
-        body = lambda: self.some(lambda: self.statement(depth - 1))  # noqa: E731
+        body = partial(self.some, partial(self.statement, depth - 1))
         return ast.If(self.expr(1), body(), self.maybe(body))
 
     # Declarations
@@ -191,12 +195,14 @@ class Maker:
             case 1:
                 return ast.EachSolves(self.ident(), self.ident(), self.expr(1))
         args = self.args()
-        path = lambda: self.pick([ast.Name("x"), ast.Attribute(ast.Name("gate"), ast.Ident("by"))])  # noqa: E731
-        return ast.Clause(ast.Ident(self.pick(CLAUSES)), self.some(path) if args else (), args)
+        paths: list[ast.Expr] = [ast.Name("x"), ast.Attribute(ast.Name("gate"), ast.Ident("by"))]
+        return ast.Clause(ast.Ident(self.pick(CLAUSES)), self.some(partial(self.pick, paths)) if args else (), args)
+
+    def phase(self) -> ast.Phase:
+        return ast.Phase(self.ident(), self.some(self.clause))
 
     def train(self) -> ast.Train:
-        phase = lambda: ast.Phase(self.ident(), self.some(self.clause))  # noqa: E731
-        clauses = self.some(lambda: self.clause() if self.draw(SMALL[2]) else phase(), 0, 4)
+        clauses = self.some(lambda: self.clause() if self.draw(SMALL[2]) else self.phase(), 0, 4)
         return ast.Train(self.maybe(self.ident), self.ident(), self.args(), self.maybe(self.ident), clauses, self.doc())
 
     def item(self) -> Any:

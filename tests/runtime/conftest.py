@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from archc.runtime.run import Run
 from archc.runtime.train.api import train
 

@@ -57,8 +57,8 @@ def mapped(text: str, generated: str, pairs: list[tuple[str, str]], file: str) -
 def lenet(name: str = "lenet.arch", source: str | None = None, program: str | None = None, **changes: Any) -> Hand:
     """LeNet on digits. `source` and `program` stand in for the texts, `changes` for fields of the train plan."""
     text = (FIXTURES / "lenet.arch").read_text(encoding="utf-8")
-    source = source or (FIXTURES / "lenet_model.py").read_text(encoding="utf-8")
-    program = program or (FIXTURES / "lenet_program.py").read_text(encoding="utf-8")
+    source = source or (FIXTURES / "lenet_model.py.txt").read_text(encoding="utf-8")
+    program = program or (FIXTURES / "lenet_program.py.txt").read_text(encoding="utf-8")
     at = {
         word: place(name, text, word)
         for word in ("data digits", "sklearn", "image =", "label =", "train LeNet", "cross", "accuracy", "adam", "cosine")
@@ -160,8 +160,8 @@ def autoencoder(name: str = "autoencoder.arch", **changes: Any) -> Hand:
     )
     return Hand(
         name="Autoencoder",
-        source=(FIXTURES / "autoencoder_model.py").read_text(encoding="utf-8"),
-        program=(FIXTURES / "autoencoder_program.py").read_text(encoding="utf-8"),
+        source=(FIXTURES / "autoencoder_model.py.txt").read_text(encoding="utf-8"),
+        program=(FIXTURES / "autoencoder_program.py.txt").read_text(encoding="utf-8"),
         plan=Plan(model=model, train=train),
         graph_hash="1" * 16,
         sources={name: text},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from archc.dsl.span import Loc, Span
 from archc.runtime.executable import executable
 from archc.runtime.loader import build, load_module, load_program
@@ -30,7 +31,7 @@ def test_a_traceback_names_the_line_of_the_spec() -> None:
 
 def test_a_line_without_a_place_takes_that_of_its_class() -> None:
     spec = hand.lenet(
-        source=(hand.FIXTURES / "lenet_model.py").read_text().replace("self.conv1(image))", "self.conv1(image).foo)")
+        source=(hand.FIXTURES / "lenet_model.py.txt").read_text().replace("self.conv1(image))", "self.conv1(image).foo)")
     )
     spec.spans.pop(next(n for n, s in spec.spans.items() if s.start.line == 3), None)
     with pytest.raises(AttributeError) as caught:
@@ -68,7 +69,7 @@ def test_one_text_is_one_module_and_torch_finds_it_by_name() -> None:
 
 
 def test_the_program_may_import_the_model_and_nothing_else_changes() -> None:
-    text = (hand.FIXTURES / "lenet_program.py").read_text()
+    text = (hand.FIXTURES / "lenet_program.py.txt").read_text()
     spec = hand.lenet(program=text + "\nfrom model import LeNet\nimport math\n")
     program = load_program(spec)
     assert program.LeNet is load_module(spec).LeNet

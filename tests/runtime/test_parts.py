@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from archc.compiler.plan import ColumnPlan, DataPlan, SourceCall
 from archc.runtime.data.batches import Batches
 from archc.runtime.data.parts import ColumnProgram
@@ -50,7 +51,7 @@ def test_batches_go_on_from_any_position() -> None:
     batches = Batches(columns, 4, 0, torch.device("cpu"))
     whole = [b[0].tolist() for b in batches.epoch(2)]
     assert [len(b) for b in whole] == [4, 4, 2]
-    assert sorted(sum(whole, [])) == list(range(10))
+    assert sorted(row for batch in whole for row in batch) == list(range(10))
     assert [b[0].tolist() for b in batches.epoch(2, start=1)] == whole[1:]
     batches.copied = False
     assert [b[0].tolist() for b in batches.epoch(2)] == whole
@@ -91,7 +92,7 @@ def test_a_category_that_was_never_seen(here: Path) -> None:
     values = np.array(["x"] * 10)
     values[split(plan([0.5, 0.5]), 10, 0)["validation"][2]] = "z"
     table = Table("t.csv", {"a": values, "b": np.zeros(10, np.int64)}, np.arange(2, 12))
-    with pytest.raises(InputFaults, match='t.csv, line .*: a is "z", which is not in the training part'):
+    with pytest.raises(InputFaults, match=r't\.csv, line .*: a is "z", which is not in the training part'):
         columns_of(table, ["a"]).prepare(table, 0)
 
 
@@ -111,6 +112,6 @@ def test_a_column_that_cannot_be_computed_is_told_at_its_place() -> None:
     table = Table("t", {"images": np.zeros((10, 7, 7), np.float32), "target": np.zeros(10, np.int64)})
     with pytest.raises(InputFaults) as caught:
         ColumnProgram(exe, load_program(exe), data).prepare(table, 0)
-    assert "lenet.arch:11:13: error[E0619]: this cannot be computed on the data: shape '[-1, 1, 8, 8]' is invalid" in str(
+    assert "lenet.arch:10:13: error[E0619]: this cannot be computed on the data: shape '[-1, 1, 8, 8]' is invalid" in str(
         caught.value
     )

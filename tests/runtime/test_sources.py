@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from archc.compiler.plan import Argument, Place, SourceCall
 from archc.runtime.data import embedded, npz
 from archc.runtime.data.calls import from_command_line

@@ -4,6 +4,7 @@ Their parameters have other names than those of the specs; weights are carried o
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,9 @@ class LeNet(nn.Module):
         self.convolutions = nn.Sequential(
             nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 3, padding=1), nn.Tanh(), nn.AvgPool2d(2)
         )
-        self.head = nn.Sequential(nn.Flatten(), nn.Linear(64, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, classes))
+        self.head = nn.Sequential(
+            nn.Flatten(), nn.Linear(64, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, classes)
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         result: Tensor = self.head(self.convolutions(image))
@@ -27,7 +30,7 @@ class MLP(nn.Module):
         super().__init__()
         sizes = [64, *widths]
         layers: list[nn.Module] = []
-        for before, after in zip(sizes, sizes[1:], strict=False):
+        for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
 
@@ -74,7 +77,9 @@ class Shortcut(nn.Module):
 class ResNet(nn.Module):
     def __init__(self, depths: Sequence[int] = (3, 4, 6, 3), classes: int = 1000, channels: int = 3) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(channels, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+        )
         blocks, before = [], 64
         for stage, depth in enumerate(depths):
             width = 64 << stage

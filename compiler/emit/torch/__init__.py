@@ -5,7 +5,6 @@ take; `module` and `program` are the files.
 """
 
 from .module import Emitted, emit_module
-from .names import RESERVED_KEYS, is_reserved_key
 from .program import Function, emit_functions
 
-__all__ = ["RESERVED_KEYS", "Emitted", "Function", "emit_functions", "emit_module", "is_reserved_key"]
+__all__ = ["Emitted", "Function", "emit_functions", "emit_module"]

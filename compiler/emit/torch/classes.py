@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from ....dsl.span import Span
 from ...graph import Graph, Hyper, Parameter, Repeat, Use
+from ...keys import RESERVED_KEYS
 from ...layers.base import Layer
 from ...shapes import Size
 from ...values import Real
@@ -18,7 +19,7 @@ from .checks import check_lines
 from .construct import Entry, Made, entries, fillings, layer_call, stack_lines, tensor_lines
 from .forward import Setting, Writer
 from .lines import Line, Page, docstring
-from .names import RESERVED_KEYS, Names, checked_key, identifier
+from .names import Names, checked_key, identifier
 from .parts import lent_names
 from .scope import Plan, extras
 from .wiring import Purity

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...graph import Graph, Input, Level, Node, Parameter, Ref, Repeat, Use, Weight
+from ...keys import snake
 from ...passes.pin import renamed, texts
 from ...shapes import Size
 from ..code import Code, Show, call
 from .lines import Line
-from .names import identifier, snake
+from .names import identifier
 
 if TYPE_CHECKING:
     from .forward import Writer

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from archc.compiler.emit.torch import RESERVED_KEYS, Function, emit_functions, emit_module, is_reserved_key
+from archc.compiler.emit.torch import Function, emit_functions, emit_module
 from archc.compiler.emit.torch.lines import docstring, interpolated, quoted, wrapped
 from archc.compiler.emit.torch.names import Names, camel, identifier
 from archc.compiler.emit.torch.program import Source
+from archc.compiler.keys import RESERVED_KEYS, is_reserved_key
 from archc.compiler.passes.pin import pin, pinned
 
 from .running import executed, graph_of, network
