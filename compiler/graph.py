@@ -53,7 +53,7 @@ Operand = Ref | Size | Real | bool  # a tensor, or a number written where a tens
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, defer_build=True)
 
 
 class Operation(Frozen):

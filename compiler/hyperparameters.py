@@ -46,7 +46,7 @@ def from_train(declared: Declared, args: tuple[ast.Arg, ...], elaborator: Elabor
         if name is None:
             elaborator.report(TooManyArguments(span, declared.node.name.text, len(order), len(args), declared.node.name.span))
         elif name not in order:
-            elaborator.report(UnknownHyperparameter(span, name, declared.node.name.text, tuple(order)))
+            elaborator.report(UnknownHyperparameter(span, name, declared.node.name.text, tuple(order), written=True))
         else:
             value = one(evaluate(scratch, arg.value))
             if not isinstance(value, Poison):

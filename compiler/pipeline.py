@@ -67,6 +67,8 @@ def check_source(source: Source, *, read: Reader = no_imports, schema: Schemas =
         return report
     seen: set[int] = set()
     for declared in program.roots:
+        if declared.node.kind == "model" and any(param.default is None for param in declared.node.hypers):
+            continue  # it is given a value by a `train` line, or from outside
         graph = _root(declared, {}, report)
         seen |= _reached(declared, graph)
     columns = _all_columns(program, report, schema)
@@ -142,12 +144,12 @@ def _declared_root(program: Program, name: str | None, report: Report) -> Declar
     return found
 
 
-def _root(declared: Declared, given: Mapping[str, Value], report: Report) -> Graph | None:
+def _root(declared: Declared, given: Mapping[str, Value], report: Report, place: Span | None = None) -> Graph | None:
     if declared.node.kind != "model":
         _later(declared, report)
         return None
     required = [param for param in declared.node.hypers if param.default is None and param.name.text not in given]
-    return elaborate_root(declared, given, report, required=required)
+    return elaborate_root(declared, given, report, required=required, place=place)
 
 
 def _later(declared: Declared, report: Report) -> None:
@@ -180,7 +182,7 @@ def _train(
         report.add(UnknownData(node.data.span, node.data.text, tuple(columns)))
         return None
     hypers = {**from_train(declared, node.hypers, elaborator), **outside}
-    graph = _root(declared, hypers, report)
+    graph = _root(declared, hypers, report, node.model.span if node.hypers else None)
     return declared, graph, check_program(node, program.main, graph, columns[node.data.text], elaborator)
 
 
@@ -215,11 +217,11 @@ def _named(declared: Declared, found: set[int]) -> set[int]:
 
 
 def _unused_parts(program: Program, seen: set[int], report: Report) -> None:
-    """Blocks that no root uses are looked at by themselves; other parts are told to be for later."""
+    """Blocks that no root uses, and models that need a value from outside, are looked at by themselves; other parts are for later."""
     for declared in program.main.names.values():
         if declared.unit is not program.main or id(declared.node) in seen:
             continue
-        if declared.node.kind == "block" and declared.node.body:
+        if declared.node.kind in ("block", "model") and not declared.hollow:
             elaborate_root(declared, {}, report, standalone=True)
         elif declared.node.kind in ("cell", "attention", "energy"):
             _later(declared, report)

@@ -32,10 +32,11 @@ SPECIAL = frozenset({"recur", "bidirectional", "attend", "over", "training", "em
 
 @dataclass(frozen=True, eq=False)
 class Declared:
-    """A declaration with the unit whose names it sees."""
+    """A declaration with the unit whose names it sees. `hollow`: its import failed, so nothing more is said about it."""
 
     node: ast.Declaration
     unit: Unit
+    hollow: bool = False
 
 
 @dataclass(eq=False)
@@ -100,16 +101,21 @@ def _check_unique(items: Iterable[ast.Item], what: str, report: Report) -> None:
         if name is None:
             continue
         if name.text in seen:
-            report.add(NameTaken(name.span, name.text, what, seen[name.text]))
+            report.add(NameTaken(name.span, name.text, f"another {what}", seen[name.text]))
         seen.setdefault(name.text, name.span)
 
 
 def _declare(item: ast.Declaration, declared: Declared, unit: Unit, report: Report) -> None:
     name = item.name.text
     if name in unit.names:
-        report.add(NameTaken(item.name.span, name, f"a {unit.names[name].node.kind}", unit.names[name].node.name.span))
+        report.add(NameTaken(item.name.span, name, _a(unit.names[name]), unit.names[name].node.name.span))
     else:
         unit.names[name] = declared
+
+
+def _a(declared: Declared) -> str:
+    kind = "import" if declared.hollow else declared.node.kind
+    return f"{'an' if kind[0] in 'aei' else 'a'} {kind}"
 
 
 def _import(item: ast.Import, unit: Unit, report: Report, read: Reader, units: dict[str, Unit], chain: tuple[str, ...]) -> None:
@@ -129,7 +135,7 @@ def _import(item: ast.Import, unit: Unit, report: Report, read: Reader, units: d
             report.add(ImportFailed(name.span, item.module, f"declares no {name.text}", name.text, tuple(other.names)))
             _poison(item, unit, name.text)
         elif name.text in unit.names:
-            report.add(NameTaken(name.span, name.text, "an import"))
+            report.add(NameTaken(name.span, name.text, "another import"))
         else:
             unit.names[name.text] = declared
 
@@ -139,7 +145,7 @@ def _poison(item: ast.Import, unit: Unit, only: str = "") -> None:
     for name in item.names:
         if not only or name.text == only:
             hollow = ast.Declaration("block", name, (), (), None, (), span=name.span)
-            unit.names.setdefault(name.text, Declared(hollow, unit))
+            unit.names.setdefault(name.text, Declared(hollow, unit, hollow=True))
 
 
 class _Names:
@@ -168,16 +174,17 @@ class _Names:
 
     def namespace(self, node: ast.Declaration) -> None:
         """Hyperparameters, dims and tensors share one namespace."""
-        seen: dict[str, Span] = {}
+        seen: dict[str, tuple[Span, str]] = {}
         for param in (*node.hypers, *node.tensors):
             name = param.name
             if name.text in seen:
-                self.report.add(NameTaken(name.span, name.text, "a parameter", seen[name.text]))
-            seen.setdefault(name.text, name.span)
+                self.report.add(NameTaken(name.span, name.text, seen[name.text][1], seen[name.text][0]))
+            what = "a tensor" if any(param is tensor for tensor in node.tensors) else "a hyperparameter"
+            seen.setdefault(name.text, (name.span, what))
         for param in node.tensors:
             for dim in param.type.dims if isinstance(param.type, ast.TensorType) else ():
-                if isinstance(dim, ast.Name) and dim.id in seen and dim.id[0].isupper() and seen[dim.id] != dim.span:
-                    self.report.add(NameTaken(dim.span, dim.id, "a parameter", seen[dim.id]))
+                if isinstance(dim, ast.Name) and dim.id in seen and dim.id[0].isupper():
+                    self.report.add(NameTaken(dim.span, dim.id, seen[dim.id][1], seen[dim.id][0]))
 
     def bind_dims(self, type_: ast.TensorType) -> None:
         for dim in type_.dims:

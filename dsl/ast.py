@@ -3,33 +3,60 @@
 Equality ignores places and comments, so `parse(print(x)) == x` means what it says. Nodes are data: no behaviour here.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Literal, TypeVar, dataclass_transform
 
 from .span import NOWHERE, Span
 
+Class = TypeVar("Class")
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def node(cls: type[Class]) -> type[Class]:
+    """A frozen dataclass to the checker. At run time only `__init__` is made for each class, since every start pays for what is made."""
+    return dataclass(eq=False, repr=False)(cls)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+def _base(cls: type[Class]) -> type[Class]:
+    return dataclass(eq=False, repr=False, kw_only=True)(cls)
+
+
+@_base
 class Node:
+    """Base of all nodes: two are equal when they are of one class and all but their places is equal."""
+
     span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return False
+        return all(getattr(self, item.name) == getattr(other, item.name) for item in fields(self) if item.compare)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(getattr(self, item.name) for item in fields(self) if item.compare)))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{item.name}={getattr(self, item.name)!r}" for item in fields(self) if item.repr)
+        return f"{type(self).__name__}({shown})"
 
 
 # Names and types ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@node
 class Ident(Node):
     """A name where it is bound or named as such, with its own place (declaration, parameter, `as`, keyword argument)."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@node
 class Rest(Node):
     """`...` in a type or a slice: any run of dims."""
 
 
-@dataclass(frozen=True)
+@node
 class TensorType(Node):
     """`int[B, T]`; without a dtype it is a float tensor (`dtype` none)."""
 
@@ -37,14 +64,14 @@ class TensorType(Node):
     dims: tuple["Expr | Rest", ...]
 
 
-@dataclass(frozen=True)
+@node
 class HyperType(Node):
     """`width: int`."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@node
 class Param(Node):
     name: Ident
     type: TensorType | HyperType | None = None
@@ -54,59 +81,59 @@ class Param(Node):
 # Expressions ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@node
 class Name(Node):
     id: str
 
 
-@dataclass(frozen=True)
+@node
 class Primed(Node):
     """`h'`: the next value of h; `id` is without the prime."""
 
     id: str
 
 
-@dataclass(frozen=True)
+@node
 class Number(Node):
     """`text` as written; an int exactly when it has neither a point nor an exponent."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@node
 class String(Node):
     value: str
 
 
-@dataclass(frozen=True)
+@node
 class Literal_(Node):  # noqa: N801
     """`true`, `false` or `none`."""
 
     value: bool | None
 
 
-@dataclass(frozen=True)
+@node
 class List(Node):
     items: tuple["Expr", ...]
 
 
-@dataclass(frozen=True)
+@node
 class Tuple(Node):
     items: tuple["Expr", ...]
 
 
-@dataclass(frozen=True)
+@node
 class Record(Node):
     fields: tuple[tuple[Ident, "Expr"], ...]
 
 
-@dataclass(frozen=True)
+@node
 class Unary(Node):
     op: Literal["-", "not"]
     operand: "Expr"
 
 
-@dataclass(frozen=True)
+@node
 class Binary(Node):
     """`op` is one of + - * / // % @ ** and or .. (half-open range)."""
 
@@ -115,7 +142,7 @@ class Binary(Node):
     right: "Expr"
 
 
-@dataclass(frozen=True)
+@node
 class Compare(Node):
     """`a < b <= c` reads as in Python: `first`, then each operator with its right side."""
 
@@ -123,7 +150,7 @@ class Compare(Node):
     rest: tuple[tuple[str, "Expr"], ...]
 
 
-@dataclass(frozen=True)
+@node
 class Ternary(Node):
     """`then if condition else otherwise`."""
 
@@ -132,7 +159,7 @@ class Ternary(Node):
     otherwise: "Expr"
 
 
-@dataclass(frozen=True)
+@node
 class As(Node):
     """`expr as name`: a named step."""
 
@@ -140,26 +167,26 @@ class As(Node):
     name: Ident
 
 
-@dataclass(frozen=True)
+@node
 class Flow(Node):
     """`a -> b -> c`: at least two steps."""
 
     steps: tuple["Expr", ...]
 
 
-@dataclass(frozen=True)
+@node
 class Arg(Node):
     value: "Expr"
     name: Ident | None = None
 
 
-@dataclass(frozen=True)
+@node
 class Call(Node):
     function: "Expr"
     args: tuple[Arg, ...]
 
 
-@dataclass(frozen=True)
+@node
 class Slice(Node):
     """`start:stop` inside `[ ]`, either side may be missing."""
 
@@ -167,19 +194,19 @@ class Slice(Node):
     stop: "Expr | None"
 
 
-@dataclass(frozen=True)
+@node
 class Index(Node):
     base: "Expr"
     items: tuple["Expr | Slice | Rest", ...]
 
 
-@dataclass(frozen=True)
+@node
 class Attribute(Node):
     base: "Expr"
     name: Ident
 
 
-@dataclass(frozen=True)
+@node
 class Carry(Node):
     """`from h = x`: the carried value's name and its start."""
 
@@ -187,7 +214,7 @@ class Carry(Node):
     start: "Expr"
 
 
-@dataclass(frozen=True)
+@node
 class Stack(Node):
     """`stack count { }`, `stack names in over { }`; `kind` parallel is the same sideways. Either `count` or `over` is set."""
 
@@ -225,7 +252,7 @@ Expr = (
 # Statements -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@node
 class Assign(Node):
     """`y = e`, `a, b = e`, `h' = e`: each target a name or a primed name."""
 
@@ -233,7 +260,7 @@ class Assign(Node):
     value: Expr
 
 
-@dataclass(frozen=True)
+@node
 class IndexFunction(Node):
     """`mask[i, j] = e`."""
 
@@ -242,7 +269,7 @@ class IndexFunction(Node):
     value: Expr
 
 
-@dataclass(frozen=True)
+@node
 class Draw(Node):
     """`z ~ e`."""
 
@@ -250,13 +277,13 @@ class Draw(Node):
     distribution: Expr
 
 
-@dataclass(frozen=True)
+@node
 class LayerDef(Node):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True)
+@node
 class ParamDef(Node):
     """`param` (learned) or `buffer` (not)."""
 
@@ -266,38 +293,38 @@ class ParamDef(Node):
     init: Expr | None
 
 
-@dataclass(frozen=True)
+@node
 class StateDef(Node):
     name: Ident
     type: TensorType
     init: Expr | None
 
 
-@dataclass(frozen=True)
+@node
 class LatentDef(Node):
     name: Ident
     type: TensorType
 
 
-@dataclass(frozen=True)
+@node
 class GateDef(Node):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True)
+@node
 class PenaltyDef(Node):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True)
+@node
 class PlayerDef(Node):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True)
+@node
 class Minimizes(Node):
     """`E, R minimizes e` in a game."""
 
@@ -305,13 +332,13 @@ class Minimizes(Node):
     objective: Expr
 
 
-@dataclass(frozen=True)
+@node
 class Assert(Node):
     condition: Expr
     message: str | None
 
 
-@dataclass(frozen=True)
+@node
 class If(Node):
     """`otherwise` is none without an `else`; `else if` is an If alone in `otherwise`."""
 
@@ -320,12 +347,12 @@ class If(Node):
     otherwise: tuple["Statement", ...] | None
 
 
-@dataclass(frozen=True)
+@node
 class Return(Node):
     values: tuple[Expr, ...]
 
 
-@dataclass(frozen=True)
+@node
 class Value(Node):
     """An expression alone: the last line of a `stack` or `parallel` body."""
 
@@ -354,7 +381,7 @@ Statement = (
 # Declarations ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@node
 class Import(Node):
     """`from std.recurrent import LSTM` (`path` dotted) or `from "./blocks.arch" import X` (`is_file`)."""
 
@@ -363,7 +390,7 @@ class Import(Node):
     names: tuple[Ident, ...]
 
 
-@dataclass(frozen=True)
+@node
 class Declaration(Node):
     """model, block, cell, attention, energy or adversarial. `hypers` and `tensors` are already told apart (section 3)."""
 
@@ -376,7 +403,7 @@ class Declaration(Node):
     doc: str | None = None
 
 
-@dataclass(frozen=True)
+@node
 class Column(Node):
     """`image = images / 16`, with a type where one is declared."""
 
@@ -385,12 +412,12 @@ class Column(Node):
     value: Expr
 
 
-@dataclass(frozen=True)
+@node
 class TrainWhere(Node):
     condition: Expr
 
 
-@dataclass(frozen=True)
+@node
 class Data(Node):
     name: Ident
     source: Expr
@@ -398,7 +425,7 @@ class Data(Node):
     doc: str | None = None
 
 
-@dataclass(frozen=True)
+@node
 class Clause(Node):
     """`optimizer wte, blocks.norm: adamw(lr=6e-5)`: name, targets (dotted names), arguments."""
 
@@ -407,26 +434,26 @@ class Clause(Node):
     args: tuple[Arg, ...]
 
 
-@dataclass(frozen=True)
+@node
 class EachMinimizes(Node):
     part: Ident
     objective: Expr
 
 
-@dataclass(frozen=True)
+@node
 class EachSolves(Node):
     part: Ident
     layer: Ident
     method: Expr
 
 
-@dataclass(frozen=True)
+@node
 class Phase(Node):
     name: Ident
     clauses: tuple["Clause | EachMinimizes | EachSolves", ...]
 
 
-@dataclass(frozen=True)
+@node
 class Train(Node):
     """`train name: Model(hypers) on data { … }`; `name` none means the model's."""
 
@@ -441,7 +468,7 @@ class Train(Node):
 Item = Import | Declaration | Data | Train
 
 
-@dataclass(frozen=True)
+@node
 class Comment(Node):
     """A comment as written, `#` included; `own_line` when nothing but space stands before it."""
 
@@ -449,7 +476,7 @@ class Comment(Node):
     own_line: bool
 
 
-@dataclass(frozen=True)
+@node
 class File(Node):
     """A whole source. `comments` hold every comment that is not a doc comment; they and blank lines matter to the printer alone."""
 

@@ -6,7 +6,8 @@ diagnostic is shown (see `render`).
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from inspect import get_annotations
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, dataclass_transform
 
 from .source import Source
 from .span import Span
@@ -54,11 +55,38 @@ class Diagnostic:
         return self.labels[0].span
 
 
-@dataclass(frozen=True)
-class Fault:
+@dataclass_transform(frozen_default=True)
+class Facts:
+    """A frozen dataclass for which no method is made: there are hundreds of faults, and every start would pay for theirs."""
+
+    facts: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        kinds = get_annotations(cls)
+        own = [name for name, kind in kinds.items() if not str(kind).startswith(("ClassVar", "typing.ClassVar"))]
+        cls.facts = (*cls.facts, *(name for name in own if name not in cls.facts))
+
+    if not TYPE_CHECKING:  # checkers know the fields of each class
+
+        def __init__(self, *values: Any, **named: Any) -> None:
+            given = {**dict(zip(self.facts, values, strict=False)), **named}
+            missing = [name for name in self.facts if name not in given and not hasattr(type(self), name)]
+            if missing or len(given) != len(values) + len(named) or not given.keys() <= set(self.facts):
+                raise TypeError(f"{type(self).__name__} takes {', '.join(self.facts)}")
+            self.__dict__.update(given)
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be set")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.facts)})"
+
+
+class Fault(Facts):
     """Base of all faults. A subclass sets `code` and `title`, tells the long story in its docstring, and renders itself.
 
-    `code` is E (error) or W (advice) and four digits, never reused. `archc explain CODE` prints `title` and the docstring.
+    `code` is E (error) or W (advice) and four digits, never reused. `archc explain CODE` prints `title` and the docstring. The annotations
+    of a subclass are its facts.
     """
 
     code: ClassVar[str]
@@ -68,6 +96,7 @@ class Fault:
     span: Span
 
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         code = cls.__dict__.get("code")
         if code is None:  # a shared base of several faults
             return

@@ -233,8 +233,7 @@ class _Printer:
         end = max(ends)
         if not inside:
             return end
-        opener = after(self.marks.openers, end)
-        return min(opener, item.span.end) if opener > end else item.span.end
+        return min(after(self.marks.openers, end), item.span.end)
 
     def _item(self, item: ast.Item) -> None:
         match item:

@@ -233,6 +233,9 @@ class ExpressionWriter:
             self._row(items, indent)
         else:
             together = ", ".join([text for _, text, _ in items])
+            if lines.fits(together + closer):
+                lines.write(together + closer)
+                return
             lines.end(indent + STEP)
             if lines.fits(together):
                 lines.write(together)

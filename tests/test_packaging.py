@@ -105,6 +105,7 @@ def test_the_command_is_installed(wheel: Path) -> None:
         assert "archc = archc.runtime.cli:main" in archive.read(points).decode()
 
 
+@pytest.mark.slow
 def test_types_are_seen_by_a_checker(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "user.py").write_text(
         "import archc\n\nreport: archc.Report = archc.check('lenet')\nwrong: int = archc.compile('lenet').source\n"

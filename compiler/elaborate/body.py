@@ -11,7 +11,6 @@ from ...dsl import ast
 from ...dsl.diagnostic import Fault
 from ...dsl.span import NOWHERE, Span
 from ..errors.calls import TooLarge
-from ..errors.shapes import UnknownSize
 from ..graph import Assertion, Assumption, Axis, Edge, Input, Node, Operand, Operation, Ref, TensorType
 from ..layers.base import Layer, Owner, Refusal
 from ..shapes import Dim, Size
@@ -62,7 +61,7 @@ class Body:
 
     def report(self, fault: Fault) -> None:
         self.poisoned = True
-        if not (self.elaborator.standalone and isinstance(fault, UnknownSize)):
+        if not self.elaborator.is_guess(fault):
             self.elaborator.report(fault)
 
     # Assumptions ------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from ..shapes import Size
 from ..values import Real, Truth
 from . import numbers
 from .body import Body, LayerChecker
-from .expressions import Applied, axis, evaluate, has_tensor, one, thread
+from .expressions import Applied, advice_on_tensors, axis, evaluate, has_tensor, one, thread
 from .values import (
     POISON,
     FlowRecipe,
@@ -51,7 +51,7 @@ from .values import (
 Places = Mapping[int | str, Span]
 
 
-def call(body: Body, node: ast.Call, incoming: tuple[Value, ...] | None = None, place: Span | None = None) -> Value:
+def call(body: Body, node: ast.Call, incoming: tuple[Value, ...] | None = None, places: tuple[Span, ...] = ()) -> Value:
     """The value of a call. In a flow (`incoming`), an op that has tensors of its own takes what comes in before them."""
     callee = evaluate(body, node.function)
     given, named = _arguments(body, node, callee.layer if isinstance(callee, LayerRecipe) else None)
@@ -62,15 +62,14 @@ def call(body: Body, node: ast.Call, incoming: tuple[Value, ...] | None = None, 
     ):
         return POISON
     if isinstance(callee, Function):
-        return _function(body, callee, given, named, node, incoming, place)
+        return _function(body, callee, given, named, node, incoming, places)
     if (
         incoming is not None
         and isinstance(callee, LayerRecipe)
         and not callee.layer.owns
         and any(has_tensor(v) for v, _ in given)
     ):
-        assert place is not None
-        given = [*((value, place) for value in incoming), *given]
+        given = [*zip(incoming, places, strict=True), *given]
         return Applied(_call_layer(body, callee, given, named, node))
     if isinstance(callee, LayerRecipe):
         return _call_layer(body, callee, given, named, node)
@@ -80,9 +79,9 @@ def call(body: Body, node: ast.Call, incoming: tuple[Value, ...] | None = None, 
         return call_part(body, callee, given, named, node)
     if isinstance(callee, Shared | FlowRecipe | StackRecipe):
         values = tuple(one(value) for value, _ in given)
-        places: dict[int | str, Span] = {i: span for i, (_, span) in enumerate(given)}
-        return apply(body, callee, values, {name: value for name, (value, _) in named.items()}, node.span, places)
-    raise Refusal(NotCallable(node.function.span, describe(callee)))
+        spans: dict[int | str, Span] = {i: span for i, (_, span) in enumerate(given)}
+        return apply(body, callee, values, {name: value for name, (value, _) in named.items()}, node.span, spans)
+    raise Refusal(NotCallable(node.function.span, describe(callee), _advice_on_calls(callee)))
 
 
 def _names_dims(layer: type[Layer], argument: str) -> bool:
@@ -110,15 +109,14 @@ def _function(
     named: dict[str, tuple[Value, Span]],
     node: ast.Call,
     incoming: tuple[Value, ...] | None,
-    place: Span | None,
+    places: tuple[Span, ...],
 ) -> Value:
     """A name such as `max` is a function of numbers and lists, and an op on tensors."""
     on_tensors = incoming is not None or any(has_tensor(value) for value, _ in given)
     if on_tensors and callee.name in registry():
         recipe = LayerRecipe(registry()[callee.name], {}, node.function)
         if incoming is not None:
-            assert place is not None
-            return Applied(_call_layer(body, recipe, [*((value, place) for value in incoming), *given], named, node))
+            return Applied(_call_layer(body, recipe, [*zip(incoming, places, strict=True), *given], named, node))
         return _call_layer(body, recipe, given, named, node)
     if named and callee.name in registry():
         return _call_layer(body, LayerRecipe(registry()[callee.name], {}, node.function), given, named, node)
@@ -294,7 +292,7 @@ def apply_layer(
         takes = f"{layer.tensors} tensor{'s' if layer.tensors != 1 else ''}"
         raise Refusal(WrongTensorCount(span, layer.name, takes, len(operands)))
     instance = build(body, recipe, places)
-    checker = LayerChecker(body, operands, dict(places), span)
+    checker = LayerChecker(body, operands, {**_argument_places(recipe), **places}, span)
     types = tuple(value.type if isinstance(value, Tensor) else value for value in operands)
     inferred = instance.infer(checker, *types)
     results = inferred if isinstance(inferred, tuple) else (inferred,)
@@ -310,6 +308,16 @@ def apply_layer(
     )
     outputs = tuple(body.tensor(number, i) for i in range(len(results)))
     return outputs[0] if not isinstance(inferred, tuple) else Outputs(outputs)
+
+
+def _argument_places(recipe: LayerRecipe) -> dict[int | str, Span]:
+    """Where the arguments of a built layer stand."""
+    if recipe.call is None or not recipe.built:
+        return {}
+    order = [recipe.layer.variadic] if recipe.layer.variadic else positional(recipe.layer)
+    unnamed = [arg.value.span for arg in recipe.call.args if arg.name is None]
+    named = {arg.name.text: arg.value.span for arg in recipe.call.args if arg.name is not None}
+    return {**dict(zip(order, unnamed, strict=False)), **named}
 
 
 def _flattened(layer: type[Layer], values: tuple[Value, ...]) -> tuple[Value, ...]:
@@ -328,7 +336,7 @@ def _operand(layer: type[Layer], value: Value, span: Span) -> Tensor | Size | Re
         return value
     if layer.numbers and isinstance(value, Size | Real | bool):
         return value
-    raise Refusal(NotATensor(span, describe(value)))
+    raise Refusal(NotATensor(span, describe(value), advice_on_tensors(value)))
 
 
 # Application ----------------------------------------------------------------------------------------------------------
@@ -355,7 +363,11 @@ def apply(body: Body, target: Value, values: tuple[Value, ...], named: dict[str,
             return apply_layer(
                 body, LayerRecipe(registry()[target.name], {}, ast.Name(target.name, span=span)), values, span, places
             )
-    raise Refusal(NotCallable(span, describe(target)))
+    raise Refusal(NotCallable(span, describe(target), _advice_on_calls(target)))
+
+
+def _advice_on_calls(target: Value) -> str:
+    return "to name a callable and share its weights, say layer NAME = …" if isinstance(target, Tensor) else ""
 
 
 def _apply_flow(body: Body, recipe: FlowRecipe, values: tuple[Value, ...], span: Span) -> Value:
@@ -369,7 +381,7 @@ def _apply_flow(body: Body, recipe: FlowRecipe, values: tuple[Value, ...], span:
         body.keys = {place: key for place, key in keys.items() if place not in below}
     value: Value = values[0] if len(values) == 1 else Group(values)
     for step in recipe.flow.steps:
-        value = thread(body, value, step, span)
+        value = thread(body, value, step)
         if isinstance(value, Poison):
             break
     body.keys = keys
@@ -414,10 +426,8 @@ def _check_shared(body: Body, shared: Shared, result: Value, span: Span) -> None
                         f"all uses of the shared layer {shared.key} must agree on its {name}",
                         f"here it needs {_dims(weight)}",
                         f"its first use needs {_dims(other)}",
-                        span,
-                        first[1],
-                        "this one",
-                        "the first one",
+                        right_origin=first[1],
+                        right_size=str(right),
                     )
                 )
 

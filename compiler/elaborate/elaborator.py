@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 
 from ...dsl import ast
 from ...dsl.diagnostic import Diagnostic, Fault, Report
 from ...dsl.span import Span
-from ..errors.calls import MissingArgument, NoReturn, OutputNames, TooLarge, WrongResult
+from ..errors.calls import (
+    MissingArgument,
+    NoReturn,
+    NotATensor,
+    NotCompileTime,
+    OutputNames,
+    TooLarge,
+    TooManyArguments,
+    UnknownArgument,
+    WrongResult,
+    WrongTensorCount,
+)
 from ..errors.names import ContainsItself, NotCompiledYet
+from ..errors.shapes import NoSuchDim, UnknownSize, WrongDtype, WrongRank
 from ..graph import Graph, Hyper, Output, TensorType
 from ..keys import keys_of, snake
 from ..layers import registry
@@ -17,13 +31,19 @@ from ..resolve import Declared
 from ..shapes import Dim, Size
 from ..values import Real, Text, Truth, substitute
 from .body import Body
-from .expressions import has_tensor, number, one
+from .expressions import advice_on_tensors, has_tensor, number, one
 from .facts import Facts
 from .parts import Part, Site, bind_inputs, dim_of, hyper_scope, split_rest
 from .statements import Returned, run
-from .values import Group, Items, Poison, Tensor, Value, describe, type_key, value_key
+from .values import POISON, Group, Items, Poison, Tensor, Value, describe, type_key, value_key
 
 MAX_WEIGHTS = 1 << 40
+SURE = (MissingArgument, NoSuchDim, TooManyArguments, UnknownArgument, WrongDtype, WrongRank, WrongTensorCount)
+"""Faults that no value of a hyperparameter would heal."""
+
+
+class _Misfit(Exception):
+    """A use gives a part what its signature does not take; the fault is told."""
 
 
 class Elaborator:
@@ -38,6 +58,8 @@ class Elaborator:
         self.keys: dict[int, dict[int, str]] = {}
         self.told: set[tuple[str, Span]] = set()
         self.weights = 0
+        self.unknown: frozenset[str] = frozenset()  # what a part that is looked at without a use would be given
+        self.place: Span | None = None  # of the `train` line that sets the hyperparameters of the root
 
     # Faults -----------------------------------------------------------------------------------------------------------
 
@@ -50,10 +72,17 @@ class Elaborator:
             self.told.add(mark)
             self.sink.add(fault)
 
+    def is_guess(self, fault: Fault) -> bool:
+        """Is it about what only a use would tell? For parts that are looked at without one."""
+        if not self.standalone or isinstance(fault, SURE):
+            return False
+        texts = " ".join(str(getattr(fault, field.name)) for field in fields(fault) if field.type in ("str", str))
+        return isinstance(fault, UnknownSize | NotCompileTime) or not self.unknown.isdisjoint(re.findall(r"\w+", texts))
+
     def place_of(self, body: Body, inside: Span) -> Span:
-        """The use that broke a contract of the part being elaborated; the contract's own place at a root."""
+        """The use that broke a contract of the part being elaborated; at a root the `train` line, or the contract's own place."""
         use = self.uses[-1] if self.uses else None
-        return inside if use is None else use.span
+        return use.span if use is not None else self.place or inside
 
     # Parts ------------------------------------------------------------------------------------------------------------
 
@@ -74,6 +103,8 @@ class Elaborator:
             self.uses.append(use)
             try:
                 self.cache[key] = self._elaborate(declared, hypers, types, use)
+            except _Misfit:  # told of this use; another one has a place of its own
+                return None
             finally:
                 self.active.pop()
                 self.uses.pop()
@@ -87,13 +118,13 @@ class Elaborator:
         try:
             hyper_scope(body, node, hypers)
             if not bind_inputs(body, node, types, use):
-                return None
+                raise _Misfit
         except Refusal as refusal:
             body.report(refusal.fault)
             return None
         returned = run(body, node.body)
         if returned is None and not body.poisoned:
-            body.report(NoReturn(node.name.span, node.name.text))
+            body.report(NoReturn(node.name.span, node.name.text, _last_name(node.body)))
         if returned is None or body.poisoned:
             return None
         outputs = self._outputs(body, node, returned)
@@ -162,16 +193,17 @@ class Elaborator:
         flat = [(value, expr) for item, expr in returned for value in _several(item)]
         if any(isinstance(value, Poison) for value, _ in flat):
             return None
-        outputs, taken = [], set()
+        outputs: list[Output] = []
+        taken: dict[str, Span] = {}
         for value, expr in flat:
             if not isinstance(value, Tensor):
-                body.report(WrongResult(expr.span, node.name.text, "tensors", describe(value), node.name.span))
+                body.report(NotATensor(expr.span, describe(value), advice_on_tensors(value)))
                 return None
             name = output_name(expr)
             if node.kind == "model" and name in taken:
-                body.report(OutputNames(expr.span, name))
+                body.report(OutputNames(expr.span, name, taken[name]))
                 return None
-            taken.add(name)
+            taken[name] = expr.span
             outputs.append(Output(name=name, ref=body.local(value).ref))
         return tuple(outputs) if self._kept(body, node, flat) else None
 
@@ -181,8 +213,9 @@ class Elaborator:
         source = body.unit.source
         if len(node.result) != len(values):
             place = values[0][1].span.to(values[-1][1].span)
-            promised = f"{len(node.result)} tensor{'s' if len(node.result) > 1 else ''}"
-            body.report(WrongResult(place, node.name.text, promised, str(len(values)), node.result[0].span))
+            promised, given = (f"{n} tensor{'s' if n != 1 else ''}" for n in (len(node.result), len(values)))
+            declared = node.result[0].span.to(node.result[-1].span)
+            body.report(WrongResult(place, node.name.text, promised, given, declared))
             return False
         kept = True
         for promised_type, (value, expr) in zip(node.result, values, strict=True):
@@ -252,6 +285,13 @@ def value_names(body: Body) -> dict[str, Text]:
     return names
 
 
+def _last_name(statements: Sequence[ast.Statement]) -> str:
+    """What the last statement named, if it named one thing."""
+    last = statements[-1] if statements else None
+    named = isinstance(last, ast.Assign) and len(last.targets) == 1 and isinstance(last.targets[0], ast.Name)
+    return last.targets[0].id if named and isinstance(last, ast.Assign) else ""
+
+
 def _several(value: Value) -> list[Value]:
     """`return f(x)` of a part with several outputs returns its first; a tuple or list of tensors returns them all."""
     value = one(value)
@@ -294,7 +334,10 @@ def root_inputs(declared: Declared, body: Body) -> tuple[TensorType | None, ...]
         shape = []
         for dim in param.type.dims:
             if isinstance(dim, ast.Rest):
-                raise Refusal(NotCompiledYet(dim.span, "... in the signature of a root"))
+                if not body.elaborator.standalone:
+                    raise Refusal(NotCompiledYet(dim.span, "... in the signature of a root"))
+                shape.append(Size.of(Dim.of("...")))
+                continue
             if isinstance(dim, ast.Name) and dim.id[0].isupper():
                 body.scope.names.setdefault(dim.id, Size.of(Dim.of(dim.id)))
             shape.append(dim_of(body, dim))
@@ -310,14 +353,19 @@ def elaborate_root(
     *,
     standalone: bool = False,
     required: Sequence[ast.Param] = (),
+    place: Span | None = None,
 ) -> Graph | None:
     """The graph of a model. Faults go to `report`. A part looked at by itself (`standalone`) has symbols for what it requires."""
     elaborator = Elaborator(report, standalone=standalone)
+    elaborator.place = place
     if standalone:
-        hypers = {**hypers, **{p.name.text: Size.of(Dim.of(p.name.text)) for p in declared.node.hypers if p.default is None}}
+        guessed = {param.name.text: _guessed(param) for param in declared.node.hypers if param.default is None}
+        hypers = {**hypers, **guessed}
+        elaborator.unknown = frozenset(guessed) | (_dims(declared.node) if declared.node.kind != "model" else frozenset())
     elif required:
         names = tuple(param.name.text for param in required)
-        elaborator.report(MissingArgument(declared.node.name.span, f"the {declared.node.kind} {declared.node.name.text}", names))
+        what = f"the {declared.node.kind} {declared.node.name.text}"
+        elaborator.report(MissingArgument(place or required[0].name.span, what, names))
         return None
     scratch = elaborator.body(declared)
     try:
@@ -332,6 +380,18 @@ def elaborate_root(
     defaults = _own_defaults(declared, report)
     hyper_list = tuple(h.model_copy(update={"default": defaults.get(h.name, h.value)}) for h in part.graph.hypers)
     return part.graph.model_copy(update={"hypers": hyper_list})
+
+
+def _guessed(param: ast.Param) -> Value:
+    """What stands for a hyperparameter that nobody has given: a symbol where it may be a number."""
+    kind = param.type.name if isinstance(param.type, ast.HyperType) else "int"
+    return Size.of(Dim.of(param.name.text)) if kind in ("int", "float") else POISON
+
+
+def _dims(node: ast.Declaration) -> frozenset[str]:
+    """The symbols of a signature."""
+    types = [param.type for param in node.tensors if isinstance(param.type, ast.TensorType)]
+    return frozenset(dim.id for type_ in types for dim in type_.dims if isinstance(dim, ast.Name))
 
 
 def _own_defaults(declared: Declared, report: Report) -> dict[str, Value]:

@@ -127,12 +127,16 @@ def one(value: Value) -> Value:
     return value.items[0] if isinstance(value, Outputs) else value
 
 
-def tensor(value: Value, span: Span) -> Tensor:
-    value = one(value)
-    if isinstance(value, Tensor):
-        return value
-    advice = "name it in a flow: x -> …" if isinstance(value, LayerRecipe | PartRecipe) else ""
-    raise Refusal(NotATensor(span, describe(value), advice))
+def advice_on_tensors(value: Value) -> str:
+    """What to say to a callable that stands where a tensor is wanted."""
+    match value:
+        case LayerRecipe():
+            return f"let a tensor flow into it: (x -> {value.layer.name}{'(…)' if value.call is not None else ''})"
+        case PartRecipe():
+            return f"let a tensor flow into it: (x -> {value.declared.node.name.text}{'(…)' if value.call is not None else ''})"
+        case FlowRecipe() | StackRecipe() | Shared():
+            return "let a tensor flow into it: (x -> …)"
+    return ""
 
 
 def has_tensor(value: Value) -> bool:
@@ -222,10 +226,10 @@ def flow(body: Body, node: ast.Flow) -> Value:
         return POISON
     if isinstance(value, LayerRecipe | PartRecipe | FlowRecipe | StackRecipe | Shared | Function):
         return FlowRecipe(node, body, node)
-    place = first.span
+    places = tuple(item.span for item in first.items) if isinstance(first, ast.Tuple) else ()
     for step in steps:
-        value = thread(body, value, step, place)
-        place = place.to(step.span)
+        value = thread(body, value, step, places)
+        places = ()
         if isinstance(value, Poison):
             return POISON
     return value
@@ -238,20 +242,22 @@ def _look(body: Body, step: ast.Expr) -> None:
         evaluate(body, inner)
 
 
-def thread(body: Body, value: Value, step: ast.Expr, place: Span) -> Value:
-    """One step of a flow: `step` applied to what comes in."""
+def thread(body: Body, value: Value, step: ast.Expr, places: tuple[Span, ...] = ()) -> Value:
+    """One step of a flow: `step` applied to what comes in, whose place is the step unless a tuple was written."""
     from .calls import apply, call
 
     if isinstance(step, ast.As):
-        return _named(body, step, thread(body, value, step.value, place))
+        return _named(body, step, thread(body, value, step.value, places))
     incoming = tuple(one(item) for item in value.items) if isinstance(value, Group) else (one(value),)
+    if len(places) != len(incoming):
+        places = (step.span,) * len(incoming)
     try:
-        target = call(body, step, incoming, place) if isinstance(step, ast.Call) else _evaluate(body, step)
+        target = call(body, step, incoming, places) if isinstance(step, ast.Call) else _evaluate(body, step)
         if isinstance(target, Applied):
             return target.value
         if isinstance(target, Poison):
             return POISON
-        return apply(body, target, incoming, {}, step.span, dict.fromkeys(range(len(incoming)), place))
+        return apply(body, target, incoming, {}, step.span, dict(enumerate(places)))
     except Refusal as refusal:
         body.report(refusal.fault)
         return POISON

@@ -47,6 +47,8 @@ def call_part(
     body: Body, callee: PartRecipe, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call
 ) -> Value:
     """`Part(hypers)` builds, `Part(tensors)` applies; a mixture is an error."""
+    if callee.declared.hollow:
+        return POISON
     declared = callee.declared.node
     tensors = [i for i, (value, _) in enumerate(given) if has_tensor(value)]
     tensor_names = {param.name.text for param in declared.tensors}
@@ -81,6 +83,10 @@ def _hyper_arguments(
         if name in arguments:
             raise Refusal(TooManyArguments(span, f"{name} of {what}", 1, 2))
         arguments[name] = value
+    places = {name: span for name, (_, span) in zip(order, given, strict=False)} | {name: span for name, (_, span) in named.items()}
+    for param in declared.hypers:
+        if param.name.text in arguments:
+            typed(param, arguments[param.name.text], places[param.name.text])
     return arguments
 
 
@@ -96,7 +102,7 @@ def apply_part(
 ) -> Value:
     """A declared part at work: a `Use` node that holds its graph."""
     declared = recipe.declared.node
-    if not declared.body:  # an import that failed
+    if recipe.declared.hollow:
         return POISON
     if declared.kind not in ("block", "model"):
         raise Refusal(NotCompiledYet(declared.name.span, f"the {declared.kind} {declared.name.text}"))
@@ -176,7 +182,8 @@ def _given_tensors(
     params = declared.tensors
     what = f"the {declared.kind} {declared.name.text}"
     values = tuple(one(value) for value in values)
-    takes = f"{len(params)} tensor{'s' if len(params) != 1 else ''}"
+    names = f", {' and '.join(param.name.text for param in params)}" if len(params) > 1 else ""
+    takes = f"{len(params)} tensor{'s' if len(params) != 1 else ''}{names}"
     if len(values) > len(params):
         raise Refusal(WrongTensorCount(span, what, takes, len(values) + len(named), declared.name.span))
     order = [param.name.text for param in params]
@@ -236,7 +243,7 @@ def hyper_scope(body: Body, declared: ast.Declaration, given: Mapping[str, Value
     for param in declared.hypers:
         name = param.name.text
         value = given[name] if name in given else evaluate(body, param.default) if param.default is not None else None
-        value = _typed(param, value, declared)
+        value = typed(param, value, param.default.span if param.default is not None and name not in given else param.span)
         if name not in given:
             body.defaults[name] = value
         match value:
@@ -260,8 +267,8 @@ KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def _typed(param: ast.Param, value: Value, declared: ast.Declaration) -> Value:
-    """The value as the hyperparameter's annotation, or else its default, wants it."""
+def typed(param: ast.Param, value: Value, place: Span) -> Value:
+    """The value as the hyperparameter's annotation, or else its default, wants it; `place` is where it was given."""
     wanted = param.type.name if isinstance(param.type, ast.HyperType) else _kind_of_default(param.default)
     if wanted is None or value is None or isinstance(value, Poison):
         return value
@@ -269,7 +276,8 @@ def _typed(param: ast.Param, value: Value, declared: ast.Declaration) -> Value:
         return Real(float(value.number), float(value.number))
     fits = isinstance(value, CALLABLES) if wanted == "callable" else isinstance(value, KINDS[wanted])
     if not fits:
-        raise Refusal(BadHyperparameter(param.span, param.name.text, _ARTICLES[wanted], describe(value), param.span))
+        origin = param.span if param.type is None else param.type.span
+        raise Refusal(BadHyperparameter(place, param.name.text, _ARTICLES[wanted], describe(value), origin))
     return value
 
 

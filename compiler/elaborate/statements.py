@@ -13,6 +13,7 @@ from ..errors.shapes import UnknownSize
 from ..graph import Assertion, DType, Operation, Parameter, TensorType
 from ..layers.base import Initialiser, Refusal
 from ..shapes import Size
+from ..values import Real
 from . import numbers
 from .body import Body, LayerChecker
 from .calls import build
@@ -53,6 +54,8 @@ def run(body: Body, statements: Sequence[ast.Statement]) -> Returned | None:
             returned = _statement(body, statement)
         except Refusal as refusal:
             body.report(refusal.fault)
+            if isinstance(refusal.fault, AssertionFailed):
+                return None  # what follows relies on it
             returned = None
             _poison(body, statement)
         if returned is not None:
@@ -99,20 +102,22 @@ def _assign(body: Body, node: ast.Assign) -> None:
     if len(node.targets) == 1:
         _target(body, node.targets[0], one(value), node.value.span)
         return
-    values = _unpacked(value, len(node.targets), node.span)
+    values = _unpacked(value, node)
     for target, item in zip(node.targets, values, strict=True):
         _target(body, target, one(item), node.value.span)
 
 
-def _unpacked(value: Value, count: int, span: Span) -> tuple[Value, ...]:
+def _unpacked(value: Value, node: ast.Assign) -> tuple[Value, ...]:
     """Outputs in order, the last ones may be left out; a list or tuple exactly."""
+    count = len(node.targets)
     if isinstance(value, Poison):
         return (POISON,) * count
     if isinstance(value, Outputs) and len(value.items) >= count:
         return value.items[:count]
     if isinstance(value, Items | Group) and len(value.items) == count:
         return value.items
-    raise Refusal(Unpacking(span, count, len(value.items) if isinstance(value, Outputs | Items | Group) else 1))
+    given = len(value.items) if isinstance(value, Outputs | Items | Group) else 1
+    raise Refusal(Unpacking(node.targets[0].span.to(node.targets[-1].span), count, given, node.value.span))
 
 
 def _target(body: Body, target: ast.Name | ast.Primed, value: Value, span: Span) -> None:
@@ -224,20 +229,26 @@ def _assert(body: Body, node: ast.Assert) -> None:
     if truth.value is False:
         place = body.elaborator.place_of(body, node.span)
         text = body.unit.source.slice(node.condition.span)
-        raise Refusal(AssertionFailed(place, text, node.message or "", _values(body, node.condition), node.span))
+        shown, origins = _values(body, node.condition)
+        raise Refusal(AssertionFailed(place, text, node.message or "", shown, node.span, origins))
     body.elaborator.learn(body, truth)
     if truth.text is not True:
         body.assertions.append(Assertion(condition=truth.text, message=node.message, span=node.span))
 
 
-def _values(body: Body, condition: ast.Expr) -> str:
-    """The condition with the numbers it was decided by: `100 % 7 == 0`."""
-    shown = []
-    for node in _names(condition):
-        value = body.scope.get(node)
-        if isinstance(value, Size):
-            shown.append(f"{node} = {value.value}")
-    return ", ".join(shown)
+def _values(body: Body, condition: ast.Expr) -> tuple[str, tuple[tuple[Span, str], ...]]:
+    """The numbers that the condition was decided by, `D = 100, heads = 7`, and where those of the given tensors come from."""
+    shown, origins = [], []
+    use = body.elaborator.uses[-1] if body.elaborator.uses else None
+    for name in _names(condition):
+        value = body.scope.get(name)
+        if not isinstance(value, Size | Real):
+            continue
+        shown.append(f"{name} = {value.value}")
+        axis = body.root().dims.get(name)
+        if use is not None and axis is not None:
+            origins.append((LayerChecker(use.body, use.tensors, {}, use.span).origin(axis.input, axis.axis), shown[-1]))
+    return ", ".join(shown), tuple(origins)
 
 
 def _names(condition: ast.Expr) -> list[str]:

@@ -1,12 +1,9 @@
 """Faults of calls and of compile-time values: arguments, hyperparameters, results, contracts."""
 
-from dataclasses import dataclass
-
 from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, did_you_mean
 from ...dsl.span import NOWHERE, Span
 
 
-@dataclass(frozen=True)
 class UnknownArgument(Fault):
     """A call names an argument that what it calls does not have; the reference or the declaration says which it has."""
 
@@ -25,7 +22,6 @@ class UnknownArgument(Fault):
         return self.say(f"{self.what} has no argument {self.argument}", "" if helps else has, *labels, helps=helps)
 
 
-@dataclass(frozen=True)
 class MissingArgument(Fault):
     """A call leaves out an argument that has no default."""
 
@@ -41,7 +37,6 @@ class MissingArgument(Fault):
         return self.say(f"{self.what} needs {' and '.join(self.arguments)}", f"{' and '.join(self.arguments)} missing", *labels)
 
 
-@dataclass(frozen=True)
 class TooManyArguments(Fault):
     """A call gives more arguments than what it calls takes."""
 
@@ -55,10 +50,10 @@ class TooManyArguments(Fault):
 
     def diagnostic(self) -> Diagnostic:
         labels = () if self.declared == NOWHERE else (Label(self.declared, "declared here"),)
-        return self.say(f"{self.what} takes {self.takes} here, but was given {self.given}", "", *labels)
+        takes = f"{self.takes or 'no'} argument{'s' if self.takes != 1 else ''}"
+        return self.say(f"{self.what} takes {takes} here, but was given {self.given}", "one too many", *labels)
 
 
-@dataclass(frozen=True)
 class WrongArgument(Fault):
     """An argument is of another kind than wanted: a number where a callable is needed, a text where a whole number is, and so on."""
 
@@ -78,7 +73,6 @@ class WrongArgument(Fault):
         )
 
 
-@dataclass(frozen=True)
 class WrongTensorCount(Fault):
     """A layer or part was given more or fewer tensors than it takes."""
 
@@ -95,7 +89,6 @@ class WrongTensorCount(Fault):
         return self.say(f"{self.what} takes {self.takes}, but was given {self.given}", "", *labels)
 
 
-@dataclass(frozen=True)
 class NotCallable(Fault):
     """A flow leads into something that cannot take a tensor, or a call is made of something that is no callable."""
 
@@ -103,12 +96,13 @@ class NotCallable(Fault):
     title = "not callable"
 
     what: str
+    advice: str = ""
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.what} cannot be called", "not a layer, op or part")
+        helps = (Help(self.advice),) if self.advice else ()
+        return self.say(f"{self.what} cannot be called", "not a layer, op or part", helps=helps)
 
 
-@dataclass(frozen=True)
 class NotATensor(Fault):
     """A tensor is wanted and something else stands there."""
 
@@ -126,7 +120,6 @@ class NotATensor(Fault):
         )
 
 
-@dataclass(frozen=True)
 class NotCompileTime(Fault):
     """Something that the compiler must know (a count, a size, a condition of `if`) depends on what is known only when the model runs."""
 
@@ -140,7 +133,6 @@ class NotCompileTime(Fault):
         return self.say(f"{self.what} must be known at compile time, but this is {self.got}", "known only when the model runs")
 
 
-@dataclass(frozen=True)
 class BadArithmetic(Fault):
     """Compile-time arithmetic that has no result.
 
@@ -156,7 +148,6 @@ class BadArithmetic(Fault):
         return self.say(self.reason, "")
 
 
-@dataclass(frozen=True)
 class AssertionFailed(Fault):
     """An `assert` of a part does not hold with the values it was given. The place is the use that broke it."""
 
@@ -167,13 +158,17 @@ class AssertionFailed(Fault):
     message: str
     values: str
     asserted: Span
+    origins: tuple[tuple[Span, str], ...] = ()  # where the dims of the condition got their sizes
 
     def diagnostic(self) -> Diagnostic:
         said = self.message or f"{self.condition} does not hold"
-        return self.say(f"{said}: {self.values}" if self.values else said, "breaks it", Label(self.asserted, "asserted here"))
+        here = self.span == self.asserted
+        labels = () if here else (Label(self.asserted, "asserted here"),)
+        origins = tuple(Label(span, f"{text} comes from here") for span, text in self.origins)
+        label = "does not hold" if here else "breaks it"
+        return self.say(f"{said}: {self.values}" if self.values else said, label, *labels, *origins)
 
 
-@dataclass(frozen=True)
 class WrongResult(Fault):
     """A declaration promises a result type that its `return` does not keep, or another number of results."""
 
@@ -188,12 +183,11 @@ class WrongResult(Fault):
     def diagnostic(self) -> Diagnostic:
         return self.say(
             f"{self.name} promises {self.promised}, but returns {self.got}",
-            f"this is {self.got}",
+            f"returns {self.got}",
             Label(self.declared, "promised here"),
         )
 
 
-@dataclass(frozen=True)
 class NoReturn(Fault):
     """A declaration ends without `return`, so it has no output."""
 
@@ -201,12 +195,13 @@ class NoReturn(Fault):
     title = "nothing is returned"
 
     name: str
+    last: str = ""  # the name that the last line gives
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.name} returns nothing", "ends without return")
+        helps = (Help(f"end with return {self.last}"),) if self.last else ()
+        return self.say(f"{self.name} returns nothing", "its body has no return", helps=helps)
 
 
-@dataclass(frozen=True)
 class UnknownHyperparameter(Fault):
     """`--set` or a `train` line names a hyperparameter that the model does not have."""
 
@@ -216,18 +211,16 @@ class UnknownHyperparameter(Fault):
     name: str
     model: str
     candidates: tuple[str, ...]
+    written: bool = False  # in the text, so that it can be mended there
 
     def diagnostic(self) -> Diagnostic:
-        from ...dsl.diagnostic import nearest
-
-        near = nearest(self.name, self.candidates)
+        helps = did_you_mean(self.name, self.span, self.candidates)
+        if not self.written:
+            helps = tuple(Help(help.text) for help in helps)
         has = f"it has {', '.join(self.candidates)}" if self.candidates else "it has none"
-        return self.say(
-            f"{self.model} has no hyperparameter {self.name}; {has}", "", helps=(Help(f"did you mean {near}?"),) if near else ()
-        )
+        return self.say(f"{self.model} has no hyperparameter {self.name}; {has}", "", helps=helps)
 
 
-@dataclass(frozen=True)
 class BadHyperparameter(Fault):
     """A hyperparameter was given a value of another type than its default or its annotation says."""
 
@@ -244,7 +237,6 @@ class BadHyperparameter(Fault):
         return self.say(f"{self.name} wants {self.wanted}, but was given {self.got}", f"wants {self.wanted}", *labels)
 
 
-@dataclass(frozen=True)
 class TooLarge(Fault):
     """The network is larger than archc builds: 2^40 weights, 100,000 levels that differ, 1,000,000 steps in a graph."""
 
@@ -257,7 +249,6 @@ class TooLarge(Fault):
         return self.say(self.what, "too large")
 
 
-@dataclass(frozen=True)
 class Unpacking(Fault):
     """Several names take the outputs of a call, or the items of a list, and their numbers do not fit."""
 
@@ -266,12 +257,15 @@ class Unpacking(Fault):
 
     names: int
     values: int
+    given: Span = NOWHERE
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.names} names cannot take {self.values} value{'s' if self.values != 1 else ''}", "")
+        values = f"{self.values} value{'s' if self.values != 1 else ''}"
+        names = f"{self.names} name{'s' if self.names != 1 else ''}"
+        labels = () if self.given == NOWHERE else (Label(self.given, values),)
+        return self.say(f"{names} cannot take {values}", names, *labels)
 
 
-@dataclass(frozen=True)
 class PrimeMisplaced(Fault):
     """A prime is the next value of a state or of a carried value: it stands in a `cell`, or in a `stack … from`
     that carries that name, once.
@@ -287,7 +281,6 @@ class PrimeMisplaced(Fault):
         return self.say(f"{self.name}' {self.reason}", "")
 
 
-@dataclass(frozen=True)
 class OutputNames(Fault):
     """Two outputs of a root would have one name; losses and columns speak of outputs by name."""
 
@@ -295,6 +288,9 @@ class OutputNames(Fault):
     title = "outputs without names of their own"
 
     name: str
+    first: Span = NOWHERE
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"two outputs would be called {self.name}", "", helps=(Help("name the values first, or use as"),))
+        labels = () if self.first == NOWHERE else (Label(self.first, "the first one"),)
+        helps = (Help("name the values first: a = …, b = …, return a, b"),)
+        return self.say(f"two outputs would be called {self.name}", "the second one", *labels, helps=helps)

@@ -1,7 +1,5 @@
 """Faults of single layers: what does not fit has nothing to do with dtype or rank alone."""
 
-from dataclasses import dataclass
-
 from ...dsl.diagnostic import Diagnostic, Fault, Label
 from ...dsl.span import NOWHERE, Span
 
@@ -10,7 +8,6 @@ def _from(origin: Span, text: str) -> tuple[Label, ...]:
     return () if origin == NOWHERE else (Label(origin, text),)
 
 
-@dataclass(frozen=True)
 class OutOfRange(Fault):
     """An index lies outside the dim it reads, or more numbers are taken from a dim than it has.
 
@@ -34,7 +31,6 @@ class OutOfRange(Fault):
         )
 
 
-@dataclass(frozen=True)
 class BadPattern(Fault):
     """The pattern of `rearrange` or `einsum` is not one, or does not fit the tensors.
 
@@ -58,7 +54,6 @@ class BadPattern(Fault):
         )
 
 
-@dataclass(frozen=True)
 class TooSmall(Fault):
     """A layer computes statistics over dims that hold one number alone, so that there is nothing to compute."""
 
@@ -78,7 +73,6 @@ class TooSmall(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ElementsDisagree(Fault):
     """A new shape must hold as many numbers as the old one.
 

@@ -1,7 +1,5 @@
 """Faults of names: unknown, taken twice, not where they may stand."""
 
-from dataclasses import dataclass
-
 from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, did_you_mean
 from ...dsl.span import NOWHERE, Span
 
@@ -22,7 +20,6 @@ FOREIGN = {
 }
 
 
-@dataclass(frozen=True)
 class UnknownName(Fault):
     """A name that nothing in scope bears.
 
@@ -39,12 +36,11 @@ class UnknownName(Fault):
     synonyms: tuple[tuple[str, str], ...] = ()
 
     def diagnostic(self) -> Diagnostic:
-        known = dict(self.synonyms) | {k: v for k, v in FOREIGN.items() if v}
+        known = FOREIGN | dict(self.synonyms)
         helps = did_you_mean(self.name, self.span, self.scope, known)
         return self.say(f"nothing here is called {self.name}", "not known", helps=helps)
 
 
-@dataclass(frozen=True)
 class NameTaken(Fault):
     """Two things of one scope have one name.
 
@@ -63,7 +59,6 @@ class NameTaken(Fault):
         return self.say(f"{self.what} {self.name} is there already", "the second one", *labels)
 
 
-@dataclass(frozen=True)
 class BoundInOneBranch(Fault):
     """A name was given in one branch of an `if` only, and is used after it: in the other case there would be nothing to use."""
 
@@ -81,7 +76,6 @@ class BoundInOneBranch(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ImportFailed(Fault):
     """An import names a file or a library module that cannot be read, or that has no declaration of that name."""
 
@@ -98,7 +92,6 @@ class ImportFailed(Fault):
         return self.say(f"{self.module} {self.reason}", self.reason, helps=helps)
 
 
-@dataclass(frozen=True)
 class ImportCycle(Fault):
     """Files import each other in a circle; each would have to be read before the other. Put what both need into a third file."""
 
@@ -111,7 +104,6 @@ class ImportCycle(Fault):
         return self.say(f"these files import each other: {' -> '.join(self.chain)}", "closes the circle")
 
 
-@dataclass(frozen=True)
 class ContainsItself(Fault):
     """A part uses itself, directly or through others, so it would never end. To repeat a part, use `stack`."""
 
@@ -126,7 +118,6 @@ class ContainsItself(Fault):
         return self.say(f"{self.name} contains itself: {way}", "contains itself", helps=(Help("to repeat a part, use stack"),))
 
 
-@dataclass(frozen=True)
 class NoRoot(Fault):
     """The command needs a model (or a game), and the file declares none of that name; a `train` program names the one it trains."""
 
@@ -147,7 +138,6 @@ class NoRoot(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ReservedKey(Fault):
     """A layer has a name that its PyTorch module needs for itself, such as `forward` or `train`."""
 
@@ -160,7 +150,6 @@ class ReservedKey(Fault):
         return self.say(f"{self.name} cannot be a layer's name: the PyTorch module needs it for itself", "choose another name")
 
 
-@dataclass(frozen=True)
 class NotCompiledYet(Fault):
     """This form is part of the language, parsed and formatted, but this version of archc does not compile it."""
 

@@ -1,11 +1,8 @@
 """Faults of hyperparameters given from outside."""
 
-from dataclasses import dataclass
-
 from ...dsl.diagnostic import Diagnostic, Fault
 
 
-@dataclass(frozen=True)
 class UnreadableValue(Fault):
     """A value of `--set` or of `load` is nothing that a hyperparameter can be.
 

@@ -1,7 +1,5 @@
 """Faults of shapes and dtypes: what a layer was given does not fit."""
 
-from dataclasses import dataclass
-
 from ...dsl.diagnostic import Diagnostic, Edit, Fault, Help, Label
 from ...dsl.span import NOWHERE, Span
 
@@ -10,7 +8,6 @@ def _from(origin: Span, text: str) -> tuple[Label, ...]:
     return () if origin == NOWHERE else (Label(origin, text),)
 
 
-@dataclass(frozen=True)
 class WrongRank(Fault):
     """A layer reads a fixed number of dims and was given a tensor with another number of them.
 
@@ -34,7 +31,6 @@ class WrongRank(Fault):
         )
 
 
-@dataclass(frozen=True)
 class WrongDtype(Fault):
     """A layer works on numbers of one kind (float, int, bool) and was given another.
 
@@ -60,7 +56,6 @@ class WrongDtype(Fault):
         )
 
 
-@dataclass(frozen=True)
 class DimsDisagree(Fault):
     """Two sizes that must be one number are not, or cannot be shown to be.
 
@@ -88,7 +83,6 @@ class DimsDisagree(Fault):
         return self.say(f"{self.rule}, but {self.left} and {self.right}", "", *labels, helps=helps)
 
 
-@dataclass(frozen=True)
 class DoesNotDivide(Fault):
     """A size has to be a multiple of another: heads of a width, groups of channels, parts of a chunk."""
 
@@ -105,7 +99,6 @@ class DoesNotDivide(Fault):
         return self.say(f"{self.rule}, but {self.size} is not a multiple of {self.divisor}", "", *labels)
 
 
-@dataclass(frozen=True)
 class BadArgument(Fault):
     """An argument of a layer has a value it cannot work with; the reference (`archc layers NAME`) says which it can."""
 
@@ -123,7 +116,6 @@ class BadArgument(Fault):
         return self.say(f"{self.argument} of {self.layer} is {self.value}: {self.rule}", self.rule, helps=helps)
 
 
-@dataclass(frozen=True)
 class UnknownSize(Fault):
     """The weights of a layer need a number that is only known when the model runs.
 
@@ -151,7 +143,6 @@ class UnknownSize(Fault):
         )
 
 
-@dataclass(frozen=True)
 class WindowTooLarge(Fault):
     """A convolution or pooling window does not fit into the (padded) tensor it slides over."""
 
@@ -172,7 +163,6 @@ class WindowTooLarge(Fault):
         )
 
 
-@dataclass(frozen=True)
 class NoSuchDim(Fault):
     """`dim=` names a dim that the tensor does not have, or has twice, or counts past its last."""
 

@@ -1,13 +1,10 @@
 """Faults of `stack` and `parallel`."""
 
-from dataclasses import dataclass
-
 from ...dsl.diagnostic import Diagnostic, Fault, Help
 from ...dsl.span import NOWHERE, Span
 from .shapes import _from
 
 
-@dataclass(frozen=True)
 class BadCount(Fault):
     """A stack has a number of levels that cannot be: below zero, or more than archc tells apart."""
 
@@ -21,7 +18,6 @@ class BadCount(Fault):
         return self.say(f"a stack of {self.count} levels cannot be: {self.rule}", self.rule)
 
 
-@dataclass(frozen=True)
 class TiedChanges(Fault):
     """The levels of a tied stack share their weights, so what comes out of a level must be of the type of what comes in."""
 
@@ -38,7 +34,6 @@ class TiedChanges(Fault):
         )
 
 
-@dataclass(frozen=True)
 class NothingNext(Fault):
     """A `stack … from` carries values, and each level has to give every one of them its next value with a prime, once."""
 
@@ -53,7 +48,6 @@ class NothingNext(Fault):
         return self.say(f"each level must give {self.name} its next value", "", *labels, helps=(Help(f"say {self.name}' = …"),))
 
 
-@dataclass(frozen=True)
 class NoValue(Fault):
     """The body of a plain stack or parallel ends with the layer, flow or part that a level is."""
 

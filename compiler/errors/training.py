@@ -1,12 +1,9 @@
 """Faults of `data` and `train`: clauses, columns, names that losses speak of."""
 
-from dataclasses import dataclass
-
 from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, did_you_mean
 from ...dsl.span import NOWHERE, Span
 
 
-@dataclass(frozen=True)
 class UnknownClause(Fault):
     """A `train` program has clauses of its own (loss, metric, optimizer, schedule, epochs, …); this is none of them."""
 
@@ -22,7 +19,6 @@ class UnknownClause(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ClauseTwice(Fault):
     """A clause that can be said once is said twice; of the two only one could count."""
 
@@ -36,7 +32,6 @@ class ClauseTwice(Fault):
         return self.say(f"{self.name} is said twice", "the second one", Label(self.first, "the first one"))
 
 
-@dataclass(frozen=True)
 class MissingClause(Fault):
     """A `train` program says what is minimized (`loss`), by what (`optimizer`), and for how long (`epochs` or `steps`)."""
 
@@ -52,7 +47,6 @@ class MissingClause(Fault):
         )
 
 
-@dataclass(frozen=True)
 class BadClause(Fault):
     """A clause has an argument it cannot work with."""
 
@@ -68,7 +62,6 @@ class BadClause(Fault):
         return self.say(self.reason, "", helps=helps)
 
 
-@dataclass(frozen=True)
 class UnknownData(Fault):
     """`on NAME` names a `data` that the file does not declare."""
 
@@ -84,7 +77,6 @@ class UnknownData(Fault):
         )
 
 
-@dataclass(frozen=True)
 class MissingColumn(Fault):
     """Inputs of the model bind to columns of the same name, and the data has none of that name."""
 
@@ -105,7 +97,6 @@ class MissingColumn(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ColumnType(Fault):
     """A column does not have the type of the input that it feeds, or the type it was declared with.
 
@@ -128,7 +119,6 @@ class ColumnType(Fault):
         )
 
 
-@dataclass(frozen=True)
 class UnknownColumn(Fault):
     """A column expression speaks of a column that the source does not have."""
 
@@ -146,7 +136,6 @@ class UnknownColumn(Fault):
         )
 
 
-@dataclass(frozen=True)
 class NameClash(Fault):
     """`loss` and `metric` see the outputs of the model, then its inputs, then the columns: one name for two of them would be unclear."""
 
@@ -161,7 +150,6 @@ class NameClash(Fault):
         return self.say(f"{self.name} is an output of the model and a column of the data", "unclear which", *labels)
 
 
-@dataclass(frozen=True)
 class UnknownInProgram(Fault):
     """A loss or metric speaks of something that is neither an output or input of the model nor a column of the data."""
 
@@ -179,7 +167,6 @@ class UnknownInProgram(Fault):
         )
 
 
-@dataclass(frozen=True)
 class BadSource(Fault):
     """The right side of `data NAME =` is a call of a source with constant arguments, such as `sklearn("digits")` or `csv("iris.csv")`."""
 
@@ -195,7 +182,6 @@ class BadSource(Fault):
         return self.say(self.reason, "", helps=helps)
 
 
-@dataclass(frozen=True)
 class BadSplit(Fault):
     """`split` is a list of two or three fractions that add up to 1: train, validation and test."""
 
@@ -208,7 +194,6 @@ class BadSplit(Fault):
         return self.say(f"split is the fractions of train, validation and test: {self.reason}", self.reason)
 
 
-@dataclass(frozen=True)
 class NoProgram(Fault):
     """`archc train` runs a `train` program, and the file has none, or none of the name asked for."""
 

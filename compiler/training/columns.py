@@ -287,7 +287,7 @@ class _Reader:
             tensor = self.source.input(name, TensorType("int", (BATCH,)), span)
             self.source.scope.names[name] = tensor
             value = body.local(tensor)
-        elif isinstance(value, Tensor) and value.name in (self.schema or {}) and value.type.dtype == "int":
+        elif isinstance(value, Tensor) and value.name and value.name in (self.schema or {}) and value.type.dtype == "int":
             name = value.name
         else:
             raise Refusal(

@@ -1,12 +1,9 @@
 """Faults of single characters, numbers, strings and operators: what the lexer finds. It mends each and reads on."""
 
-from dataclasses import dataclass
-
 from ..diagnostic import Diagnostic, Edit, Fault, Help
 from .words import quoted
 
 
-@dataclass(frozen=True)
 class UnknownCharacter(Fault):
     """Outside comments and strings a spec is written in letters, digits, `_` and the signs of the language.
 
@@ -26,7 +23,6 @@ class UnknownCharacter(Fault):
         return self.say(f"the language has no {what} {shown}", notes=[] if shown == points else [points])
 
 
-@dataclass(frozen=True)
 class UnterminatedString(Fault):
     """A string begins and ends with `"` on one line. There are no escapes in it: a backslash is a backslash."""
 
@@ -40,7 +36,6 @@ class UnterminatedString(Fault):
         )
 
 
-@dataclass(frozen=True)
 class SingleQuotes(Fault):
     """Strings stand in double quotes; a single quote after a name is a prime, the next value: `h'`."""
 
@@ -54,7 +49,6 @@ class SingleQuotes(Fault):
         return self.say("strings stand in double quotes", helps=[Help(f"write {quoted(mend)}", (Edit(self.span, mend),))])
 
 
-@dataclass(frozen=True)
 class BadNumber(Fault):
     """Numbers are `1`, `0.5`, `2e-4`: digits, a point with digits on both sides of it, an exponent.
 
@@ -72,7 +66,6 @@ class BadNumber(Fault):
         return self.say(f"{quoted(self.text)} is not a number of the language", helps=helps)
 
 
-@dataclass(frozen=True)
 class TooManyPrimes(Fault):
     """`h'` is the next value of `h`, one time step or one level on. There is no way to name the value after that one."""
 
@@ -89,7 +82,6 @@ class TooManyPrimes(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ForeignOperator(Fault):
     """An operator of another language: `&`, `|`, `!`, `~m`, `^`, `+=`, `? :`.
 
@@ -109,7 +101,6 @@ class ForeignOperator(Fault):
         return self.say(f"there is no operator {quoted(self.text)}", helps=[Help(self.advice, edits)])
 
 
-@dataclass(frozen=True)
 class Semicolon(Fault):
     """A statement ends with its line; two statements stand on two lines."""
 
@@ -127,7 +118,6 @@ class Semicolon(Fault):
         )
 
 
-@dataclass(frozen=True)
 class UnaryPlus(Fault):
     """A number or a tensor has no sign but `-`. A `+` at the start of a line continues the line before it."""
 
@@ -138,7 +128,6 @@ class UnaryPlus(Fault):
         return self.say("nothing stands left of this `+`", helps=[Help("leave it out", (Edit(self.span, ""),))])
 
 
-@dataclass(frozen=True)
 class LookalikeCharacter(Fault):
     """A character that looks like one of the language, as word processors and papers set it: `→`, `×`, `≤`, `“`, `−`."""
 
@@ -155,7 +144,6 @@ class LookalikeCharacter(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ForeignSpace(Fault):
     """A space that is not the plain one: no-break, wide, zero-width. Editors and web pages put them in unseen."""
 
@@ -171,7 +159,6 @@ class ForeignSpace(Fault):
         )
 
 
-@dataclass(frozen=True)
 class NonAsciiName(Fault):
     """Names become names in Python source, keys of the state dict and labels in diagrams; they are ASCII letters, digits and `_`.
 

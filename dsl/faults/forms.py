@@ -1,7 +1,5 @@
 """Faults of well-bracketed text that means nothing: targets, arguments, parameters, values that are lost."""
 
-from dataclasses import dataclass
-
 from ..diagnostic import Diagnostic, Edit, Fault, Help, Label, did_you_mean
 from ..span import Span
 from .words import quoted
@@ -18,7 +16,6 @@ OTHER_TYPES = {
 }
 
 
-@dataclass(frozen=True)
 class ReservedName(Fault):
     """`if else and or not in as from stack parallel tied return assert true false none` are words of the language everywhere and
     name nothing else. All other words (`gate`, `model`, `state`, …) are ordinary names where they do not begin a statement."""
@@ -35,7 +32,6 @@ class ReservedName(Fault):
         )
 
 
-@dataclass(frozen=True)
 class BadTarget(Fault):
     """Left of `=` stands a name, several names with commas, a primed name (`h' = …`) or an index function (`mask[i, j] = …` with plain
     names as its indices). Left of `~` stands one name, left of `minimizes` the names of players."""
@@ -51,7 +47,6 @@ class BadTarget(Fault):
         return self.say(f"{quoted(self.text)} cannot stand left of `{self.sign}`", helps=[Help(self.advice)])
 
 
-@dataclass(frozen=True)
 class LostValue(Fault):
     """An expression alone on a line has a value only as the last line of a `stack` or `parallel` body; anywhere else what it computes
     would be thrown away, and layers in it would never be trained."""
@@ -66,7 +61,6 @@ class LostValue(Fault):
         return self.say("the value of this expression would be lost", helps=helps)
 
 
-@dataclass(frozen=True)
 class PositionalAfterKeyword(Fault):
     """Arguments without a name come first, then those with one: `conv(64, 3, stride=2)`."""
 
@@ -79,7 +73,6 @@ class PositionalAfterKeyword(Fault):
         return self.say("arguments without a name stand before the named ones", "", Label(self.named, "the first named one"))
 
 
-@dataclass(frozen=True)
 class DuplicateArgument(Fault):
     """An argument that is given by its name is given once: `conv(64, stride=2)`. The second value would silently win in other languages."""
 
@@ -93,7 +86,6 @@ class DuplicateArgument(Fault):
         return self.say(f"{quoted(self.name)} is given twice", "", Label(self.first, "first given here"))
 
 
-@dataclass(frozen=True)
 class DuplicateField(Fault):
     """A record `{main: x, skip: y}` has each of its fields once, since `r.main` could otherwise be either."""
 
@@ -107,7 +99,6 @@ class DuplicateField(Fault):
         return self.say(f"the record has {quoted(self.name)} twice", "", Label(self.first, "first here"))
 
 
-@dataclass(frozen=True)
 class TwoRests(Fault):
     """`...` stands for any run of dims; with two of them in one type nobody could say where the first ends."""
 
@@ -120,7 +111,6 @@ class TwoRests(Fault):
         return self.say("only one `...` can stand in one pair of brackets", "", Label(self.first, "the first"))
 
 
-@dataclass(frozen=True)
 class UnknownHyperType(Fault):
     """A hyperparameter is an `int`, `float`, `bool`, `str`, `list` or `callable`; a tensor's type has brackets: `x: [B, D]`."""
 
@@ -135,7 +125,6 @@ class UnknownHyperType(Fault):
         return self.say(f"there is no type {quoted(self.name)}", notes=[note], helps=helps)
 
 
-@dataclass(frozen=True)
 class MixedParameters(Fault):
     """The first parentheses hold hyperparameters, the second tensors: `block Gate(width)(x: [B, D])`. A single pair holds tensors only if
     every parameter in it has a `[…]` type."""
@@ -152,7 +141,6 @@ class MixedParameters(Fault):
         )
 
 
-@dataclass(frozen=True)
 class UntypedTensor(Fault):
     """The second parentheses of a declaration hold tensors, each with a type in brackets: `(x: [B, T, D], length: int[B])`."""
 
@@ -165,7 +153,6 @@ class UntypedTensor(Fault):
         return self.say(f"the tensor {quoted(self.name)} needs a type in brackets, like [B, D] or int[B, T]")
 
 
-@dataclass(frozen=True)
 class GameResult(Fault):
     """An `adversarial` declaration is a game between its players and has no result; its objectives are what comes out of it."""
 
@@ -176,7 +163,6 @@ class GameResult(Fault):
         return self.say("a game has no result type", helps=[Help("leave it out")])
 
 
-@dataclass(frozen=True)
 class WrongClauseTarget(Fault):
     """Before the `:` of a clause stand names: a player, the dotted path of a part, a declaration, or the name of a term:
     `optimizer wte, blocks.norm: adamw(lr=6e-5)`."""
@@ -190,7 +176,6 @@ class WrongClauseTarget(Fault):
         return self.say(f"before the `:` of a clause stand names, not {quoted(self.text)}")
 
 
-@dataclass(frozen=True)
 class ChainedAssignment(Fault):
     """One line names one value. `a = b = c` is two lines; a comparison inside a value is `==`."""
 
@@ -208,7 +193,6 @@ class ChainedAssignment(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ClauseSign(Fault):
     """A clause of `train` is its name and its arguments with a space between: `epochs 20`, `optimizer adam(lr=1e-3)`. A `:` comes after
     a target only: `optimizer D: adam(2e-4)`."""

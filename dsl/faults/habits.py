@@ -1,12 +1,9 @@
 """Faults that are right in another language: each names what this one says instead."""
 
-from dataclasses import dataclass
-
 from ..diagnostic import Diagnostic, Edit, Fault, Help
 from .words import quoted
 
 
-@dataclass(frozen=True)
 class AssignForCompare(Fault):
     """`=` names a value, `==` compares two: `if depth == 4 { … }`."""
 
@@ -20,7 +17,6 @@ class AssignForCompare(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ColonBody(Fault):
     """Bodies stand in braces, not after a colon: `if depth > 4 { … }`."""
 
@@ -36,7 +32,6 @@ class ColonBody(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ElseIf(Fault):
     """A further condition is `else if`, two words: `if n == 1 { … } else if n == 2 { … } else { … }`."""
 
@@ -51,7 +46,6 @@ class ElseIf(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ForeignLiteral(Fault):
     """The three constants are written small: `true`, `false`, `none`."""
 
@@ -67,7 +61,6 @@ class ForeignLiteral(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ForeignWord(Fault):
     """A statement of another language: `for`, `while`, `def`, `class`, `import`, `lambda`, `let`.
 
@@ -85,7 +78,6 @@ class ForeignWord(Fault):
         return self.say(f"there is no `{self.word}` in the language", helps=[Help(self.advice)])
 
 
-@dataclass(frozen=True)
 class ValuesWithoutParentheses(Fault):
     """Right of `=` stands one expression. Several values are a tuple, and a tuple has parentheses: `(q, k) -> f` passes two tensors.
 

@@ -1,13 +1,10 @@
 """Faults of structure: brackets, braces, depth, and tokens where none or others belong."""
 
-from dataclasses import dataclass
-
 from ..diagnostic import Diagnostic, Edit, Fault, Help, Label
 from ..span import Span
 from .words import listed, quoted
 
 
-@dataclass(frozen=True)
 class TooManyFaults(Fault):
     """After a hundred faults of syntax in one file the rest is not listed: most often the file is not a spec at all."""
 
@@ -20,7 +17,6 @@ class TooManyFaults(Fault):
         return self.say(f"this file has more than {self.limit} faults of syntax; the others are not listed")
 
 
-@dataclass(frozen=True)
 class TooDeep(Fault):
     """Brackets nest at most 200 deep, and so do the operators of one expression; this bounds what every later stage has to walk.
 
@@ -39,7 +35,6 @@ class TooDeep(Fault):
         )
 
 
-@dataclass(frozen=True)
 class UnclosedBracket(Fault):
     """Every `(`, `[` and `{` has its closing bracket. Inside `( )` and `[ ]` a newline ends nothing, so what is missing on one line is
     often noticed lines later only; the fault is placed at the bracket that was opened."""
@@ -62,7 +57,6 @@ class UnclosedBracket(Fault):
         )
 
 
-@dataclass(frozen=True)
 class WrongCloser(Fault):
     """A bracket is closed by another kind than it was opened with."""
 
@@ -82,7 +76,6 @@ class WrongCloser(Fault):
         )
 
 
-@dataclass(frozen=True)
 class StrayCloser(Fault):
     """A closing bracket with nothing open that it could close."""
 
@@ -97,7 +90,6 @@ class StrayCloser(Fault):
         )
 
 
-@dataclass(frozen=True)
 class MissingBrace(Fault):
     """The body of a declaration, of an `if`, a `stack` or a `train` stands in braces, and the `{` on the line of its head."""
 
@@ -113,7 +105,6 @@ class MissingBrace(Fault):
         )
 
 
-@dataclass(frozen=True)
 class MissingExpression(Fault):
     """An operator, a comma, `=` or `->` was written and what should stand after it was not."""
 
@@ -127,7 +118,6 @@ class MissingExpression(Fault):
         return self.say(f"after {quoted(self.after)} {self.what} is missing")
 
 
-@dataclass(frozen=True)
 class MissingNewline(Fault):
     """A statement, clause, column or declaration was complete, and something follows it on its line.
 
@@ -146,7 +136,6 @@ class MissingNewline(Fault):
         )
 
 
-@dataclass(frozen=True)
 class NotADeclaration(Fault):
     """At the top of a file stand imports and declarations only: `from`, `model`, `block`, `cell`, `attention`, `energy`,
     `adversarial`, `data`, `train`. Statements belong into the body of one of them; a file is data and has nothing to run."""
@@ -165,7 +154,6 @@ class NotADeclaration(Fault):
         )
 
 
-@dataclass(frozen=True)
 class Unexpected(Fault):
     """Something stands where the grammar has no place for it. The message lists what could stand there, as far as that is a short list."""
 

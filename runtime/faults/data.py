@@ -3,8 +3,6 @@
 Every one points at the `data` program (or at the text given with `--data`) and names file, row and column where it knows them.
 """
 
-from dataclasses import dataclass
-
 from ...dsl.diagnostic import Diagnostic, Fault, Help, did_you_mean, nearest
 
 
@@ -14,7 +12,6 @@ def listed(names: tuple[str, ...], limit: int = 12) -> str:
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
-@dataclass(frozen=True)
 class UnknownSource(Fault):
     """A `data` program begins with a source: `sklearn("digits")`, `csv("file.csv")` or `npz("file.npz")`. No other name is a source."""
 
@@ -28,7 +25,6 @@ class UnknownSource(Fault):
         return self.say(f"there is no data source {self.kind}; there are {listed(self.known)}", "not a source", helps=helps)
 
 
-@dataclass(frozen=True)
 class BadSourceArgument(Fault):
     """A source was called with an argument that it does not take, without one that it needs, or with one of the wrong kind."""
 
@@ -42,7 +38,6 @@ class BadSourceArgument(Fault):
         return self.say(f"{self.kind}: {self.problem}", "called here", helps=(Help(f"it is called as {self.usage}"),))
 
 
-@dataclass(frozen=True)
 class NoSuchDataset(Fault):
     """`sklearn(name)` gives the data sets that scikit-learn carries inside itself: digits, iris, wine, breast_cancer, diabetes."""
 
@@ -57,7 +52,6 @@ class NoSuchDataset(Fault):
         return self.say(f'there is no data set "{self.name}"; there are {listed(self.known)}', "named here", helps=helps)
 
 
-@dataclass(frozen=True)
 class NoSuchFile(Fault):
     """The file that a source names is not there. A path in a spec is relative to the spec, one on the command line to where you are."""
 
@@ -72,7 +66,6 @@ class NoSuchFile(Fault):
         return self.say(f"there is no file {self.path}", "named here", helps=helps)
 
 
-@dataclass(frozen=True)
 class UnreadableFile(Fault):
     """The file is there but cannot be read as what the source says: cut short, of another format, or not permitted."""
 
@@ -85,7 +78,6 @@ class UnreadableFile(Fault):
         return self.say(f"{self.path} cannot be read: {self.problem}", "named here")
 
 
-@dataclass(frozen=True)
 class WrongEncoding(Fault):
     """A text file is not in the encoding that was promised; utf-8 where none was."""
 
@@ -102,7 +94,6 @@ class WrongEncoding(Fault):
         )
 
 
-@dataclass(frozen=True)
 class EmptyData(Fault):
     """A data source gave no rows: an empty file, or only a header."""
 
@@ -114,7 +105,6 @@ class EmptyData(Fault):
         return self.say(f"{self.path} has no rows", "named here")
 
 
-@dataclass(frozen=True)
 class MissingColumn(Fault):
     """The data program reads a column that the source does not have. `--data` must give the columns under the names the spec reads."""
 
@@ -133,7 +123,6 @@ class MissingColumn(Fault):
         return self.say(message, "read from here", helps=helps)
 
 
-@dataclass(frozen=True)
 class RaggedRow(Fault):
     """Every row of a csv file has as many cells as the header, or as the first row where there is none."""
 
@@ -148,7 +137,6 @@ class RaggedRow(Fault):
         return self.say(f"{self.path}, line {self.row}: {self.cells} cells where {self.expected} are expected", "named here")
 
 
-@dataclass(frozen=True)
 class BadCell(Fault):
     """A cell of a numeric column is no finite number."""
 
@@ -163,7 +151,6 @@ class BadCell(Fault):
         return self.say(f'{self.path}, line {self.row}, column {self.column}: "{self.text}" is not a finite number', "named here")
 
 
-@dataclass(frozen=True)
 class MissingValue(Fault):
     """A value is missing (an empty cell, or NaN). Say what is to be done: `missing="drop"` leaves such rows out, `missing=0` fills them."""
 
@@ -178,7 +165,6 @@ class MissingValue(Fault):
         return self.say(f"{self.path}, {self.place}, column {self.column}: the value is missing", "read from here", helps=(mend,))
 
 
-@dataclass(frozen=True)
 class TextColumn(Fault):
     """A column of words was read as numbers. `categories(column)` turns words into class numbers."""
 
@@ -195,7 +181,6 @@ class TextColumn(Fault):
         )
 
 
-@dataclass(frozen=True)
 class UnsupportedArray(Fault):
     """Arrays of a npz file are of numbers, truth values or words; pickled objects are never loaded."""
 
@@ -211,7 +196,6 @@ class UnsupportedArray(Fault):
         )
 
 
-@dataclass(frozen=True)
 class TooLarge(Fault):
     """The data would not fit into memory; the headers say so before anything is unpacked."""
 
@@ -226,7 +210,6 @@ class TooLarge(Fault):
         return self.say(message, "named here")
 
 
-@dataclass(frozen=True)
 class RowsDisagree(Fault):
     """The columns of a source have one length, a row each."""
 
@@ -240,7 +223,6 @@ class RowsDisagree(Fault):
         return self.say(f"the columns of {self.path} differ in rows: {each}", "named here")
 
 
-@dataclass(frozen=True)
 class UnseenCategory(Fault):
     """`categories` numbers the values of the training part. A value that stands only elsewhere has no number."""
 
@@ -257,7 +239,6 @@ class UnseenCategory(Fault):
         return self.say(message, "read from here", notes=(f"known are {listed(self.known)}",))
 
 
-@dataclass(frozen=True)
 class EmptyPart(Fault):
     """Each part of the split must hold at least one row, after `train_where`."""
 
@@ -271,7 +252,6 @@ class EmptyPart(Fault):
         return self.say(f"the {self.part} part would be empty: {self.because} of {self.rows} rows", "asked for here")
 
 
-@dataclass(frozen=True)
 class ColumnMismatch(Fault):
     """A column came out in another shape or kind than the spec says; `--data` gives what the spec's own source gives."""
 
@@ -285,7 +265,6 @@ class ColumnMismatch(Fault):
         return self.say(f"column {self.column} should be {self.expected} a row, and the data gives {self.found}", "declared here")
 
 
-@dataclass(frozen=True)
 class ColumnFailed(Fault):
     """A column expression could not be computed on the data at hand."""
 
@@ -297,7 +276,6 @@ class ColumnFailed(Fault):
         return self.say(f"this cannot be computed on the data: {self.problem}", "computed here")
 
 
-@dataclass(frozen=True)
 class NoPackage(Fault):
     """A source needs a package that is not installed."""
 
@@ -310,7 +288,6 @@ class NoPackage(Fault):
         return self.say(f"{self.what} needs {self.package}, which is not installed", helps=(Help(f"pip install {self.package}"),))
 
 
-@dataclass(frozen=True)
 class BadDataArgument(Fault):
     """`--data` takes a file (`--data my.csv`) or a source as a spec writes it (`--data 'csv("my.csv", header=false)'`)."""
 
@@ -324,7 +301,6 @@ class BadDataArgument(Fault):
         return self.say(f"--data {self.text} is not understood: {self.problem}", helps=(mend,))
 
 
-@dataclass(frozen=True)
 class DuplicateColumn(Fault):
     """Columns are known by name, so a header names each once."""
 

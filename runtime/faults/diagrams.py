@@ -1,11 +1,8 @@
 """Faults of diagrams: nothing is there that could draw one (E079x)."""
 
-from dataclasses import dataclass
-
 from ...dsl.diagnostic import Diagnostic, Fault, Help
 
 
-@dataclass(frozen=True)
 class CannotDraw(Fault):
     """A picture could not be made: no renderer is there, or the one that is there failed.
 

@@ -1,12 +1,9 @@
 """Faults of runs: folders, devices, and what goes wrong while a run runs (E07xx)."""
 
-from dataclasses import dataclass
-
 from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
 from .data import listed
 
 
-@dataclass(frozen=True)
 class NotFinite(Fault):
     """The loss became infinite or not a number, so further steps would teach nothing. The last checkpoint is from before."""
 
@@ -30,7 +27,6 @@ class NotFinite(Fault):
         )
 
 
-@dataclass(frozen=True)
 class OutOfMemory(Fault):
     """The device or the machine has no memory left for the next step."""
 
@@ -45,7 +41,6 @@ class OutOfMemory(Fault):
         return self.say(f"out of memory at step {self.step}: {self.detail}", "trained here", helps=helps)
 
 
-@dataclass(frozen=True)
 class DiskTrouble(Fault):
     """The run folder could not be written: the disk is full, or writing is not permitted. What was saved before is whole."""
 
@@ -59,7 +54,6 @@ class DiskTrouble(Fault):
         return self.say(f"{self.folder} cannot be written: {self.problem}", notes=notes)
 
 
-@dataclass(frozen=True)
 class RunLocked(Fault):
     """A run that is alive locks its folder; a second process cannot resume it."""
 
@@ -71,7 +65,6 @@ class RunLocked(Fault):
         return self.say(f"{self.folder} is being trained by another process")
 
 
-@dataclass(frozen=True)
 class NotARun(Fault):
     """The folder is not one that `archc train` wrote, or a file in it is missing or broken."""
 
@@ -86,7 +79,6 @@ class NotARun(Fault):
         return self.say(f"{self.folder} is not a run: {self.problem}", helps=(Help(f"did you mean {near}?"),) if near else ())
 
 
-@dataclass(frozen=True)
 class FolderTaken(Fault):
     """A new run needs a folder of its own; `--resume` goes on with an old one."""
 
@@ -100,7 +92,6 @@ class FolderTaken(Fault):
         )
 
 
-@dataclass(frozen=True)
 class FixedSetting(Fault):
     """What a run does is settled when it starts; a resume goes on with exactly that."""
 
@@ -114,7 +105,6 @@ class FixedSetting(Fault):
         return self.say(f"what is asked for differs from how {self.folder} began: {listed(self.settings)}", helps=helps)
 
 
-@dataclass(frozen=True)
 class Drifted(Fault):
     """A resume gives the same bits on the same machine with the same versions, device, threads and data. Something of that changed."""
 
@@ -128,7 +118,6 @@ class Drifted(Fault):
         return self.say(f"{self.folder} cannot go on to the same bits", notes=self.changes, helps=helps)
 
 
-@dataclass(frozen=True)
 class NoSuchPart(Fault):
     """The parts of a split are train, validation and test, as far as its fractions go."""
 
@@ -143,7 +132,6 @@ class NoSuchPart(Fault):
         )
 
 
-@dataclass(frozen=True)
 class ComputeFailed(Fault):
     """The model or a loss could not be computed on the data at hand."""
 
@@ -155,7 +143,6 @@ class ComputeFailed(Fault):
         return self.say(f"this cannot be computed: {self.problem}", "computed here")
 
 
-@dataclass(frozen=True)
 class NoDevice(Fault):
     """The device that was asked for is not there."""
 
@@ -170,7 +157,6 @@ class NoDevice(Fault):
         )
 
 
-@dataclass(frozen=True)
 class UnknownFormat(Fault):
     """Predictions are written as .csv (a row an example) or .npz (an array an output)."""
 
@@ -183,7 +169,6 @@ class UnknownFormat(Fault):
         return self.say(f"{self.path}: the ending says the format, and there are {listed(self.known)}")
 
 
-@dataclass(frozen=True)
 class NoProgram(Fault):
     """Training needs a `train` program in the spec:
 
@@ -202,13 +187,10 @@ class NoProgram(Fault):
     name: str
 
     def diagnostic(self) -> Diagnostic:
-        helps = (
-            Help("write one (archc explain E0713 shows how); archc specs lists specs that have one"),
-        )
+        helps = (Help("write one (archc explain E0713 shows how); archc specs lists specs that have one"),)
         return self.say(f"{self.name} has no train program, so there is nothing to run", helps=helps)
 
 
-@dataclass(frozen=True)
 class ClauseRefused(Fault):
     """An optimizer or a schedule was called with arguments that it does not take."""
 
@@ -221,7 +203,6 @@ class ClauseRefused(Fault):
         return self.say(f"{self.clause}: {self.problem}", "called here")
 
 
-@dataclass(frozen=True)
 class NoCheckpoint(Fault):
     """None of the run's checkpoints is whole: each was cut short or changed after it was written."""
 
@@ -234,7 +215,6 @@ class NoCheckpoint(Fault):
         return self.say(f"every checkpoint of {self.folder} is damaged: {listed(self.damaged)}", helps=(Help("start a new run"),))
 
 
-@dataclass(frozen=True)
 class NoValidation(Fault):
     """`early_stop` watches the validation part; the split must have one."""
 
@@ -246,7 +226,6 @@ class NoValidation(Fault):
         return self.say("early_stop needs a validation part, and the data has none", "stops here", helps=helps)
 
 
-@dataclass(frozen=True)
 class NotTrained(Fault):
     """The run has no weights yet: it ended before its first checkpoint."""
 
@@ -258,7 +237,6 @@ class NotTrained(Fault):
         return self.say(f"{self.folder} has no model.safetensors yet", helps=(Help(f"archc train --resume {self.folder}"),))
 
 
-@dataclass(frozen=True)
 class BadSetting(Fault):
     """A setting of a command is out of its range, or two of them contradict each other."""
 
@@ -271,7 +249,6 @@ class BadSetting(Fault):
         return self.say(f"{self.setting}: {self.problem}")
 
 
-@dataclass(frozen=True)
 class OutputUnwritable(Fault):
     """What a command was to write could not be written; an older file of that name is untouched."""
 

@@ -1,7 +1,5 @@
 """Faults of specs as files: not there, not readable, not text; and of what the command line says about them (E075x)."""
 
-from dataclasses import dataclass
-
 from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
 
 
@@ -10,7 +8,6 @@ def listed(names: tuple[str, ...], most: int) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-@dataclass(frozen=True)
 class NoSuchSpec(Fault):
     """A spec is named by its path, or, where nothing is at that path, by the bare name of one that ships with archc (`archc specs`)."""
 
@@ -27,7 +24,6 @@ class NoSuchSpec(Fault):
         return self.say(f"there is no file {self.name}, and no spec of that name ships with archc", helps=helps)
 
 
-@dataclass(frozen=True)
 class SpecIsFolder(Fault):
     """Only `archc check` and `archc fmt` take a folder; they then read all .arch files in it."""
 
@@ -45,7 +41,6 @@ class SpecIsFolder(Fault):
         return self.say(f"{self.name} is a folder, and one file is wanted", helps=helps)
 
 
-@dataclass(frozen=True)
 class SpecUnreadable(Fault):
     """The file is there, and the system does not let archc read it."""
 
@@ -59,7 +54,6 @@ class SpecUnreadable(Fault):
         return self.say(f"{self.name} cannot be read: {self.problem}")
 
 
-@dataclass(frozen=True)
 class NotText(Fault):
     """A spec is text in UTF-8, at most 16 MiB of it. Editors call it "UTF-8", with or without a byte-order mark."""
 
@@ -73,7 +67,6 @@ class NotText(Fault):
         return self.say(f"{self.name} is no text in UTF-8: {self.problem}", helps=(Help("save it as UTF-8"),))
 
 
-@dataclass(frozen=True)
 class EmptyFolder(Fault):
     """A folder was given to check or to format, and no file in it, or below it, ends in .arch."""
 
@@ -86,7 +79,6 @@ class EmptyFolder(Fault):
         return self.say(f"no file in {self.name} ends in .arch")
 
 
-@dataclass(frozen=True)
 class CannotWrite(Fault):
     """What a command made could not be written where it was asked to."""
 
@@ -100,7 +92,6 @@ class CannotWrite(Fault):
         return self.say(f"{self.name} cannot be written: {self.problem}")
 
 
-@dataclass(frozen=True)
 class FileTaken(Fault):
     """`archc new` writes a new file, and never over one that is there."""
 
@@ -113,7 +104,6 @@ class FileTaken(Fault):
         return self.say(f"{self.name} is there already, and is left as it is")
 
 
-@dataclass(frozen=True)
 class NotKnown(Fault):
     """A command was asked for something by a name that it does not know: a layer, a code, a kind of spec, a dim."""
 

@@ -35,23 +35,22 @@ def pinned(threads: int = 1) -> Iterator[None]:
 
     before = (
         torch.get_num_threads(),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.get_deterministic_debug_mode(),
         deterministic.fill_uninitialized_memory,
         torch.backends.cudnn.benchmark,
     )
     states = random_states()
     try:
         use_threads(threads)
-        torch.use_deterministic_algorithms(True)
+        torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which imports inductor: a second
         deterministic.fill_uninitialized_memory = False
         torch.backends.cudnn.benchmark = False
         yield
     finally:
         use_threads(before[0])
-        torch.use_deterministic_algorithms(before[1], warn_only=before[2])
-        deterministic.fill_uninitialized_memory = before[3]
-        torch.backends.cudnn.benchmark = before[4]
+        torch.set_deterministic_debug_mode(before[1])
+        deterministic.fill_uninitialized_memory = before[2]
+        torch.backends.cudnn.benchmark = before[3]
         restore(states)
 
 

@@ -237,14 +237,17 @@ class Engine:
         return evaluate(self.model, self.wiring, columns, self.plan.batch, self.setting.device, self.pause)
 
     def note_best(self, values: dict[str, float]) -> bool:
-        """Keeps the weights if these values are the best so far."""
+        """Keeps the weights if no values before were better.
+
+        Of equals the later is kept: it has seen more, and on a small validation part many epochs tie. Early stopping counts a tie as no gain.
+        """
         score, state = self.score(values), self.state
-        if math.isfinite(score) and (state.best is None or score > state.best.score):
-            state.best = Best(score, state.epoch + 1, state.step, values, weights.snapshot(self.model, self.twins))
-            state.stale = 0
-            return True
-        state.stale += 1
-        return False
+        before = state.best.score if state.best is not None else -math.inf
+        state.stale = 0 if score > before else state.stale + 1
+        if not math.isfinite(score) or score < before:
+            return False
+        state.best = Best(score, state.epoch + 1, state.step, values, weights.snapshot(self.model, self.twins))
+        return True
 
     def score(self, values: dict[str, float]) -> float:
         """The first metric, so turned that larger is better; the loss where there is none, or none knows which way is good."""

@@ -24,6 +24,119 @@ def read(text: str) -> ast.File:
     return file
 
 
+UNKEMPT = """\
+# before
+model M(a=1,b = (2), # in the head
+  c=3)(x:[B,D])->[B,D]{ # beside the brace
+  # first
+  y=conv(width, 3, # hoisted
+     bias=((false)))( x)
+
+
+  if a==1{z=((x+y))*2 # beside z
+  }
+  # before else
+  else{
+     # in else
+     z = x }
+
+  z = conv(64, 7, stride=2, padding=3, bias=false)(x) -> batch_norm -> relu -> conv(64, 7, stride=2, padding=3, bias=false)(x)
+  w = conv(width, 3, stride=stride, padding=1, bias=false, groups=groups, dilation=dilation, init=normal(std=0.02), extra=[1,2,3])
+  return x->f # beside f
+   # above g
+   ->g
+   -> stack 3 { # beside stack
+   dense(3)
+
+   # last in stack
+   }
+
+
+   # last
+} # after M
+# between
+data d=csv("a") {
+a=1 # beside a
+bc   =2
+
+
+cde  =3
+}
+train M on d{epochs 3
+  optimizer a.b:adam(1)
+  phase p{epochs 4}}
+# end"""
+KEMPT = """\
+# before
+# in the head
+model M(a = 1, b = 2, c = 3)(x: [B, D]) -> [B, D] {  # beside the brace
+    # first
+    # hoisted
+    y = conv(width, 3, bias=false)(x)
+
+    if a == 1 {
+        z = (x + y) * 2  # beside z
+    } else {
+        # before else
+
+        # in else
+        z = x
+    }
+
+    z = conv(64, 7, stride=2, padding=3, bias=false)(x) -> batch_norm -> relu
+                                                        -> conv(64, 7, stride=2, padding=3, bias=false)(x)
+    w = conv(
+        width,
+        3,
+        stride=stride,
+        padding=1,
+        bias=false,
+        groups=groups,
+        dilation=dilation,
+        init=normal(std=0.02),
+        extra=[1, 2, 3]
+    )
+    return x -> f  # beside f
+             # above g
+             -> g
+             -> stack 3 {  # beside stack
+                    dense(3)
+
+                    # last in stack
+                }
+
+    # last
+}  # after M
+
+# between
+data d = csv("a") {
+    a = 1  # beside a
+    bc = 2
+
+    cde = 3
+}
+
+train M on d {
+    epochs    3
+    optimizer a.b: adam(1)
+    phase p { epochs 4 }
+}
+
+# end
+"""
+
+
+def test_what_the_formatter_does() -> None:
+    assert format_source(Source("unkempt.arch", UNKEMPT)) == KEMPT
+    assert format_source(Source("kempt.arch", KEMPT)) == KEMPT
+
+
+def test_a_file_with_faults_is_left_as_it_is() -> None:
+    report, text = Report(), "model  M( x: [B] ) {\n y = \n}"
+    assert format_source(Source("t", text), report) == text
+    assert [d.code for d in report.diagnostics] == ["E0117"]
+
+
 @GENERATED
 @given(programs.files())
 def test_what_is_printed_reads_as_the_same_program(file: ast.File) -> None:
