@@ -172,7 +172,9 @@ def _train(
     """Check one train program; the model's graph with its hyperparameters. What comes from outside wins."""
     declared = program.main.names.get(node.model.text)
     if declared is None or declared.node.kind not in ("model", "adversarial"):
-        report.add(NoRoot(node.model.span, node.model.text, tuple(d.node.name.text for d in program.roots)))
+        if declared is None or not declared.hollow:
+            kind = "" if declared is None else f"a{'n' if declared.node.kind[0] in 'ae' else ''} {declared.node.kind}"
+            report.add(NoRoot(node.model.span, node.model.text, tuple(d.node.name.text for d in program.roots), kind))
         return None
     elaborator = Elaborator(report)
     if node.data is None:

@@ -14,7 +14,7 @@ from ..dsl import ast
 from ..dsl.diagnostic import Report
 from ..dsl.parser import parse
 from ..dsl.source import Source
-from ..dsl.span import Span
+from ..dsl.span import Loc, Span
 from .errors.names import BoundInOneBranch, ImportCycle, ImportFailed, NameTaken, ReservedKey, UnknownName
 from .keys import children, is_reserved_key
 from .layers import registry
@@ -113,6 +113,16 @@ def _declare(item: ast.Declaration, declared: Declared, unit: Unit, report: Repo
         unit.names[name] = declared
 
 
+def _module_place(item: ast.Import, source: Source) -> Span:
+    """Where the module or file of an import is named."""
+    start = item.span.start
+    written = f'"{item.module}"' if item.is_file else item.module
+    at = source.line(start.line).find(written, start.column - 1 + len("from"))
+    if at < 0:
+        return item.span
+    return Span(source.name, Loc(start.line, at + 1), Loc(start.line, at + 1 + len(written)))
+
+
 def _a(declared: Declared) -> str:
     kind = "import" if declared.hollow else declared.node.kind
     return f"{'an' if kind[0] in 'aei' else 'a'} {kind}"
@@ -121,11 +131,11 @@ def _a(declared: Declared) -> str:
 def _import(item: ast.Import, unit: Unit, report: Report, read: Reader, units: dict[str, Unit], chain: tuple[str, ...]) -> None:
     found = read(item.module, item.is_file, unit.source.name)
     if isinstance(found, str):
-        report.add(ImportFailed(item.span, item.module, found))
+        report.add(ImportFailed(_module_place(item, unit.source), item.module, found))
         _poison(item, unit)
         return
     if found.name in chain:
-        report.add(ImportCycle(item.span, (*chain[chain.index(found.name) :], found.name)))
+        report.add(ImportCycle(_module_place(item, unit.source), (*chain[chain.index(found.name) :], found.name)))
         _poison(item, unit)
         return
     other = units.get(found.name) or _unit(found, report, read, units, chain)

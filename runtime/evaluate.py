@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..dsl.span import NOWHERE
-from .data.calls import from_command_line
+from .data.calls import COMMAND_LINE, from_command_line
 from .data.sources import absolute, read, read_data
 from .data.splits import split as split_rows
 from .data.table import Table, storage
@@ -29,7 +29,7 @@ def evaluate(run_folder: str | Path, split: str = "test", data: Data | None = No
         table = given(saved, data, list(saved.plan.data.reads), "the losses and metrics need it") if data is not None else None
         return _evaluate(saved, split, table, device)
     except Stopped as stopped:
-        stopped.knows(saved.exe.sources)
+        stopped.knows({**saved.exe.sources, **({COMMAND_LINE: data} if isinstance(data, str) else {})})
         raise
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..dsl.span import NOWHERE
-from .data.calls import from_command_line
+from .data.calls import COMMAND_LINE, from_command_line
 from .data.sources import absolute, schema
 from .data.table import Array, Table
 from .evaluate import Data, given
@@ -36,7 +36,7 @@ def predict(run_folder: str | Path, data: Data, out: str | Path | None = None, d
     try:
         outputs = _predict(saved, data, device)
     except Stopped as stopped:
-        stopped.knows(saved.exe.sources)
+        stopped.knows({**saved.exe.sources, **({COMMAND_LINE: data} if isinstance(data, str) else {})})
         raise
     if out is not None:
         write(Path(out), outputs)

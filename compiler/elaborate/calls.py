@@ -210,7 +210,7 @@ def build(body: Body, recipe: LayerRecipe, places: Places) -> Layer:
     try:
         return layer.model_validate(raw)
     except ValidationError as error:
-        raise _refused(layer, error, places, span) from None
+        raise _refused(body, recipe, error, places, span) from None
 
 
 def _raw(body: Body, value: Value, span: Span) -> Any:
@@ -240,8 +240,9 @@ def _of_rows(layer: type[Layer], raw: dict[str, Any]) -> dict[str, Any]:
     return {name: shifted(value) if _names_dims(layer, name) else value for name, value in raw.items()}
 
 
-def _refused(layer: type[Layer], error: ValidationError, places: Places, span: Span) -> Refusal:
+def _refused(body: Body, recipe: LayerRecipe, error: ValidationError, places: Places, span: Span) -> Refusal:
     """A pydantic error as a fault: missing, unknown, wrong kind or out of range."""
+    layer = recipe.layer
     problems = error.errors()
     missing = tuple(str(p["loc"][0]) for p in problems if p["type"] == "missing")
     if missing:
@@ -255,8 +256,17 @@ def _refused(layer: type[Layer], error: ValidationError, places: Places, span: S
     got = _shown(first["input"])
     if values:
         rule = str(values[-1]["msg"]).removeprefix("Value error, ")
-        return Refusal(BadArgument(place, layer.name, name, rule, got))
+        return Refusal(BadArgument(place, layer.name, name, rule, got, _floored(body, recipe, place, first["input"])))
     return Refusal(WrongArgument(place, layer.name, name, _wanted(str(first["msg"])), got))
+
+
+def _floored(body: Body, recipe: LayerRecipe, place: Span, value: object) -> str | None:
+    """`width // 3` for a `width / 3` that leaves a rest where a whole number is wanted."""
+    for arg in recipe.call.args if recipe.call is not None and isinstance(value, Real) else ():
+        if arg.value.span == place and isinstance(arg.value, ast.Binary) and arg.value.op == "/":
+            left, right = (body.unit.source.slice(side.span) for side in (arg.value.left, arg.value.right))
+            return f"{left} // {right}"
+    return None
 
 
 def _shown(value: object) -> str:
@@ -297,7 +307,6 @@ def apply_layer(
     inferred = instance.infer(checker, *types)
     results = inferred if isinstance(inferred, tuple) else (inferred,)
     weights = instance.weights(*types) if layer.owns else {}
-    body.elaborator.count_weights(instance, weights, span)
     for name, init in instance.initialisers.items():
         init.infer(checker, TensorType("float", weights[name].shape))
     if (layer.owns or layer.stateful) and key is None:
@@ -316,8 +325,8 @@ def _argument_places(recipe: LayerRecipe) -> dict[int | str, Span]:
         return {}
     order = [recipe.layer.variadic] if recipe.layer.variadic else positional(recipe.layer)
     unnamed = [arg.value.span for arg in recipe.call.args if arg.name is None]
-    named = {arg.name.text: arg.value.span for arg in recipe.call.args if arg.name is not None}
-    return {**dict(zip(order, unnamed, strict=False)), **named}
+    places: dict[int | str, Span] = dict(zip(order, unnamed, strict=False))
+    return places | {arg.name.text: arg.value.span for arg in recipe.call.args if arg.name is not None}
 
 
 def _flattened(layer: type[Layer], values: tuple[Value, ...]) -> tuple[Value, ...]:

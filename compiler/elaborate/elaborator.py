@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 
 from ...dsl import ast
 from ...dsl.diagnostic import Diagnostic, Fault, Report
@@ -15,7 +14,6 @@ from ..errors.calls import (
     NotATensor,
     NotCompileTime,
     OutputNames,
-    TooLarge,
     TooManyArguments,
     UnknownArgument,
     WrongResult,
@@ -26,13 +24,14 @@ from ..errors.shapes import NoSuchDim, UnknownSize, WrongDtype, WrongRank
 from ..graph import Graph, Hyper, Output, TensorType
 from ..keys import keys_of, snake
 from ..layers import registry
-from ..layers.base import Layer, Refusal, Weight
+from ..layers.base import Refusal
 from ..resolve import Declared
 from ..shapes import Dim, Size
 from ..values import Real, Text, Truth, substitute
 from .body import Body
 from .expressions import advice_on_tensors, has_tensor, number, one
 from .facts import Facts
+from .limits import too_large
 from .parts import Part, Site, bind_inputs, dim_of, hyper_scope, split_rest
 from .statements import Returned, run
 from .values import POISON, Group, Items, Poison, Tensor, Value, describe, type_key, value_key
@@ -57,7 +56,6 @@ class Elaborator:
         self.uses: list[Site | None] = []
         self.keys: dict[int, dict[int, str]] = {}
         self.told: set[tuple[str, Span]] = set()
-        self.weights = 0
         self.unknown: frozenset[str] = frozenset()  # what a part that is looked at without a use would be given
         self.place: Span | None = None  # of the `train` line that sets the hyperparameters of the root
 
@@ -76,7 +74,7 @@ class Elaborator:
         """Is it about what only a use would tell? For parts that are looked at without one."""
         if not self.standalone or isinstance(fault, SURE):
             return False
-        texts = " ".join(str(getattr(fault, field.name)) for field in fields(fault) if field.type in ("str", str))
+        texts = " ".join(value for name in fault.facts if isinstance(value := getattr(fault, name), str))
         return isinstance(fault, UnknownSize | NotCompileTime) or not self.unknown.isdisjoint(re.findall(r"\w+", texts))
 
     def place_of(self, body: Body, inside: Span) -> Span:
@@ -259,16 +257,6 @@ class Elaborator:
         if truth.value is None:
             self.facts.learn(substitute(truth.text, value_names(body)))
 
-    def count_weights(self, layer: Layer, weights: Mapping[str, Weight], span: Span) -> None:
-        for weight in weights.values():
-            total = Dim.of(1)
-            for size in weight.shape:
-                total = total * size.value
-            number = total.constant or 0
-            self.weights += number
-            if number > MAX_WEIGHTS:
-                raise Refusal(TooLarge(span, f"this {layer.name} has {number:,} weights, more than 2^40"))
-
 
 def value_names(body: Body) -> dict[str, Text]:
     """From the names of a declaration to their values."""
@@ -376,6 +364,10 @@ def elaborate_root(
         elaborator.report(refusal.fault)
         return None
     if part is None:
+        return None
+    large = too_large(part.graph)
+    if large is not None:
+        elaborator.report(large)
         return None
     defaults = _own_defaults(declared, report)
     hyper_list = tuple(h.model_copy(update={"default": defaults.get(h.name, h.value)}) for h in part.graph.hypers)

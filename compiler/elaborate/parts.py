@@ -83,7 +83,9 @@ def _hyper_arguments(
         if name in arguments:
             raise Refusal(TooManyArguments(span, f"{name} of {what}", 1, 2))
         arguments[name] = value
-    places = {name: span for name, (_, span) in zip(order, given, strict=False)} | {name: span for name, (_, span) in named.items()}
+    places = {name: span for name, (_, span) in zip(order, given, strict=False)} | {
+        name: span for name, (_, span) in named.items()
+    }
     for param in declared.hypers:
         if param.name.text in arguments:
             typed(param, arguments[param.name.text], places[param.name.text])

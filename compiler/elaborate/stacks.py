@@ -297,7 +297,7 @@ def _results(stack: _Stack, body: Body, inputs: list[Tensor]) -> tuple[list[Tens
         return _applied(stack, body, inputs, values)
     for carry in stack.node.carries:
         if carry.name.text not in body.primes:
-            body.report(NothingNext(stack.node.span, carry.name.text, carry.name.span))
+            body.report(NothingNext(carry.name.span, carry.name.text))
             return None
     collected = []
     for value, expr in values:
@@ -313,7 +313,8 @@ def _applied(
 ) -> tuple[list[Tensor], list[tuple[str, Tensor]], bool] | None:
     """A plain stack: the callable at the end of the body, applied to what flows in."""
     if len(values) != 1 or not isinstance(values[0][0], CALLABLES):
-        body.report(NoValue(values[0][1].span if values else stack.node.span, stack.node.kind))
+        place = values[0][1].span if values else stack.node.body[-1].span if stack.node.body else stack.node.span
+        body.report(NoValue(place, stack.node.kind, describe(values[0][0]) if len(values) == 1 else ""))
         return None
     callee, expr = values[0]
     try:
@@ -364,12 +365,8 @@ def _finish(stack: _Stack, items: Size | list[tuple[Value, ...]], types: list[Te
     levels = _runs(stack.levels)
     total = items if isinstance(items, Size) else Size.of(len(items))
     collects = len(stack.types[0]) if stack.types else 0
-    collected = [
-        type_
-        for level, types_ in zip(stack.levels, stack.types, strict=True)
-        for _ in range(level.count.number or 1)
-        for type_ in types_
-    ]
+    runs = zip(stack.levels, stack.types, strict=True)
+    collected = [type_ for level, types_ in runs if types_ for _ in range(level.count.number or 1) for type_ in types_]
     if collects and isinstance(items, Size) and items.number is not None:
         body.assume(formula("==", items.text, Dim.of(items.number)), "the list that a stack collects")
     parallel = node.kind == "parallel"

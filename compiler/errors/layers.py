@@ -26,7 +26,7 @@ class OutOfRange(Fault):
     def diagnostic(self) -> Diagnostic:
         return self.say(
             f"{self.layer} reads {self.index} of a dim of size {self.size}: {self.got} does not reach so far",
-            f"outside 0 to {self.size}",
+            f"{self.size} is the size of the dim",
             *_from(self.origin, f"{self.size} comes from here"),
         )
 

@@ -4,20 +4,25 @@ from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, did_you_mean
 from ...dsl.span import NOWHERE, Span
 
 FOREIGN = {
-    "self": "",
-    "nn": "",
-    "torch": "",
-    "F": "",
     "None": "none",
     "True": "true",
     "False": "false",
     "cat": "concat",
     "view": "reshape",
-    "Sequential": "",
     "Repeat": "stack",
     "repeat": "stack",
-    "print": "",
 }
+
+ADVICE = {
+    "causal": "a causal mask is an index function: mask[i, j] = j <= i, then attend(…, mask=mask)",
+    "self": "values have names of their own here, without self",
+    "nn": "layers are called by their own names: dense(10), conv(64, 3), relu",
+    "torch": "layers and ops are called by their own names: concat, softmax, mean",
+    "F": "layers and ops are called by their own names: relu, softmax, dropout",
+    "Sequential": "let the tensor flow: x -> dense(64) -> relu",
+    "print": "nothing is printed from a spec; archc summary shows the shapes",
+}
+"""What to say of names that nothing here is like."""
 
 
 class UnknownName(Fault):
@@ -37,7 +42,8 @@ class UnknownName(Fault):
 
     def diagnostic(self) -> Diagnostic:
         known = FOREIGN | dict(self.synonyms)
-        helps = did_you_mean(self.name, self.span, self.scope, known)
+        advice = ADVICE.get(self.name)
+        helps = did_you_mean(self.name, self.span, self.scope, known) if advice is None else (Help(advice),)
         return self.say(f"nothing here is called {self.name}", "not known", helps=helps)
 
 
@@ -56,7 +62,7 @@ class NameTaken(Fault):
 
     def diagnostic(self) -> Diagnostic:
         labels = () if self.first == NOWHERE else (Label(self.first, "the first one"),)
-        return self.say(f"{self.what} {self.name} is there already", "the second one", *labels)
+        return self.say(f"the name {self.name} is taken by {self.what} already", "the second one", *labels)
 
 
 class BoundInOneBranch(Fault):
@@ -126,16 +132,18 @@ class NoRoot(Fault):
 
     wanted: str
     candidates: tuple[str, ...]
+    kind: str = ""  # what the name stands for, where it is no model
 
     def diagnostic(self) -> Diagnostic:
         if not self.wanted:
             return self.say(
                 "this file declares no model", "no model here", helps=(Help("declare one: model NAME(…)(tensors) { … }"),)
             )
-        there = f"; there are {', '.join(self.candidates)}" if self.candidates else ""
-        return self.say(
-            f"no model is called {self.wanted}{there}", "", helps=did_you_mean(self.wanted, self.span, self.candidates)
-        )
+        if self.kind:
+            return self.say(f"{self.wanted} is {self.kind}, and a model is wanted", "not a model")
+        there = f"; there {'is' if len(self.candidates) == 1 else 'are'} {', '.join(self.candidates)}" if self.candidates else ""
+        helps = did_you_mean(self.wanted, self.span, self.candidates)
+        return self.say(f"no model is called {self.wanted}{there}", "not declared", helps=helps)
 
 
 class ReservedKey(Fault):
@@ -147,7 +155,10 @@ class ReservedKey(Fault):
     name: str
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.name} cannot be a layer's name: the PyTorch module needs it for itself", "choose another name")
+        return self.say(
+            f"no layer, step or parameter can be called {self.name}: the PyTorch module needs that name for itself",
+            "choose another name",
+        )
 
 
 class NotCompiledYet(Fault):

@@ -1,5 +1,7 @@
 """Faults of shapes and dtypes: what a layer was given does not fit."""
 
+import re
+
 from ...dsl.diagnostic import Diagnostic, Edit, Fault, Help, Label
 from ...dsl.span import NOWHERE, Span
 
@@ -56,6 +58,15 @@ class WrongDtype(Fault):
         )
 
 
+def _where_it_fits(left: str, right: str) -> str:
+    """H and 2 * (H // 2) are one where H is even."""
+    for size, other in ((left, right), (right, left)):
+        halves = re.fullmatch(r"(\d+) \* \((\w+) // (\d+)\)", other)
+        if halves is not None and halves[1] == halves[3] and halves[2] == size:
+            return f"they fit where {size} is a multiple of {halves[1]}: assert {size} % {halves[1]} == 0"
+    return ""
+
+
 class DimsDisagree(Fault):
     """Two sizes that must be one number are not, or cannot be shown to be.
 
@@ -77,7 +88,8 @@ class DimsDisagree(Fault):
     advice: str = ""
 
     def diagnostic(self) -> Diagnostic:
-        helps = (Help(self.advice),) if self.advice else ()
+        advice = self.advice or _where_it_fits(self.left_size, self.right_size)
+        helps = (Help(advice),) if advice else ()
         labels = _from(self.left_origin, f"{self.left_size} comes from here") if self.left_size else ()
         labels += _from(self.right_origin, f"{self.right_size} comes from here") if self.right_size else ()
         return self.say(f"{self.rule}, but {self.left} and {self.right}", "", *labels, helps=helps)
@@ -95,8 +107,14 @@ class DoesNotDivide(Fault):
     origin: Span = NOWHERE
 
     def diagnostic(self) -> Diagnostic:
-        labels = _from(self.origin, f"{self.size} comes from here")
-        return self.say(f"{self.rule}, but {self.size} is not a multiple of {self.divisor}", "", *labels)
+        known = not re.search(r"[A-Za-z]", self.size + self.divisor)
+        promise = f"to promise it, and have it checked when the model runs: assert {self.size} % {self.divisor} == 0"
+        return self.say(
+            f"{self.rule}, but {self.size} is not {'' if known else 'known to be '}a multiple of {self.divisor}",
+            f"{self.divisor} {'does' if known else 'may'} not divide {self.size}",
+            *_from(self.origin, f"{self.size} comes from here"),
+            helps=() if known or not self.size.isidentifier() else (Help(promise),),
+        )
 
 
 class BadArgument(Fault):
@@ -112,7 +130,7 @@ class BadArgument(Fault):
     replacement: str | None = None
 
     def diagnostic(self) -> Diagnostic:
-        helps = () if self.replacement is None else (Help(f"write {self.replacement}", (Edit(self.span, self.replacement),)),)
+        helps = () if self.replacement is None else (Help(f"say {self.replacement}", (Edit(self.span, self.replacement),)),)
         return self.say(f"{self.argument} of {self.layer} is {self.value}: {self.rule}", self.rule, helps=helps)
 
 

@@ -44,8 +44,9 @@ class NothingNext(Fault):
     origin: Span = NOWHERE
 
     def diagnostic(self) -> Diagnostic:
-        labels = _from(self.origin, f"{self.name} is carried from here")
-        return self.say(f"each level must give {self.name} its next value", "", *labels, helps=(Help(f"say {self.name}' = …"),))
+        labels = _from(self.origin, "this stack gives it none") if self.origin != self.span else ()
+        helps = (Help(f"in the body, say {self.name}' = …"),)
+        return self.say(f"each level must give {self.name} its next value", f"{self.name} is carried from here", *labels, helps=helps)
 
 
 class NoValue(Fault):
@@ -55,6 +56,8 @@ class NoValue(Fault):
     title = "a level that does nothing"
 
     kind: str
+    got: str = ""
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"the body of a {self.kind} ends with what a level is, such as a layer or a part", "nothing to apply")
+        but = f", but this is {self.got}" if self.got else ", but this one ends with nothing to apply"
+        return self.say(f"the body of a {self.kind} ends with what a level is, such as a layer or a part{but}", "nothing to apply")

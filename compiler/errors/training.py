@@ -38,13 +38,13 @@ class MissingClause(Fault):
     code = "E0803"
     title = "a train program lacks a clause"
 
-    name: str
-    example: str
+    names: tuple[str, ...]
+    examples: tuple[str, ...]
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(
-            f"this train program has no {self.name}", f"no {self.name}", helps=(Help(f"say, for example: {self.example}"),)
-        )
+        what = f"no {' and no '.join(self.names)}"
+        examples = "\n                   ".join(self.examples)
+        return self.say(f"this train program has {what}", what, helps=(Help(f"say, for example: {examples}"),))
 
 
 class BadClause(Fault):
@@ -72,9 +72,11 @@ class UnknownData(Fault):
     candidates: tuple[str, ...]
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(
-            f"no data is called {self.name}", "not declared", helps=did_you_mean(self.name, self.span, self.candidates)
-        )
+        if not self.name:
+            example = self.candidates[0] if self.candidates else "DATA"
+            return self.say("this train program names no data", "on what?", helps=(Help(f"say on which: train … on {example} {{ … }}"),))
+        helps = did_you_mean(self.name, self.span, self.candidates)
+        return self.say(f"no data is called {self.name}", "not declared", helps=helps)
 
 
 class MissingColumn(Fault):
@@ -143,11 +145,15 @@ class NameClash(Fault):
     title = "an output and a column have one name"
 
     name: str
-    declared: Span
+    output: Span
 
     def diagnostic(self) -> Diagnostic:
-        labels = () if self.declared == NOWHERE else (Label(self.declared, "the column"),)
-        return self.say(f"{self.name} is an output of the model and a column of the data", "unclear which", *labels)
+        return self.say(
+            f"{self.name} is an output of the model and a column of the data, so a loss could mean either",
+            "the column",
+            Label(self.output, "the output"),
+            helps=(Help("give the column a name of its own"),),
+        )
 
 
 class UnknownInProgram(Fault):

@@ -18,7 +18,7 @@ from ..elaborate.expressions import evaluate, one, operator
 from ..elaborate.parts import dim_of
 from ..elaborate.values import POISON, LayerRecipe, Poison, Scope, Tensor, TextColumn, Value, describe
 from ..errors.calls import NotATensor
-from ..errors.training import BadSource, BadSplit, ClauseTwice, ColumnType, UnknownColumn
+from ..errors.training import BadClause, BadSource, BadSplit, ClauseTwice, ColumnType, UnknownColumn
 from ..graph import Graph, Output, TensorType
 from ..layers import registry
 from ..layers.base import Refusal
@@ -340,7 +340,9 @@ class _Reader:
             if isinstance(value, Poison):
                 return
             if not (isinstance(value, Tensor) and value.type.dtype == "bool" and value.type.rank == 1):
-                self.elaborator.report(NotATensor(where.condition.span, f"{describe(value)}, and not one truth a row"))
+                self.elaborator.report(
+                    BadClause(where.condition.span, f"train_where wants one bool for each row, but this is {describe(value)}")
+                )
                 return
             kept = value if kept is None else operator(body, "and", (kept, value), where.span, (where.span, where.span))
         self.columns.keep = self._graph(body, {"keep": kept}, "keep")

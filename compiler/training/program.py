@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from ...dsl import ast
+from ...dsl.diagnostic import nearest
 from ...dsl.span import Span
 from ..elaborate.body import Body
 from ..elaborate.calls import apply_layer
@@ -122,7 +123,8 @@ class _Program:
         scope = self.names.scope.names
         for output in self.root.outputs:
             if output.name in self.columns.types and output.name not in {node.outputs[0].name for node in self.root.inputs}:
-                self._report(Refusal(NameClash(self.node.span, output.name, self.columns.spans[output.name])))
+                made = self.root.nodes[output.ref.node].span
+                self._report(Refusal(NameClash(self.columns.spans[output.name], output.name, made)))
             scope[output.name] = self.names.input(output.name, plain(self.root.type_of(output.ref)), self.node.span)
         for node in self.root.inputs:
             name = node.outputs[0].name or ""
@@ -214,14 +216,9 @@ class _Program:
     def _plan(self) -> TrainPlan | None:
         if any(isinstance(clause, ast.Phase) for clause in self.node.clauses):
             return None  # told already
-        if not any(isinstance(c, ast.Clause) and c.name.text == "loss" for c in self.node.clauses):
-            self._missing("loss", "loss cross_entropy(logits, label)")
-        if "optimizer" not in self.once:
-            self._missing("optimizer", "optimizer adam(lr=1e-3)")
+        self._missing()
         if "epochs" in self.once and "steps" in self.once:
             self._report(Refusal(BadClause(self.once["steps"].span, "epochs and steps both say how long; one of them must go")))
-        if "epochs" not in self.once and "steps" not in self.once:
-            self._missing("epochs", "epochs 20")
         self.check_once()
         optimizer, numbers = self._optimizer, self._numbers
         if not self.sound or optimizer is None or not self.columns.complete or not self.losses:
@@ -242,8 +239,14 @@ class _Program:
             place=place_of(self.node.span),
         )
 
-    def _missing(self, name: str, example: str) -> None:
-        self._report(Refusal(MissingClause(self.node.model.span, name, example)))
+    def _missing(self) -> None:
+        """What must be said and is not; a word that is near to it was meant to say it."""
+        said = {clause.name.text for clause in self.node.clauses if isinstance(clause, ast.Clause)}
+        said |= {nearest(name, clauses.ALL) or name for name in said}
+        missing = {"loss": "loss cross_entropy(logits, label)", "optimizer": "optimizer adam(lr=1e-3)", "epochs": "epochs 20"}
+        names = tuple(name for name in missing if name not in said and not (name == "epochs" and "steps" in said))
+        if names:
+            self._report(Refusal(MissingClause(self.node.model.span, names, tuple(missing[name] for name in names))))
 
     def _value(self, name: str, read: Callable[[Body, ast.Clause], T]) -> T | None:
         clause = self.once.get(name)

@@ -73,18 +73,26 @@ def shown(value: Argument) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
+def told(path: str) -> str:
+    """A path as messages name it: from here, where it lies below."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return path
+
+
 def located(call: SourceCall, path: str, base: Path) -> Path:
     """The file that a source names, which is there; a path is relative to `base`."""
     full = base / path
     span = span_of(call.place, len(call.kind))
     if full.is_dir():
-        raise InputFaults(UnreadableFile(span, path, "it is a folder"))
+        raise InputFaults(UnreadableFile(span, told(path), "it is a folder"))
     if not full.is_file():
         try:
-            siblings = tuple(sorted(p.name for p in full.parent.iterdir() if p.is_file())[:1000])
+            siblings = tuple(sorted(p.name for p in full.parent.iterdir() if p.suffix == full.suffix and p.is_file())[:1000])
         except OSError:
             siblings = ()
-        raise InputFaults(NoSuchFile(span, path, siblings))
+        raise InputFaults(NoSuchFile(span, told(path), siblings))
     return full
 
 

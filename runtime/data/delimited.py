@@ -25,7 +25,7 @@ from ..faults.data import (
     WrongEncoding,
 )
 from ..stops import InputFaults, span_of
-from .calls import Parameter, Signature, located
+from .calls import Parameter, Signature, located, told
 from .memory import usable
 from .table import Array, Dtype, Field, Schema, Table, storage
 
@@ -53,7 +53,7 @@ class Cells:
     def __init__(self, call: SourceCall, base: Path) -> None:
         arguments = SIGNATURE.bind(call)
         self.span = span_of(call.place, len(call.kind))
-        self.name = str(arguments["file"])
+        self.name = told(str(arguments["file"]))
         self.header = bool(arguments["header"])
         self.given: list[object] | None = arguments["columns"]
         self.delimiter = str(arguments["delimiter"])
@@ -67,7 +67,7 @@ class Cells:
             "".encode(self.encoding)
         except (LookupError, ValueError):
             SIGNATURE.refuse(call, f'there is no encoding "{self.encoding}"')
-        self.path = located(call, self.name, base)
+        self.path = located(call, str(arguments["file"]), base)
 
     @contextmanager
     def opened(self) -> Iterator[tuple[tuple[str, ...], Iterator[tuple[int, list[str]]]]]:
@@ -146,11 +146,8 @@ def _guess(cells: tuple[str, ...]) -> Dtype:
         return "int"
     except (ValueError, OverflowError):
         pass
-    try:
-        np.array(known or ["0.5"]).astype(np.float64)
-        return "float"
-    except ValueError:
-        return "text"
+    numbers = sum(map(_finite, known))
+    return "float" if 2 * numbers > len(known) or not known else "text"  # among numbers, a word is a fault for `read` to tell
 
 
 class Column:

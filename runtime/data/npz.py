@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from ...compiler.plan import SourceCall
 from ..faults.data import EmptyData, MissingValue, RowsDisagree, TooLarge, UnreadableFile, UnsupportedArray
 from ..stops import InputFaults, span_of
-from .calls import Parameter, Signature, located
+from .calls import Parameter, Signature, located, told
 from .memory import usable
 from .table import Array, Field, Schema, Table, kind_of, storage
 
@@ -45,11 +45,11 @@ class Archive:
     def __init__(self, call: SourceCall, base: Path) -> None:
         arguments = SIGNATURE.bind(call)
         self.span = span_of(call.place, len(call.kind))
-        self.name = str(arguments["file"])
+        self.name = told(str(arguments["file"]))
         self.missing = arguments["missing"]
         if isinstance(self.missing, str) and self.missing not in ("error", "drop"):
             SIGNATURE.refuse(call, 'missing is "error", "drop" or a number')
-        self.path = located(call, self.name, base)
+        self.path = located(call, str(arguments["file"]), base)
 
     def headers(self) -> dict[str, Header]:
         """All arrays by name, and what their headers say."""

@@ -11,6 +11,7 @@ from ...compiler.plan import DataPlan, Place, SourceCall
 from ..faults.data import MissingColumn, UnknownSource
 from ..stops import InputFaults, span_of
 from . import delimited, embedded, npz
+from .calls import told
 from .table import Field, Schema, Table
 
 __all__ = ["Field", "Schema", "Table", "absolute", "read", "read_data", "schema"]
@@ -55,7 +56,7 @@ def read(
         if kind.explain is not None:
             kind.explain(call, base, missing)
         span = span_of(place or call.place, 1 if place else len(call.kind))
-        path = str(call.args[0] if call.args else call.kwargs.get("file", call.kind))
+        path = told(str(call.args[0] if call.args else call.kwargs.get("file", call.kind)))
         raise InputFaults(*(MissingColumn(span, name, path, tuple(known), reason) for name in missing))
     return kind.read(call, base, wanted, categories)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...compiler.plan import TrainPlan
 from ...dsl.span import NOWHERE
 from ..blame import WRITING
-from ..data.calls import from_command_line
+from ..data.calls import COMMAND_LINE, from_command_line
 from ..data.sources import Table, absolute, read_data
 from ..executable import CompiledLike, Executable, executable
 from ..faults.runs import BadSetting, DiskTrouble, FixedSetting, NoProgram
@@ -62,7 +62,7 @@ def train(
             listener.note(f"nothing had been written to {resume} yet: the run starts anew")
         return _start(exe, out if resume is None else resume, device, listener, diagram)
     except Stopped as stopped:
-        stopped.knows(exe.sources if exe else {})
+        stopped.knows({**(exe.sources if exe else {}), **({COMMAND_LINE: data} if data is not None else {})})
         raise
     except KeyboardInterrupt:
         raise Interrupted from None
@@ -93,7 +93,7 @@ def dry_run(
 
         return try_once(exe, table, device)
     except Stopped as stopped:
-        stopped.knows(exe.sources)
+        stopped.knows({**exe.sources, **({COMMAND_LINE: data} if data is not None else {})})
         raise
 
 

@@ -239,7 +239,7 @@ class Engine:
     def note_best(self, values: dict[str, float]) -> bool:
         """Keeps the weights if no values before were better.
 
-        Of equals the later is kept: it has seen more, and on a small validation part many epochs tie. Early stopping counts a tie as no gain.
+        Of equals the later is kept: it has seen more, and on a small validation part many epochs tie. For early stopping a tie is no gain.
         """
         score, state = self.score(values), self.state
         before = state.best.score if state.best is not None else -math.inf

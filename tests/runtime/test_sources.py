@@ -79,6 +79,12 @@ def test_csv(here: Path) -> None:
     assert found.place(2) == "line 5"
 
 
+def test_a_bad_cell_does_not_make_a_column_of_words(here: Path) -> None:
+    source = csv("a\n1\nx\n3.5\n")
+    assert schema(source, Path()) == {"a": Field("float", ())}
+    assert fault(source, "a") == 'E0610 d.csv, line 3, column a: "x" is not a finite number'
+
+
 def test_csv_without_a_header_and_with_a_byte_order_mark(here: Path) -> None:
     assert list(schema(csv("1;2\n3;4\n", header=False, delimiter=";"), Path())) == ["c1", "c2"]
     assert list(schema(csv("1,2\n", header=False, columns=["u", "v"]), Path())) == ["u", "v"]

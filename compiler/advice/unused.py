@@ -1,0 +1,159 @@
+"""What a file names and never uses. Looks at the text alone, so that a value which one branch of an `if` reads counts as used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ...dsl import ast
+from ...dsl.diagnostic import Edit, Fault
+from ...dsl.source import Source
+from ...dsl.span import Span
+from ..errors.advice import UnusedHyperparameter, UnusedImport, UnusedLayer, UnusedParam, UnusedTensor, UnusedValue
+from ..keys import children, descendants
+from ..resolve import Unit
+from .text import whole_lines
+
+ROOTS = ("model", "adversarial")
+
+
+def advice(unit: Unit) -> Iterator[Fault]:
+    """What the main file does not use."""
+    programs = _said(item for item in unit.file.items if isinstance(item, ast.Train))
+    for item in unit.file.items:
+        if isinstance(item, ast.Declaration):
+            yield from _Body(item, unit.source, programs).faults()
+    if any(isinstance(item, ast.Train) or (isinstance(item, ast.Declaration) and item.kind in ROOTS) for item in unit.file.items):
+        yield from _imports(unit)
+
+
+def _said(items: Iterable[ast.Node]) -> set[str]:
+    """Every name in a text, bound or read."""
+    found = set()
+    for item in items:
+        for node in descendants(item):
+            if isinstance(node, ast.Name | ast.Primed):
+                found.add(node.id)
+            elif isinstance(node, ast.Ident):
+                found.add(node.text)
+    return found
+
+
+# Imports --------------------------------------------------------------------------------------------------------------
+
+
+def _imports(unit: Unit) -> Iterator[Fault]:
+    used = _said(item for item in unit.file.items if not isinstance(item, ast.Import))
+    for item in unit.file.items:
+        if isinstance(item, ast.Import):
+            left = [name for name in item.names if name.text not in used]
+            for name in left:
+                yield UnusedImport(name.span, name.text, _without(item, name, unit.source, everything=len(left) == len(item.names)))
+
+
+def _without(item: ast.Import, name: ast.Ident, source: Source, *, everything: bool) -> tuple[Edit, ...]:
+    """The import without a name, or the whole line away."""
+    if everything:
+        return whole_lines(source, item.span)
+    at = item.names.index(name)
+    if at + 1 < len(item.names):
+        return (Edit(Span(name.span.source, name.span.start, item.names[at + 1].span.start), ""),)
+    return (Edit(Span(name.span.source, item.names[at - 1].span.end, name.span.end), ""),)
+
+
+# Declarations ---------------------------------------------------------------------------------------------------------
+
+
+class _Body:
+    """One declaration. Values are followed backwards through the statements: what is alive after one tells whether it counts."""
+
+    def __init__(self, node: ast.Declaration, source: Source, programs: set[str]) -> None:
+        self.node, self.source, self.programs = node, source, programs
+        self.read = set(programs)
+        for statement in node.body:
+            self.read |= _reads(statement)
+        self.found: list[Fault] = []
+
+    def faults(self) -> Iterator[Fault]:
+        yield from self._signature()
+        self._alive(self.node.body, set(self.programs))
+        yield from self.found
+
+    def _signature(self) -> Iterator[Fault]:
+        node, where = self.node, f"the {self.node.kind} {self.node.name.text}"
+        if not node.body:
+            return
+        sizes = self.read | _names(node.result or ())
+        for param in node.tensors:
+            others = _names(other.type for other in node.tensors if other is not param and other.type is not None)
+            own = _names([param.type] if param.type is not None else [])
+            if param.name.text not in self.read and not (own - others) & sizes:
+                yield UnusedTensor(param.name.span, param.name.text, where)
+        types = _names(param.type for param in node.tensors if param.type is not None)
+        for param in node.hypers:
+            defaults = _names(other.default for other in node.hypers if other is not param and other.default is not None)
+            if param.name.text not in self.read | types | defaults | _names(node.result or ()):
+                yield UnusedHyperparameter(param.name.span, param.name.text, where)
+
+    # Values -----------------------------------------------------------------------------------------------------------
+
+    def _alive(self, statements: tuple[ast.Statement, ...], after: set[str]) -> set[str]:
+        """What is read of the names before the statements, given what is read after them; tells what is not read on the way."""
+        alive = after
+        for statement in reversed(statements):
+            alive = self._before(statement, alive)
+        return alive
+
+    def _before(self, node: ast.Statement, alive: set[str]) -> set[str]:
+        match node:
+            case ast.Assign():
+                names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+                plain = len(names) == len(node.targets) and not any(name.startswith("_") for name in names)
+                if plain and not names & alive:
+                    mend = whole_lines(self.source, node.span)
+                    self.found.append(UnusedValue(node.targets[0].span, " and ".join(sorted(names)), mend))
+                return (alive - names) | self._uses(node.value)
+            case ast.If():
+                then = self._alive(node.then, set(alive))
+                otherwise = self._alive(node.otherwise or (), set(alive))
+                return then | otherwise | self._uses(node.condition)
+            case ast.LayerDef():
+                self._named(node, UnusedLayer(node.span, node.name.text, whole_lines(self.source, node.span)))
+                return alive | self._uses(node.value)
+            case ast.ParamDef():
+                mend = whole_lines(self.source, node.span)
+                self._named(node, UnusedParam(node.span, node.kind, node.name.text, mend))
+                return alive | self._uses(node)
+            case ast.Draw() | ast.GateDef() if node.name.text not in self.read:
+                self.found.append(UnusedValue(node.name.span, node.name.text, whole_lines(self.source, node.span)))
+                return alive | self._uses(node)
+        return alive | self._uses(node)
+
+    def _named(self, node: ast.LayerDef | ast.ParamDef, fault: Fault) -> None:
+        if node.name.text not in self.read:
+            self.found.append(fault)
+
+    def _uses(self, node: ast.Node) -> set[str]:
+        """The names that an expression reads; the bodies of its stacks are looked through for values of their own."""
+        match node:
+            case ast.Name() | ast.Primed():
+                return {node.id}
+            case ast.Stack():
+                own = {name.text for name in (*node.names, *(carry.name for carry in node.carries))}
+                inside = self._alive(node.body, set(self.programs)) - own
+                return inside.union(*(self._uses(n) for n in (node.count, node.over, *(c.start for c in node.carries)) if n))
+        return set().union(*(self._uses(child) for child in children(node)))
+
+
+def _reads(node: ast.Node) -> set[str]:
+    """Every name that is read somewhere in a statement: all but what it assigns."""
+    if isinstance(node, ast.Name | ast.Primed):
+        return {node.id}
+    skipped: tuple[Any, ...] = node.targets if isinstance(node, ast.Assign) else ()
+    return set().union(*(_reads(child) for child in children(node) if not any(child is target for target in skipped)))
+
+
+def _names(nodes: Iterable[ast.Node]) -> set[str]:
+    return {found.id for node in nodes for found in descendants(node) if isinstance(found, ast.Name)}
+
+
