@@ -236,8 +236,3 @@ class Graph(Frozen):
                 if isinstance(operand, Ref):
                     drawing.add_edge(operand.node, number, ref=operand, place=place)
         return drawing
-
-
-Use.model_rebuild()
-Level.model_rebuild()
-Repeat.model_rebuild()

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from ..dsl import ast
 from ..dsl.diagnostic import Report
 from ..dsl.source import Source
 from ..dsl.span import Span
+from .advice import advise
 from .elaborate.elaborator import Elaborator, elaborate_root
 from .elaborate.values import Value
 from .errors.names import NoRoot, NotCompiledYet
@@ -66,10 +68,13 @@ def check_source(source: Source, *, read: Reader = no_imports, schema: Schemas =
     if not report.ok and any(d.code.startswith("E01") for d in report.diagnostics):
         return report
     seen: set[int] = set()
+    graphs: list[Graph] = []
+    trained: list[tuple[ast.Train, Graph]] = []
     for declared in program.roots:
         if declared.node.kind == "model" and any(param.default is None for param in declared.node.hypers):
             continue  # it is given a value by a `train` line, or from outside
         graph = _root(declared, {}, report)
+        graphs += [graph] if graph is not None else []
         seen |= _reached(declared, graph)
     columns = _all_columns(program, report, schema)
     for node in program.main.items(ast.Train):
@@ -77,7 +82,9 @@ def check_source(source: Source, *, read: Reader = no_imports, schema: Schemas =
         checked = _train(program, node, {}, columns, report)
         if checked is not None:
             seen |= _reached(checked[0], checked[1])
+            trained += [(node, checked[1])] if checked[1] is not None else []
     _unused_parts(program, seen, report)
+    advise(program, graphs, trained, report)
     return report
 
 
@@ -106,11 +113,15 @@ def compile_source(
     given = from_outside(declared, hypers or {}, report)
     if node is None:
         graph = _root(declared, given, report)
-        return (_emitted(program, declared, graph, None, report), report) if graph is not None and report.ok else (None, report)
+        if graph is None or not report.ok:
+            return None, report
+        advise(program, [graph], [], report)
+        return _emitted(program, declared, graph, None, report), report
     columns = _all_columns(program, report, schema, only=node.data.text if node.data is not None else None)
     checked = _train(program, node, given, columns, report)
     if checked is None or checked[1] is None or not report.ok:
         return None, report
+    advise(program, [], [(node, checked[1])], report)
     return _emitted(program, declared, checked[1], checked[2], report), report
 
 
@@ -233,7 +244,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
     from .emit.torch import emit_module
     from .passes import PASSES
 
-    file = program.main.source.name
+    file = PurePath(program.main.source.name).name
     graph = PASSES.run(graph)
     module = emit_module(graph, file)
     written = None

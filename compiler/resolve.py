@@ -46,6 +46,7 @@ class Unit:
     file: ast.File
     source: Source
     names: dict[str, Declared] = field(default_factory=dict)
+    broken: set[int] = field(default_factory=set)  # declarations whose names clash, by identity: no more is said about them
 
     def items(self, kind: type[ast.Data] | type[ast.Train]) -> list[ast.Item]:
         return [item for item in self.file.items if isinstance(item, kind)]
@@ -184,6 +185,7 @@ class _Names:
 
     def namespace(self, node: ast.Declaration) -> None:
         """Hyperparameters, dims and tensors share one namespace."""
+        before = len(self.report.diagnostics)
         seen: dict[str, tuple[Span, str]] = {}
         for param in (*node.hypers, *node.tensors):
             name = param.name
@@ -195,6 +197,8 @@ class _Names:
             for dim in param.type.dims if isinstance(param.type, ast.TensorType) else ():
                 if isinstance(dim, ast.Name) and dim.id in seen and dim.id[0].isupper():
                     self.report.add(NameTaken(dim.span, dim.id, seen[dim.id][1], seen[dim.id][0]))
+        if len(self.report.diagnostics) > before:
+            self.unit.broken.add(id(node))
 
     def bind_dims(self, type_: ast.TensorType) -> None:
         for dim in type_.dims:

@@ -177,6 +177,12 @@ def update_record(folder: Path, changes: Record) -> None:
     write_record(folder, {**json.loads((folder / RECORD).read_text(encoding="utf-8")), **changes})
 
 
+def last_step(folder: Path) -> int:
+    """The step of the last checkpoint, by its name."""
+    steps = [int(p.name.partition("-")[0]) for p in (folder / CHECKPOINTS).glob("[0-9]*-*.pt")]
+    return max(steps, default=0)
+
+
 def clean(folder: Path) -> None:
     """Removes what killed writers left behind; the caller holds the lock."""
     sweep(folder)

@@ -59,7 +59,7 @@ class RunFailed(Stopped):
 
 
 class Interrupted(Exception):
-    """Ctrl-C: the state is saved in `folder` at `step`, or nothing had begun (`folder` is none): exit status 130."""
+    """Ctrl-C: the state is saved in `folder` at `step`, or no step was made (`folder` is none): exit status 130."""
 
     exit_code: ClassVar[int] = 130
 
@@ -70,7 +70,7 @@ class Interrupted(Exception):
 
     def __str__(self) -> str:
         if self.folder is None:
-            return "interrupted before anything was saved"
+            return "interrupted before the first step"
         return f"interrupted; step {self.step} is saved. To go on: archc train --resume {self.folder}"
 
 

@@ -162,4 +162,3 @@ LOOKS: dict[str, list[Look]] = {"dense": [_image, _between]}
 for _names, _look in ((CENTRING, _bias), (SLIDING, _time), (TWICE, _twice), (CONSTANT, _alone)):
     for _name in _names:
         LOOKS.setdefault(_name, []).append(_look)
-

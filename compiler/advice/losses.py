@@ -67,18 +67,18 @@ def inside(flow: Flow, texts: Texts) -> Iterator[Fault]:
         classes = (1 if type_.rank > 1 else 0) if dim is None else axis_of(dim, type_)
         loss = Loss(node.op.name, node.span, texts.of(node), classes)
         yield from _one_class(loss, None if classes is None else type_.shape[classes].text.constant, str(type_))
-        given = _given(flow.graph, node.refs[0], texts)
+        given = _given(flow, node.refs[0], texts)
         if given is not None:
             yield from _judged(loss, given)
 
 
-def _given(graph: Graph, ref: Ref, texts: Texts) -> Given | None:
-    made = _made(graph, ref)
+def _given(flow: Flow, ref: Ref, texts: Texts) -> Given | None:
+    made = _made(flow.graph, ref)
     if made is None:
         return None
     dim = getattr(made.layer, "dim", None)
     at = None if dim is None else axis_of(dim, made.node.type)
-    alone = made.graph is graph and Flow(graph).readers[_number(graph, made)] == 1
+    alone = made.graph is flow.graph and flow.readers[_number(flow.graph, made)] == 1
     p = getattr(getattr(made.layer, "p", None), "value", 1.0)
     return Given(made.layer.name, made.node.span, texts.of(made.node), at, alone, float(p))
 
@@ -130,10 +130,10 @@ def _program_loss(written: Written | None, first: ast.Expr, root: Graph, texts: 
         return
     if layer.family != "loss":
         return
-    if isinstance(first, ast.Name):
+    squash = written.text.layer(first)
+    if isinstance(first, ast.Name) and (squash is None or squash.flow is None or squash.flow[1] == 0):
         yield from _of_output(written, first.id, root, texts)
         return
-    squash = written.text.layer(first)
     if squash is not None and (made := registry().get(squash.callee.id)) is not None:
         plain = squash.call is None or len(squash.call.args) == 1  # no dim of its own
         dim = 1 if plain and written.argument("dim") is None and _rank(squash, root) == 2 else None
@@ -170,7 +170,7 @@ def _of_output(written: Written, name: str, root: Graph, texts: Texts) -> Iterat
     classes = (1 if type_.rank > 1 else 0) if dim is None else _literal(dim.value, type_.rank)
     loss = Loss(written.callee.id, written.node.span, written, classes)
     yield from _one_class(loss, None if classes is None or not type_.rank else type_.shape[classes].number, str(type_))
-    given = _given(root, output.ref, texts)
+    given = _given(Flow(root), output.ref, texts)
     if given is not None:
         yield from _judged(loss, given)
 

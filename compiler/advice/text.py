@@ -121,9 +121,10 @@ class Text:
 
     def layer(self, node: ast.Node | None, name: str = "") -> Written | None:
         """`node` as a layer that is written out, `name` if one is given."""
-        callee, call = node, None
+        callee: ast.Node | None = node
+        call: ast.Call | None = None
         while isinstance(callee, ast.Call):
-            callee, call = callee.function, callee
+            call, callee = callee, callee.function
         if node is None or not isinstance(callee, ast.Name) or (name and callee.id != name):
             return None
         return Written(self, node, callee, call)

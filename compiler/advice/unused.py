@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -48,7 +49,9 @@ def _imports(unit: Unit) -> Iterator[Fault]:
         if isinstance(item, ast.Import):
             left = [name for name in item.names if name.text not in used]
             for name in left:
-                yield UnusedImport(name.span, name.text, _without(item, name, unit.source, everything=len(left) == len(item.names)))
+                yield UnusedImport(
+                    name.span, name.text, _without(item, name, unit.source, everything=len(left) == len(item.names))
+                )
 
 
 def _without(item: ast.Import, name: ast.Ident, source: Source, *, everything: bool) -> tuple[Edit, ...]:
@@ -83,16 +86,16 @@ class _Body:
         node, where = self.node, f"the {self.node.kind} {self.node.name.text}"
         if not node.body:
             return
-        sizes = self.read | _names(node.result or ())
+        read = self.read | _names(node.result or ())
+        types = {param.name.text: _names([param.type]) for param in node.tensors if param.type is not None}
+        dims = Counter(name for names in types.values() for name in names)
         for param in node.tensors:
-            others = _names(other.type for other in node.tensors if other is not param and other.type is not None)
-            own = _names([param.type] if param.type is not None else [])
-            if param.name.text not in self.read and not (own - others) & sizes:
+            alone = {name for name in types.get(param.name.text, ()) if dims[name] == 1}
+            if param.name.text not in self.read and not alone & read:
                 yield UnusedTensor(param.name.span, param.name.text, where)
-        types = _names(param.type for param in node.tensors if param.type is not None)
+        read |= dims.keys() | _names(param.default for param in node.hypers if param.default is not None)
         for param in node.hypers:
-            defaults = _names(other.default for other in node.hypers if other is not param and other.default is not None)
-            if param.name.text not in self.read | types | defaults | _names(node.result or ()):
+            if param.name.text not in read:
                 yield UnusedHyperparameter(param.name.span, param.name.text, where)
 
     # Values -----------------------------------------------------------------------------------------------------------
@@ -111,23 +114,25 @@ class _Body:
                 plain = len(names) == len(node.targets) and not any(name.startswith("_") for name in names)
                 if plain and not names & alive:
                     mend = whole_lines(self.source, node.span)
-                    self.found.append(UnusedValue(node.targets[0].span, " and ".join(sorted(names)), mend))
-                return (alive - names) | self._uses(node.value)
+                    self.found.append(
+                        UnusedValue(node.targets[0].span, " and ".join(sorted(names)), bool(names & self.read), mend)
+                    )
+                alive -= names
+                alive |= self._uses(node.value)
+                return alive
             case ast.If():
                 then = self._alive(node.then, set(alive))
                 otherwise = self._alive(node.otherwise or (), set(alive))
                 return then | otherwise | self._uses(node.condition)
             case ast.LayerDef():
                 self._named(node, UnusedLayer(node.span, node.name.text, whole_lines(self.source, node.span)))
-                return alive | self._uses(node.value)
             case ast.ParamDef():
                 mend = whole_lines(self.source, node.span)
                 self._named(node, UnusedParam(node.span, node.kind, node.name.text, mend))
-                return alive | self._uses(node)
             case ast.Draw() | ast.GateDef() if node.name.text not in self.read:
-                self.found.append(UnusedValue(node.name.span, node.name.text, whole_lines(self.source, node.span)))
-                return alive | self._uses(node)
-        return alive | self._uses(node)
+                self.found.append(UnusedValue(node.name.span, node.name.text, False, whole_lines(self.source, node.span)))
+        alive |= self._uses(node)
+        return alive
 
     def _named(self, node: ast.LayerDef | ast.ParamDef, fault: Fault) -> None:
         if node.name.text not in self.read:
@@ -155,5 +160,3 @@ def _reads(node: ast.Node) -> set[str]:
 
 def _names(nodes: Iterable[ast.Node]) -> set[str]:
     return {found.id for node in nodes for found in descendants(node) if isinstance(found, ast.Name)}
-
-

@@ -108,7 +108,7 @@ class Body:
         """A node; its number."""
         if len(self.nodes) >= MAX_NODES:
             raise Refusal(TooLarge(span, f"{self.name} has more than {MAX_NODES:,} steps"))
-        outputs = tuple(Edge(type=_placed(type_, span)) for type_ in types)
+        outputs = tuple(Edge.model_construct(type=_placed(type_, span)) for type_ in types)
         node = Node.model_construct(
             op=op, inputs=inputs, outputs=outputs, key=key, span=span, named=named, owner=owner, gate=False
         )
@@ -119,7 +119,7 @@ class Body:
         return Tensor(self, Ref(number, output), self.nodes[number].outputs[output].type, name)
 
     def input(self, name: str, type_: TensorType, span: Span) -> Tensor:
-        number = self.add(Input(name=name), (), (type_,), span)
+        number = self.add(Input.model_construct(name=name), (), (type_,), span)
         self.label(number, 0, name)
         return self.tensor(number, 0, name)
 

@@ -13,6 +13,7 @@ from ...dsl.span import Span
 from ..errors.calls import (
     BadArithmetic,
     MissingArgument,
+    NoAttribute,
     NotATensor,
     NotCallable,
     TooManyArguments,
@@ -445,7 +446,7 @@ def _dims(weight: Weight) -> str:
     return f"[{', '.join(str(size) for size in weight.shape)}]"
 
 
-def owned_weights(shared: Shared, span: Span) -> dict[str, Weight]:
+def owned_weights(shared: Shared, node: ast.Attribute) -> dict[str, Weight]:
     """The weights of a shared layer, from its first use or, where they do not depend on what flows in, from its arguments."""
     used = shared.body.owned.get(shared.key)
     if used is not None:
@@ -456,5 +457,6 @@ def owned_weights(shared: Shared, span: Span) -> dict[str, Weight]:
         try:
             return layer.weights()
         except (TypeError, IndexError):
-            raise Refusal(NotATensor(span, f"{shared.key}, whose weights are not known before its first use")) from None
-    raise Refusal(NotATensor(span, f"{shared.key}, which has no weights of its own name"))
+            reason = "whose shape is not known before the first use of the layer"
+            raise Refusal(NoAttribute(node.name.span, f"the layer {shared.key}", node.name.text, reason=reason)) from None
+    raise Refusal(NoAttribute(node.name.span, describe(shared.recipe), node.name.text))

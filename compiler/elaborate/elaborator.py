@@ -88,6 +88,8 @@ class Elaborator:
         self, declared: Declared, hypers: Mapping[str, Value], types: tuple[TensorType | None, ...], use: Site | None
     ) -> Part | None:
         """The graph of a declaration for these hyperparameters and types; none when something in it is wrong."""
+        if id(declared.node) in declared.unit.broken:
+            return None
         if declared in self.active:
             chain = [d.node.name.text for d in self.active[self.active.index(declared) :]] + [declared.node.name.text]
             raise Refusal(ContainsItself(use.span if use else declared.node.span, declared.node.name.text, tuple(chain)))
@@ -170,7 +172,7 @@ class Elaborator:
             )
             for param in node.hypers
         )
-        return Graph(
+        return Graph.model_construct(
             name=node.name.text,
             kind=node.kind,
             doc=node.doc,
@@ -241,7 +243,7 @@ class Elaborator:
             if isinstance(dim, ast.Name) and dim.id[0].isupper() and dim.id not in body.sizes:
                 body.sizes[dim.id] = size
                 body.scope.names[dim.id] = size
-            elif not body.same(dim_of(body, dim), size):
+            elif (promised_size := dim_of(body, dim)) is not None and not body.same(promised_size, size):
                 return False
         return True
 
@@ -314,8 +316,8 @@ def output_name(expr: ast.Expr) -> str:
     return "output"
 
 
-def root_inputs(declared: Declared, body: Body) -> tuple[TensorType | None, ...]:
-    """The types of a root's inputs: capital dims are free, the others are computed from the hyperparameters."""
+def root_inputs(declared: Declared, body: Body) -> tuple[TensorType | None, ...] | None:
+    """The types of a root's inputs: capital dims are free, the others are computed from the hyperparameters. None for a told fault."""
     types: list[TensorType | None] = []
     for param in declared.node.tensors:
         assert isinstance(param.type, ast.TensorType)
@@ -328,7 +330,10 @@ def root_inputs(declared: Declared, body: Body) -> tuple[TensorType | None, ...]
                 continue
             if isinstance(dim, ast.Name) and dim.id[0].isupper():
                 body.scope.names.setdefault(dim.id, Size.of(Dim.of(dim.id)))
-            shape.append(dim_of(body, dim))
+            size = dim_of(body, dim)
+            if size is None:
+                return None
+            shape.append(size)
         dtype = "float" if param.type.dtype is None else param.type.dtype.text
         types.append(TensorType(dtype, tuple(Size.of(size.value) for size in shape), param.span))  # type: ignore[arg-type]
     return tuple(types)
@@ -346,6 +351,8 @@ def elaborate_root(
     """The graph of a model. Faults go to `report`. A part looked at by itself (`standalone`) has symbols for what it requires."""
     elaborator = Elaborator(report, standalone=standalone)
     elaborator.place = place
+    if id(declared.node) in declared.unit.broken:
+        return None
     if standalone:
         guessed = {param.name.text: _guessed(param) for param in declared.node.hypers if param.default is None}
         hypers = {**hypers, **guessed}
@@ -359,7 +366,7 @@ def elaborate_root(
     try:
         hyper_scope(scratch, declared.node, hypers)
         types = root_inputs(declared, scratch)
-        part = elaborator.part(declared, hypers, types, None)
+        part = elaborator.part(declared, hypers, types, None) if types is not None else None
     except Refusal as refusal:
         elaborator.report(refusal.fault)
         return None

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...dsl import ast
 from ...dsl.span import Span
-from ..errors.calls import BadArithmetic, NotATensor, NotCallable, PrimeMisplaced, TooManyArguments, UnknownArgument
+from ..errors.calls import BadArithmetic, NotATensor, NoAttribute, PrimeMisplaced, TooManyArguments
 from ..errors.names import NotCompiledYet
 from ..graph import TensorType, Weight
 from ..layers import registry
@@ -227,6 +227,8 @@ def flow(body: Body, node: ast.Flow) -> Value:
     if isinstance(value, LayerRecipe | PartRecipe | FlowRecipe | StackRecipe | Shared | Function):
         return FlowRecipe(node, body, node)
     places = tuple(item.span for item in first.items) if isinstance(first, ast.Tuple) else ()
+    if not isinstance(one(value), Tensor | Group):
+        places = (first.span,)
     for step in steps:
         value = thread(body, value, step, places)
         places = ()
@@ -293,16 +295,16 @@ def _attribute(body: Body, node: ast.Attribute) -> Value:
         return POISON
     if isinstance(base, Shared):
         return _weight(body, base, node)
-    raise Refusal(NotCallable(node.span, f"{describe(base)} has no {node.name.text}; it"))
+    raise Refusal(NoAttribute(node.name.span, describe(base), node.name.text))
 
 
 def _weight(body: Body, shared: Shared, node: ast.Attribute) -> Value:
     """`emb.weight`: a tensor of a shared layer, known when its weights do not depend on what flows in, or it was used before."""
     from .calls import owned_weights
 
-    weights = owned_weights(shared, node.span)
+    weights = owned_weights(shared, node)
     if node.name.text not in weights:
-        raise Refusal(UnknownArgument(node.name.span, f"the layer {shared.key}", node.name.text, tuple(weights)))
+        raise Refusal(NoAttribute(node.name.span, f"the layer {shared.key}", node.name.text, tuple(weights)))
     weight = weights[node.name.text]
     owner = body.levels_up(shared.body)
     type_ = TensorType(weight.dtype, weight.shape)

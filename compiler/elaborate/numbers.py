@@ -12,7 +12,7 @@ from ..layers.base import Refusal
 from ..shapes import Dim, Size
 from ..values import OPERATIONS, Real, Text, Truth, formula, names_of
 from .body import Body
-from .values import Items, Value, describe, fixed, names_in, value_key
+from .values import Items, Tensor, Value, describe, fixed, names_in, value_key
 
 MAX_ITEMS = 100_000
 MAX_DIGITS = 40
@@ -114,7 +114,7 @@ def truth(value: Value, span: Span) -> Truth:
         return value
     if isinstance(value, bool):
         return Truth(value, value)
-    raise Refusal(NotCompileTime(span, "a condition", describe(value)))
+    raise Refusal(BadArithmetic(span, f"a condition is true or false, but this is {describe(value)}"))
 
 
 def decided(body: Body, condition: Truth, span: Span, what: str) -> bool:
@@ -138,9 +138,9 @@ def joined(op: str, left: Truth, right: Truth) -> Truth:
 
 def known(body: Body, value: Value, span: Span, what: str, *, keep: bool = False) -> int:
     """A whole number that the compiler needs; the text is fixed to it unless `keep`."""
-    if not isinstance(value, Size):
-        raise Refusal(NotCompileTime(span, what, describe(value)))
-    if value.number is None:
+    if not isinstance(value, Size | Tensor):
+        raise Refusal(BadArithmetic(span, f"{what} is a whole number, but this is {describe(value)}"))
+    if isinstance(value, Tensor) or value.number is None:
         raise Refusal(NotCompileTime(span, what, describe(value)))
     names = names_of(value.text)
     if names and not keep:

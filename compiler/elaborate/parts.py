@@ -381,6 +381,8 @@ def _local_type(
             shape.append(_rest_size(body, size, number, axis))
             continue
         wanted_size = dim_of(body, dim)
+        if wanted_size is None:
+            return None
         if wanted_size.value != size.value and not body.elaborator.facts.equal(wanted_size.value, size.value):
             body.elaborator.report(_disagree(body, param, dim, wanted_size, given, axis, place, call, number))
             return None
@@ -430,15 +432,15 @@ def _disagree(
     )
 
 
-def dim_of(body: Body, dim: ast.Expr | ast.Rest) -> Size:
-    """A dim of a written type as a size."""
+def dim_of(body: Body, dim: ast.Expr | ast.Rest) -> Size | None:
+    """A dim of a written type as a size; none where its fault is told."""
     if isinstance(dim, ast.Rest):
         raise Refusal(NotCompiledYet(dim.span, "... in this place"))
     value = one(evaluate(body, dim))
     if isinstance(value, Size):
         return value
     if isinstance(value, Poison):
-        return Size.of(1)
+        return None
     raise Refusal(BadArithmetic(dim.span, f"a dim is a whole number, but this is {describe(value)}"))
 
 

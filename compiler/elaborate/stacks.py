@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ...dsl import ast
 from ...dsl.span import Span
 from ..errors.calls import NotATensor, Unpacking
-from ..errors.stacks import BadCount, NothingNext, NoValue, TiedChanges
+from ..errors.stacks import BadCount, NotAList, NothingNext, NoValue, TiedChanges
 from ..graph import Assertion, Axis, Graph, Input, Level, Output, Ref, Repeat, TensorType, Use
 from ..layers.base import Layer, Refusal
 from ..shapes import Dim, Size
@@ -20,7 +20,7 @@ from . import numbers
 from .body import Body
 from .calls import apply
 from .elaborator import output_name
-from .expressions import evaluate, has_tensor, one
+from .expressions import advice_on_tensors, evaluate, has_tensor, one
 from .parts import renaming
 from .statements import run
 from .values import CALLABLES, POISON, Group, Items, Outputs, Poison, Scope, Tensor, Value, describe, type_key, value_key
@@ -116,7 +116,8 @@ def _items(body: Body, node: ast.Stack) -> Size | list[tuple[Value, ...]] | None
     if isinstance(over, Poison):
         return None
     if not isinstance(over, Items):
-        raise Refusal(NotATensor(node.over.span, f"{describe(over)}, no list to walk"))
+        written = body.unit.source.slice(node.over.span)
+        raise Refusal(NotAList(node.over.span, describe(over), written if isinstance(over, Size) else ""))
     if len(over.items) > MAX_LEVELS:
         raise Refusal(BadCount(node.over.span, f"{len(over.items):,}", f"{MAX_LEVELS:,} that differ are the most"))
     return [_row(node, item) for item in over.items]
@@ -302,7 +303,7 @@ def _results(stack: _Stack, body: Body, inputs: list[Tensor]) -> tuple[list[Tens
     collected = []
     for value, expr in values:
         if not isinstance(value, Tensor):
-            body.report(NotATensor(expr.span, describe(value)))
+            body.report(NotATensor(expr.span, describe(value), advice_on_tensors(value)))
             return None
         collected.append((output_name(expr), value))
     return [body.primes[name] for name in stack.carried], collected, len(collected) == 1
@@ -336,7 +337,7 @@ def _applied(
 
 
 def _graph(stack: _Stack, body: Body, outputs: tuple[Output, ...]) -> Graph:
-    return Graph(
+    return Graph.model_construct(
         name=stack.name,
         kind="level",
         dims=body.dims,

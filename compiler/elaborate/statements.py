@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...dsl import ast
 from ...dsl.span import Span
-from ..errors.calls import AssertionFailed, NotATensor, PrimeMisplaced, Unpacking
+from ..errors.calls import AssertionFailed, NotATensor, NotCallable, NotCompileTime, PrimeMisplaced, Unpacking, WrongArgument
 from ..errors.names import NotCompiledYet
 from ..errors.shapes import UnknownSize
 from ..graph import Assertion, DType, Operation, Parameter, TensorType
@@ -160,14 +160,18 @@ def _layer(body: Body, node: ast.LayerDef) -> None:
     elif isinstance(value, Shared):
         body.scope.names[key] = value
     else:
-        raise Refusal(NotATensor(node.value.span, f"{describe(value)}, no callable: layer names a callable"))
+        raise Refusal(NotCallable(node.value.span, describe(value)))
 
 
 def _param(body: Body, node: ast.ParamDef) -> None:
     from .parts import dim_of
 
     name = node.name.text
-    shape = tuple(dim_of(body, dim) for dim in node.type.dims)
+    sizes = [dim_of(body, dim) for dim in node.type.dims]
+    shape = tuple(size for size in sizes if size is not None)
+    if len(shape) != len(sizes):
+        body.scope.names[name] = POISON
+        return
     type_ = TensorType(_dtype(node.type), shape, node.type.span)
     for size in shape:
         if size.number is None:
@@ -202,7 +206,8 @@ def _init(body: Body, node: ast.ParamDef, type_: TensorType) -> Operation | None
         if isinstance(layer, Initialiser):
             layer.infer(LayerChecker(body, (), {}, node.init.span), type_)
             return layer
-    raise Refusal(NotATensor(node.init.span, f"{describe(value)}, no initialiser"))
+    what = f"the {node.kind} {node.name.text}"
+    raise Refusal(WrongArgument(node.init.span, what, "the start", "an initialiser such as normal(std=0.02)", describe(value)))
 
 
 def _if(body: Body, node: ast.If) -> Returned | None:
@@ -224,7 +229,7 @@ def _assert(body: Body, node: ast.Assert) -> None:
     if isinstance(condition, Poison):
         return
     if isinstance(condition, Tensor):
-        raise Refusal(NotATensor(node.condition.span, "a tensor: assert is about numbers and dims"))
+        raise Refusal(NotCompileTime(node.condition.span, "the condition of an assert", describe(condition)))
     truth = numbers.truth(condition, node.condition.span)
     if truth.value is False:
         place = body.elaborator.place_of(body, node.span)

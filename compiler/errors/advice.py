@@ -1,7 +1,5 @@
 """Advice: what is legal and surely not meant. Warnings, counted as faults by `archc check --strict` alone."""
 
-from dataclasses import dataclass
-
 from ...dsl.diagnostic import Diagnostic, Edit, Fault, Help, Label
 from ...dsl.span import NOWHERE, Span
 
@@ -13,7 +11,6 @@ def _help(text: str, edits: tuple[Edit, ...]) -> tuple[Help, ...]:
 # What is not used -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class UnusedValue(Fault):
     """A value is named and never read again, so its layers do nothing.
 
@@ -25,17 +22,17 @@ class UnusedValue(Fault):
     title = "a value that nothing reads"
 
     name: str
+    elsewhere: bool  # the name is read, but not after this line, or not before it is given anew
     mend: tuple[Edit, ...] = ()
 
     def diagnostic(self) -> Diagnostic:
         return self.say(
-            f"the value {self.name} is never read",
+            f"{'this' if self.elsewhere else 'the'} value {'of ' if self.elsewhere else ''}{self.name} is never read",
             "computed for nothing",
             helps=_help("use it, or leave the line out", self.mend),
         )
 
 
-@dataclass(frozen=True)
 class UnusedTensor(Fault):
     """A declaration takes a tensor that its body does not read.
 
@@ -52,7 +49,6 @@ class UnusedTensor(Fault):
         return self.say(f"{self.where} takes the tensor {self.name} and never reads it", "never read")
 
 
-@dataclass(frozen=True)
 class UnusedHyperparameter(Fault):
     """A hyperparameter that nothing in its declaration depends on: to set it changes nothing."""
 
@@ -66,7 +62,6 @@ class UnusedHyperparameter(Fault):
         return self.say(f"nothing in {self.where} depends on the hyperparameter {self.name}", "never read")
 
 
-@dataclass(frozen=True)
 class UnusedImport(Fault):
     """A file with a model imports a name that it does not use.
 
@@ -80,12 +75,9 @@ class UnusedImport(Fault):
     mend: tuple[Edit, ...] = ()
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(
-            f"{self.name} is imported and never used", "never used", helps=_help("leave it out", self.mend)
-        )
+        return self.say(f"{self.name} is imported and never used", "never used", helps=_help("leave it out", self.mend))
 
 
-@dataclass(frozen=True)
 class UnusedParam(Fault):
     """A `param` or `buffer` of a body that nothing reads: no gradient will ever reach it, and the state dict carries it all the same."""
 
@@ -102,7 +94,6 @@ class UnusedParam(Fault):
         )
 
 
-@dataclass(frozen=True)
 class UnusedLayer(Fault):
     """A `layer` is named and never applied, so it is not built either."""
 
@@ -121,7 +112,6 @@ class UnusedLayer(Fault):
 # Layers ---------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class BiasBeforeNorm(Fault):
     """A bias is added and taken away again at once.
 
@@ -146,7 +136,6 @@ class BiasBeforeNorm(Fault):
         )
 
 
-@dataclass(frozen=True)
 class DenseOnImage(Fault):
     """`dense` maps the last dim alone. On an image `[B, C, H, W]` that is the width, one row at a time, with the same weights for each.
 
@@ -171,7 +160,6 @@ class DenseOnImage(Fault):
         )
 
 
-@dataclass(frozen=True)
 class TimeAsChannels(Fault):
     """Convolutions, poolings and channel norms read `[B, C, time]`: dim 1 is the channels, and they slide over the last dim.
 
@@ -195,7 +183,6 @@ class TimeAsChannels(Fault):
         )
 
 
-@dataclass(frozen=True)
 class SameTwice(Fault):
     """One activation directly after the same one.
 
@@ -219,7 +206,6 @@ class SameTwice(Fault):
         )
 
 
-@dataclass(frozen=True)
 class NothingBetween(Fault):
     """Two `dense` layers with nothing between them are one affine map, and compute no more than the second alone could.
 
@@ -241,7 +227,6 @@ class NothingBetween(Fault):
         )
 
 
-@dataclass(frozen=True)
 class OneAlone(Fault):
     """A softmax over a dim of size 1 is 1 whatever comes in, its logarithm is 0, and the cross-entropy of one class is always 0.
 
@@ -270,7 +255,6 @@ class OneAlone(Fault):
 # Losses ---------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class ScoresSquashed(Fault):
     """A loss that applies softmax or sigmoid itself is given numbers that went through one before.
 
@@ -300,7 +284,6 @@ class ScoresSquashed(Fault):
         return self.say(why, "wants raw scores", *labels, helps=_help(f"leave {self.squash} out", self.mend))
 
 
-@dataclass(frozen=True)
 class ScoresRaw(Fault):
     """A loss of probabilities or of their logarithms is given something else.
 
@@ -328,7 +311,6 @@ class ScoresRaw(Fault):
         )
 
 
-@dataclass(frozen=True)
 class DropoutLast(Fault):
     """A loss reads what comes straight out of a dropout: in each step some of the predictions themselves are replaced by zeros.
 
@@ -353,7 +335,6 @@ class DropoutLast(Fault):
         )
 
 
-@dataclass(frozen=True)
 class NothingToLearn(Fault):
     """A loss that counts or ranks has no gradient: `accuracy` changes in steps, and between them it is flat.
 

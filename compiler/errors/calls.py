@@ -103,6 +103,24 @@ class NotCallable(Fault):
         return self.say(f"{self.what} cannot be called", "not a layer, op or part", helps=helps)
 
 
+class NoAttribute(Fault):
+    """After a dot stands a tensor that a layer owns, such as `emb.weight`; the layer has a name of its own, by `layer emb = …`."""
+
+    code = "E0420"
+    title = "nothing of that name after the dot"
+
+    what: str
+    name: str
+    candidates: tuple[str, ...] = ()
+    reason: str = ""
+
+    def diagnostic(self) -> Diagnostic:
+        helps = did_you_mean(self.name, self.span, self.candidates)
+        if not self.candidates and not self.reason:
+            helps = (Help("only a layer that was named has tensors to speak of: layer NAME = …, then NAME.weight"),)
+        return self.say(f"{self.what} has no {self.name}{f', {self.reason}' if self.reason else ''}", "not there", helps=helps)
+
+
 class NotATensor(Fault):
     """A tensor is wanted and something else stands there."""
 

@@ -49,6 +49,20 @@ class NothingNext(Fault):
         return self.say(f"each level must give {self.name} its next value", f"{self.name} is carried from here", *labels, helps=helps)
 
 
+class NotAList(Fault):
+    """`stack x in LIST` has a level for each item of a list; a number of levels is said as `stack 12 { … }`."""
+
+    code = "E0505"
+    title = "a list is wanted"
+
+    got: str
+    count: str = ""
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (Help(f"for so many levels, say stack {self.count} {{ … }}, or stack i in 0..{self.count} {{ … }}"),) if self.count else ()
+        return self.say(f"a list is wanted here, but this is {self.got}", "not a list", helps=helps)
+
+
 class NoValue(Fault):
     """The body of a plain stack or parallel ends with the layer, flow or part that a level is."""
 

@@ -257,9 +257,12 @@ class _Reader:
             if isinstance(dim, ast.Name) and dim.id[0].isupper():
                 scratch.scope.names[dim.id] = Size.of(Dim.of(dim.id))
         try:
-            shape = tuple(dim_of(scratch, dim) for dim in written.dims)
+            sizes = [dim_of(scratch, dim) for dim in written.dims]
         except Refusal as refusal:
             self.elaborator.report(refusal.fault)
+            return None
+        shape = [size for size in sizes if size is not None]
+        if len(shape) != len(sizes):
             return None
         dtype = "float" if written.dtype is None else written.dtype.text
         return TensorType(dtype, (BATCH, *shape), written.span)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -32,7 +32,7 @@ from ..layers import registry
 from ..layers.base import Refusal
 from ..plan import InputPlan, Term, TrainPlan
 from ..resolve import FUNCTIONS, Unit, synonyms
-from ..shapes import Size
+from ..shapes import Dim, Size
 from . import clauses
 from .columns import Columns, function_graph, is_known, place_of, row, row_fits
 
@@ -76,6 +76,8 @@ class _Program:
         self.metrics: list[TermGraph] = []
         self.once: dict[str, ast.Clause] = {}
         self.functions: set[str] = {"columns", "fit", "keep"}
+        self.sizes: dict[str, Dim] = {}  # free dims of the model whose size the columns tell
+        self.open: set[str] = set()  # those that columns of unknown type will tell
         self.sound = True
 
     def run(self) -> Checked:
@@ -105,7 +107,7 @@ class _Program:
         """Each input of the model has a column of its name and type."""
         plans = []
         for node in self.root.inputs:
-            name, type_ = node.outputs[0].name or "", plain(node.type)
+            name, type_ = node.outputs[0].name or "", plain(node.type, self.sizes)
             plans.append(input_plan(node))
             if name not in self.columns.types:
                 place = self.node.data.span if self.node.data is not None else self.node.span
@@ -114,9 +116,23 @@ class _Program:
                 )
                 continue
             column = self.columns.types[name]
-            if column is not None and not row_fits(type_, column):
+            if column is None:
+                self.open |= {symbol for size in type_.shape for symbol in size.value.symbols()} - {"B"}
+            elif not row_fits(type_, column):
                 self._report(Refusal(ColumnType(self.columns.spans[name], name, row(type_), row(column), node.span)))
+            else:
+                for want, have in zip(type_.shape, column.shape, strict=True):
+                    if want.value.symbol is not None and have.number is not None:
+                        self.sizes[want.value.symbol] = have.value
+        self.open -= set(self.sizes)
         return plans
+
+    def _seen(self, name: str, type_: TensorType, span: Span) -> Value:
+        """A tensor of the model as the program sees it: its free dims are as large as the columns are."""
+        sized = plain(type_, self.sizes)
+        if any(size.value.symbols() & self.open for size in sized.shape):
+            return POISON
+        return self.names.input(name, sized, span)
 
     def _bind_names(self) -> None:
         """Outputs, then inputs, then columns; an output and a column may not have one name."""
@@ -125,11 +141,11 @@ class _Program:
             if output.name in self.columns.types and output.name not in {node.outputs[0].name for node in self.root.inputs}:
                 made = self.root.nodes[output.ref.node].span
                 self._report(Refusal(NameClash(self.columns.spans[output.name], output.name, made)))
-            scope[output.name] = self.names.input(output.name, plain(self.root.type_of(output.ref)), self.node.span)
+            scope[output.name] = self._seen(output.name, self.root.type_of(output.ref), self.node.span)
         for node in self.root.inputs:
             name = node.outputs[0].name or ""
             if name not in scope:
-                scope[name] = self.names.input(name, plain(node.type), node.span)
+                scope[name] = self._seen(name, node.type, node.span)
         for name, type_ in self.columns.types.items():
             if name not in scope:
                 scope[name] = POISON if type_ is None else self.names.input(name, type_, self.columns.spans[name])
@@ -307,6 +323,6 @@ def input_plan(node: Node) -> InputPlan:
     return InputPlan(name=node.outputs[0].name or "", dtype=node.type.dtype, batched=batched)
 
 
-def plain(type_: TensorType) -> TensorType:
-    """A type of the model outside of it: the names of its text mean nothing here."""
-    return TensorType(type_.dtype, tuple(Size.of(size.value) for size in type_.shape), type_.origin)
+def plain(type_: TensorType, sizes: Mapping[str, Dim]) -> TensorType:
+    """A type of the model outside of it, with the free dims that are known by now: the names of its text mean nothing here."""
+    return TensorType(type_.dtype, tuple(Size.of(size.value.substitute(sizes)) for size in type_.shape), type_.origin)

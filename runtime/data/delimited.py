@@ -44,6 +44,7 @@ SIGNATURE = Signature(
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 TRUTH = {"true": True, "false": False}
 BLOCK = 20_000  # rows
+LARGEST = float(np.finfo(np.float32).max)
 HEAD = 2_000  # rows that a schema is taken from
 
 
@@ -208,7 +209,7 @@ class Column:
 
 def _finite(text: str) -> bool:
     try:
-        return bool(np.isfinite(np.float32(float(text))))
+        return abs(float(text)) <= LARGEST
     except ValueError:
         return False
 

@@ -11,7 +11,7 @@ from ..data.calls import COMMAND_LINE, from_command_line
 from ..data.sources import Table, absolute, read_data
 from ..executable import CompiledLike, Executable, executable
 from ..faults.runs import BadSetting, DiskTrouble, FixedSetting, NoProgram
-from ..run_folder import SavedRun, planned, read
+from ..run_folder import SavedRun, is_run, last_step, planned, read
 from ..stops import InputFaults, Interrupted, Misused, RunFailed, Stopped
 from .determinism import prepare_environment
 from .progress import Progress, chosen
@@ -65,7 +65,8 @@ def train(
         stopped.knows({**(exe.sources if exe else {}), **({COMMAND_LINE: data} if data is not None else {})})
         raise
     except KeyboardInterrupt:
-        raise Interrupted from None
+        resumed = Path(resume) if resume is not None and is_run(resume) else None
+        raise Interrupted(resumed, last_step(resumed) if resumed else 0) from None
     except OSError as error:
         if error.errno not in WRITING:
             raise

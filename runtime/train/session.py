@@ -56,7 +56,7 @@ def resume(saved: SavedRun, table: Table, device: str | None, accept_drift: bool
     try:
         clean(folder)
         where = device_of(device or record["device"])
-        with determinism.pinned(), listening() as wish:
+        with determinism.pinned():
             if not accept_drift:
                 refuse_drift(saved, table, where)
             setting, _, _ = settle(saved.exe, saved.plan, table, where)
@@ -66,8 +66,9 @@ def resume(saved: SavedRun, table: Table, device: str | None, accept_drift: bool
             step = int(state["state"]["step"]) if state else 0
             update_record(folder, {"status": "running"})
             determinism.use_threads(int(record["threads"]))
-            progress.begin(f"{title(setting, folder)}: goes on after step {step}", setting.steps, step, saved.plan.epochs)
-            return go(setting, folder, int(state["journal"]) if state else 0, state, progress, wish)
+            with listening() as wish:
+                progress.begin(f"{title(setting, folder)}: goes on after step {step}", setting.steps, step, saved.plan.epochs)
+                return go(setting, folder, int(state["journal"]) if state else 0, state, progress, wish)
     finally:
         lock.release()
 

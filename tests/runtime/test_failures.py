@@ -151,7 +151,7 @@ def test_ctrl_c_before_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(api, "read_data", interrupt)
-    with pytest.raises(Interrupted, match="interrupted before anything was saved"):
+    with pytest.raises(Interrupted, match="interrupted before the first step"):
         train(hand.lenet(), out=tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
 

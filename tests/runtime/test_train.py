@@ -109,8 +109,8 @@ def test_early_stop_and_collected_metrics(autoencoder_run: Run) -> None:
     from sklearn.datasets import load_breast_cancer
 
     bunch = load_breast_cancer()
-    scores = autoencoder_run.predict({"data": bunch.data[rows]})["anomaly"]
-    assert result["test"]["auroc"] == pytest.approx(roc_auc_score(bunch.target[rows] == 0, scores), abs=1e-6)
+    anomaly = autoencoder_run.predict({"data": bunch.data[rows]})["anomaly"]
+    assert result["test"]["auroc"] == pytest.approx(roc_auc_score(bunch.target[rows] == 0, anomaly), abs=1e-6)
 
 
 def test_without_a_validation_part_the_last_weights_count(tmp_path: Path) -> None:
