@@ -236,3 +236,10 @@ class Graph(Frozen):
                 if isinstance(operand, Ref):
                     drawing.add_edge(operand.node, number, ref=operand, place=place)
         return drawing
+
+    def ancestors(self, numbers: set[int]) -> set[int]:
+        """The nodes that any of these depend on."""
+        import networkx
+
+        drawing = self.digraph()
+        return set().union(*(networkx.ancestors(drawing, number) for number in numbers))

@@ -108,7 +108,7 @@ def _check_unique(items: Iterable[ast.Item], what: str, report: Report) -> None:
 
 def _declare(item: ast.Declaration, declared: Declared, unit: Unit, report: Report) -> None:
     name = item.name.text
-    if name in unit.names:
+    if name in unit.names and not unit.names[name].hollow:
         report.add(NameTaken(item.name.span, name, _a(unit.names[name]), unit.names[name].node.name.span))
     else:
         unit.names[name] = declared

@@ -94,8 +94,8 @@ class Written:
         place = Span(self.call.span.source, Loc(end.line, end.column - 1), end)
         if self.text.source.slice(place) != ")":
             return ()
-        before = self.text.source.slice(Span(place.source, self.call.function.span.end, place.start)).rstrip()
-        comma = "" if not self.call.args else " " if before.endswith(",") else ", "
+        before = self.text.source.slice(Span(place.source, self.call.function.span.end, place.start))
+        comma = "" if not self.call.args or before.endswith(", ") else " " if before.rstrip().endswith(",") else ", "
         return (Edit(Span(place.source, place.start, place.start), f"{comma}{argument}={value}"),)
 
 

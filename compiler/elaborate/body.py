@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...dsl import ast
 from ...dsl.diagnostic import Fault
 from ...dsl.span import NOWHERE, Span
 from ..errors.calls import TooLarge
-from ..graph import Assertion, Assumption, Axis, Edge, Input, Node, Operand, Operation, Ref, TensorType
+from ..graph import Assertion, Assumption, Axis, Edge, Graph, Input, Node, Operand, Operation, Ref, TensorType
 from ..layers.base import Layer, Owner, Refusal
 from ..shapes import Dim, Size
 from ..values import Text, formula, is_proved
@@ -50,6 +51,9 @@ class Body:
     owned: dict[str, tuple[object, Span]] = field(default_factory=dict)  # layer by key: what it is, for sharing
     extra_keys: Counter[str] = field(default_factory=Counter)
     threaded: set[int] = field(default_factory=set)  # composed callables that were used: a second use builds anew
+    anew: frozenset[int] = frozenset()  # nodes whose keys another use of their composed callable has
+    sharing: Body | None = None  # the body of the `layer` whose composed callable is at work: its keys are used again
+    shared_parts: dict[str, tuple[Graph, Span]] = field(default_factory=dict)  # of `layer f = Part(…)`, the first use
     poisoned: bool = False
     rows: bool = False  # columns of data: dim numbers are of one row
     hooks: dict[str, Callable[[Body, Value, Span], Value]] = field(
@@ -147,17 +151,29 @@ class Body:
             self.captured[(id(tensor.body), tensor.ref)] = known
         return known
 
-    def key(self, occurrence: ast.Node, kind: str) -> str:
-        """The key of what is built at this place of the text; a recipe used again by name counts its uses."""
-        found = self.keys.get(id(occurrence))
+    def key(self, occurrence: ast.Node, kind: str) -> tuple[str, int]:
+        """The key of what is built at this place of the text, and how many bodies up it stands."""
+        home = self.sharing
+        if home is None:
+            return self._own_key(occurrence, kind), 0
+        key = home.keys.setdefault(id(occurrence), home.keys.get(id(occurrence)) or home._own_key(occurrence, kind))
+        return key, self.levels_up(home)
+
+    def _own_key(self, occurrence: ast.Node, kind: str) -> str:
+        """A recipe used again by name counts its uses."""
+        found = self.keys.get(id(occurrence)) if id(occurrence) not in self.anew else None
         if found is not None:
             return found
         base = occurrence.id if isinstance(occurrence, ast.Name) else kind
-        taken = set(self.keys.values())
         while True:
             self.extra_keys[base] += 1
-            if (key := f"{base}{self.extra_keys[base]}") not in taken:
+            if (key := f"{base}{self.extra_keys[base]}") not in self.written_keys:
                 return key
+
+    @cached_property
+    def written_keys(self) -> frozenset[str]:
+        """The keys that the text gives, which none that is counted may take."""
+        return frozenset(self.keys.values())
 
     def inside(self, other: Body) -> bool:
         """Is this `other`, or a level of a stack in it?"""
@@ -170,6 +186,10 @@ class Body:
             assert body.outer is not None, "a layer of a body that is not around this one"
             body, up = body.outer, up + 1
         return up
+
+    def up(self, levels: int) -> Body:
+        """The body so many bodies up."""
+        return self if levels == 0 or self.outer is None else self.outer.up(levels - 1)
 
     def operands(self, values: tuple[Value, ...]) -> tuple[Operand, ...]:
         return tuple(self.local(value).ref if isinstance(value, Tensor) else value for value in values)

@@ -292,6 +292,7 @@ def apply_layer(
     owner: int = 0,
     *,
     named: bool = False,
+    shared: bool = False,
 ) -> Value:
     """A layer at work: a node, and the tensors that come out of it."""
     layer = recipe.layer
@@ -302,6 +303,8 @@ def apply_layer(
     if layer.tensors is not None and len(operands) != layer.tensors:
         takes = f"{layer.tensors} tensor{'s' if layer.tensors != 1 else ''}"
         raise Refusal(WrongTensorCount(span, layer.name, takes, len(operands)))
+    if not operands:
+        raise Refusal(WrongTensorCount(span, layer.name, "at least 1 tensor", 0))
     instance = build(body, recipe, places)
     checker = LayerChecker(body, operands, {**_argument_places(recipe), **places}, span)
     types = tuple(value.type if isinstance(value, Tensor) else value for value in operands)
@@ -311,11 +314,13 @@ def apply_layer(
     for name, init in instance.initialisers.items():
         init.infer(checker, TensorType("float", weights[name].shape))
     if (layer.owns or layer.stateful) and key is None:
-        key = body.key(recipe.occurrence, layer.name)
+        key, owner = body.key(recipe.occurrence, layer.name)
         named = not key.startswith(layer.name) or not key[len(layer.name) :].isdigit()
-    number = body.add(
-        instance, body.operands(operands), results, span, key if layer.owns or layer.stateful else None, owner=owner, named=named
-    )
+    elif not (layer.owns or layer.stateful):
+        key = None
+    number = body.add(instance, body.operands(operands), results, span, key, owner=owner, named=named)
+    if key is not None and weights and (shared or body.sharing is not None):
+        _agree(body, body.up(owner), key, weights, span)
     outputs = tuple(body.tensor(number, i) for i in range(len(results)))
     return outputs[0] if not isinstance(inferred, tuple) else Outputs(outputs)
 
@@ -384,17 +389,17 @@ def _apply_flow(body: Body, recipe: FlowRecipe, values: tuple[Value, ...], span:
     """A composed callable, its steps threaded. Each use builds its layers anew: after the first, they get keys of their own."""
     if not body.inside(recipe.body):
         raise Refusal(NotCompiledYet(recipe.occurrence.span, "a composed callable given to a part"))
-    keys, first = body.keys, id(recipe.flow) not in body.threaded
-    body.threaded.add(id(recipe.flow))
-    if not first:
-        below = {id(node) for node in descendants(recipe.flow)}
-        body.keys = {place: key for place, key in keys.items() if place not in below}
+    before = body.anew
+    if body.sharing is None:
+        if id(recipe.flow) in body.threaded:
+            body.anew = before | {id(node) for node in descendants(recipe.flow)}
+        body.threaded.add(id(recipe.flow))
     value: Value = values[0] if len(values) == 1 else Group(values)
     for step in recipe.flow.steps:
         value = thread(body, value, step)
         if isinstance(value, Poison):
             break
-    body.keys = keys
+    body.anew = before
     return value
 
 
@@ -403,37 +408,31 @@ def _apply_shared(
 ) -> Value:
     owner = body.levels_up(shared.body)
     if isinstance(shared.recipe, LayerRecipe):
-        result = apply_layer(body, shared.recipe, values, span, places, shared.key, owner, named=True)
-        _check_shared(body, shared, one(result), span)
-        return result
+        return apply_layer(body, shared.recipe, values, span, places, shared.key, owner, named=True, shared=True)
     if isinstance(shared.recipe, PartRecipe):
         from .parts import apply_part
 
-        return apply_part(body, shared.recipe, values, named, span, places, shared.key, owner)
-    recipe = replace(shared.recipe, body=body)
-    return apply(body, recipe, values, named, span, places)
+        return apply_part(body, shared.recipe, values, named, span, places, shared.key, owner, shared=True)
+    before, body.sharing = body.sharing, shared.body
+    try:
+        return apply(body, shared.recipe, values, named, span, places)
+    finally:
+        body.sharing = before
 
 
-def _check_shared(body: Body, shared: Shared, result: Value, span: Span) -> None:
+def _agree(body: Body, home: Body, key: str, weights: dict[str, Weight], span: Span) -> None:
     """All uses of a shared layer must agree on its weights."""
-    if not isinstance(result, Tensor):
-        return
-    node = result.body.nodes[result.ref.node]
-    assert isinstance(node.op, Layer)
-    types = tuple(
-        result.body.nodes[o.node].outputs[o.output].type if not isinstance(o, Size | Real | bool) else o for o in node.inputs
-    )
-    weights = node.op.weights(*types)
-    first = shared.body.owned.setdefault(shared.key, (weights, span))
+    first = home.owned.setdefault(key, (weights, span))
     assert isinstance(first[0], dict)
     for name, weight in weights.items():
         other: Weight = first[0][name]
-        for left, right in zip(weight.shape, other.shape, strict=False):
-            if not body.same(left, right):
+        pairs = list(zip(weight.shape, other.shape, strict=False))
+        for left, right in pairs:
+            if len(weight.shape) != len(other.shape) or not body.same(left, right):
                 raise Refusal(
                     DimsDisagree(
                         span,
-                        f"all uses of the shared layer {shared.key} must agree on its {name}",
+                        f"all uses of the shared layer {key} must agree on its {name}",
                         f"here it needs {_dims(weight)}",
                         f"its first use needs {_dims(other)}",
                         right_origin=first[1],

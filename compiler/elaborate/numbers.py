@@ -16,6 +16,7 @@ from .values import Items, Tensor, Value, describe, fixed, names_in, value_key
 
 MAX_ITEMS = 100_000
 MAX_DIGITS = 40
+MAX_TERMS = 10_000
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
@@ -45,12 +46,25 @@ def _whole(body: Body, op: str, left: Size, right: Size, span: Span) -> Value:
         digits = right.number * math.log10(abs(left.number))
         if digits > MAX_DIGITS:
             raise Refusal(TooLarge(span, f"{left} ** {right} has {int(digits) + 1} digits"))
+    if op in ("*", "**") and _terms(op, left.value, right.value) > MAX_TERMS:
+        raise Refusal(TooLarge(span, f"{op} gives more than {MAX_TERMS:,} terms here"))
     from ..shapes import apply
 
     result = Size(apply(op, left.value, right.value), apply(op, left.text, right.text))
     if result.number is not None and abs(result.number) > 10**MAX_DIGITS:
         raise Refusal(TooLarge(span, f"{left} {op} {right} has more than {MAX_DIGITS} digits"))
     return result
+
+
+def _terms(op: str, left: Dim, right: Dim) -> int:
+    """No more than so many terms come out."""
+    if op == "*":
+        return len(left.terms) * len(right.terms)
+    return math.comb(len(left.terms) + right.constant - 1, right.constant) if right.constant and left.terms else 1
+
+
+def is_huge(dim: Dim) -> bool:
+    return any(abs(factor) > 10**MAX_DIGITS for _, factor in dim.terms)
 
 
 def _quotient(body: Body, left: Size, right: Size, span: Span) -> Value:
@@ -185,7 +199,7 @@ def function(body: Body, name: str, args: Sequence[Value], span: Span) -> Value:
         case (("min" | "max"), [_, _, *_]):
             return _folded(body, name, tuple(args), span)
         case (("abs" | "sqrt" | "log" | "exp" | "ceil" | "floor"), [number]) if is_number(number):
-            return _of_one(name, number, span)
+            return _of_one(body, name, number, span)
     given = ", ".join(describe(arg) for arg in args) or "nothing"
     raise Refusal(BadArithmetic(span, f"{name} does not work on {given}"))
 
@@ -199,7 +213,7 @@ def _folded(body: Body, name: str, items: tuple[Value, ...], span: Span) -> Valu
     return result
 
 
-def _of_one(name: str, number: Size | Real, span: Span) -> Value:
+def _of_one(body: Body, name: str, number: Size | Real, span: Span) -> Value:
     value = number.value if isinstance(number, Real) else number.number
     if value is None:
         raise Refusal(NotCompileTime(span, f"the argument of {name}", describe(number)))
@@ -209,5 +223,8 @@ def _of_one(name: str, number: Size | Real, span: Span) -> Value:
     except (ArithmeticError, ValueError):
         raise Refusal(BadArithmetic(span, f"{name} of {number} has no result")) from None
     if name in ("ceil", "floor", "abs") and isinstance(result, int):
-        return Size(Dim.of(result), text if isinstance(text, Dim) else Dim.of(result))
+        if not isinstance(text, Dim):
+            body.assume(fixed(names_of(text)), f"{name} of a real number")
+            text = Dim.of(result)
+        return Size(Dim.of(result), text)
     return Real(float(result), text)

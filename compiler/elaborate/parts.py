@@ -25,13 +25,18 @@ from ..shapes import Dim, Size
 from ..values import Formula, Real, Text, Truth, as_real, formula, substitute
 from .body import Body, LayerChecker
 from .expressions import evaluate, has_tensor, one
+from .limits import tensors_of
 from .values import (
     CALLABLES,
     POISON,
+    FlowRecipe,
     Items,
+    LayerRecipe,
     Outputs,
     PartRecipe,
     Poison,
+    Shared,
+    StackRecipe,
     Tensor,
     Value,
     describe,
@@ -101,6 +106,8 @@ def apply_part(
     places: Places,
     key: str | None = None,
     owner: int = 0,
+    *,
+    shared: bool = False,
 ) -> Value:
     """A declared part at work: a `Use` node that holds its graph."""
     declared = recipe.declared.node
@@ -129,12 +136,28 @@ def apply_part(
     named_key = key is not None
     if key is None:
         kind = snake(declared.name.text)
-        key = body.key(recipe.occurrence, kind)
+        key, owner = body.key(recipe.occurrence, kind)
         named_key = not (key.startswith(kind) and key[len(kind) :].isdigit())
+    if shared or body.sharing is not None:
+        _agree(body.up(owner), key, graph, span)
     node = Use.model_construct(graph=graph, arguments=hypers, dims=dims)
     number = body.add(node, body.operands(tensors), types, span, key, owner=owner, named=named_key)
     outputs = tuple(body.tensor(number, i) for i in range(len(types)))
     return outputs[0] if len(outputs) == 1 else Outputs(outputs)
+
+
+def _agree(home: Body, key: str, graph: Graph, span: Span) -> None:
+    """All uses of a shared part must agree on its weights, which may depend on the dims that it was given."""
+    first, origin = home.shared_parts.setdefault(key, (graph, span))
+    if first is graph:
+        return
+    before = tensors_of(first)
+    for name, shape in tensors_of(graph).items():
+        if before.get(name) != shape:
+            shown, other = (f"[{', '.join(map(str, dims or ()))}]" for dims in (shape, before.get(name)))
+            rule = f"all uses of the shared part {key} must agree on {name}"
+            left, right = f"here it needs {shown}", f"its first use needs {other}"
+            raise Refusal(DimsDisagree(span, rule, left, right, right_origin=origin, right_size=other))
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +239,7 @@ def _passed(body: Body, recipe: PartRecipe, span: Span) -> dict[str, Value]:
         name = param.name.text
         if name in recipe.arguments:
             value = recipe.arguments[name]
-            passed[name] = _passable(body, value)
+            passed[name] = _passable(body, value, recipe.call.span if recipe.call is not None else span)
         elif param.default is None:
             place = recipe.call.span if recipe.call is not None else span
             raise Refusal(
@@ -227,7 +250,13 @@ def _passed(body: Body, recipe: PartRecipe, span: Span) -> dict[str, Value]:
     return passed
 
 
-def _passable(body: Body, value: Value) -> Value:
+def _passable(body: Body, value: Value, place: Span) -> Value:
+    if isinstance(value, Shared | FlowRecipe | StackRecipe):
+        what = "a layer shared with others" if isinstance(value, Shared) else describe(value)
+        raise Refusal(NotCompiledYet(place, f"{what} as a hyperparameter"))
+    if isinstance(value, Items):
+        for item in value.items:
+            _passable(body, item, place)
     if isinstance(value, Truth):
         from .numbers import decided
 
@@ -255,6 +284,8 @@ def hyper_scope(body: Body, declared: ast.Declaration, given: Mapping[str, Value
                 value = Real(value.value, Formula("name", (name,)))
             case Truth():
                 value = bool(value.value)
+            case LayerRecipe() | PartRecipe() if value.built and (isinstance(value, PartRecipe) or value.layer.owns):
+                value = Shared(name, value, body, param.span)  # a built layer is one, however often it is used
         if not isinstance(value, Size | Real):
             body.constants[name] = value
         body.scope.names[name] = value

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 from ...dsl import ast
 from ...dsl.span import Span
-from ..errors.calls import NotATensor, Unpacking
+from ..errors.calls import NotATensor, TooLarge, Unpacking
+from ..errors.names import NotCompiledYet
 from ..errors.stacks import BadCount, NotAList, NothingNext, NoValue, TiedChanges
 from ..graph import Assertion, Axis, Graph, Input, Level, Output, Ref, Repeat, TensorType, Use
+from ..keys import descendants
 from ..layers.base import Layer, Refusal
 from ..shapes import Dim, Size
 from ..values import Text, formula, substitute
@@ -26,6 +28,8 @@ from .statements import run
 from .values import CALLABLES, POISON, Group, Items, Outputs, Poison, Scope, Tensor, Value, describe, type_key, value_key
 
 MAX_LEVELS = 100_000
+UNSETTLED = 1_000
+"""So many levels may differ before the first two of one type, where there are more in all than may differ."""
 
 
 @dataclass(eq=False)
@@ -58,7 +62,9 @@ class _Stack:
 
 def run_stack(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, occurrence: ast.Node) -> Value:
     """The value of a stack: the last carried value (or values), then what the levels returned."""
-    key = body.key(occurrence, node.kind)
+    key, owner = body.key(occurrence, node.kind)
+    if owner:
+        raise Refusal(NotCompiledYet(occurrence.span, f"a shared {node.kind} inside of another stack"))
     carried, values = _start(body, node, incoming)
     if any(isinstance(value, Poison) for value in values):
         return POISON
@@ -107,6 +113,8 @@ def _items(body: Body, node: ast.Stack) -> Size | list[tuple[Value, ...]] | None
         if isinstance(count, Poison):
             return None
         number = numbers.known(body, count, node.count.span, "the number of levels", keep=True)
+        if number > MAX_LEVELS and (node.kind == "parallel" or _returns(node)):
+            raise Refusal(BadCount(node.count.span, f"{number:,}", f"{MAX_LEVELS:,} that are told apart are the most"))
         if number < 0:
             raise Refusal(BadCount(node.count.span, str(number), "there are none below zero"))
         assert isinstance(count, Size)
@@ -121,6 +129,11 @@ def _items(body: Body, node: ast.Stack) -> Size | list[tuple[Value, ...]] | None
     if len(over.items) > MAX_LEVELS:
         raise Refusal(BadCount(node.over.span, f"{len(over.items):,}", f"{MAX_LEVELS:,} that differ are the most"))
     return [_row(node, item) for item in over.items]
+
+
+def _returns(node: ast.Stack) -> bool:
+    """Does each level give something to a list?"""
+    return any(isinstance(inner, ast.Return) for statement in node.body for inner in descendants(statement))
 
 
 def _row(node: ast.Stack, item: Value) -> tuple[Value, ...]:
@@ -161,8 +174,10 @@ def _counted(stack: _Stack, count: Size, types: list[TensorType]) -> list[Tensor
         _assume_equal(stack.body, after, types)
         return types
     for done in range(number):
-        if done > MAX_LEVELS:
+        if done > (MAX_LEVELS if number <= MAX_LEVELS else UNSETTLED):
             raise Refusal(BadCount(stack.node.span, f"{number:,}", f"{MAX_LEVELS:,} that differ are the most"))
+        if any(numbers.is_huge(size.value) for type_ in types for size in type_.shape):
+            raise Refusal(TooLarge(stack.node.span, f"after {done} levels, a dim has more than {numbers.MAX_DIGITS} digits"))
         probe = _level(stack, types, (), Size.of(1))
         if probe is None:
             return None

@@ -12,17 +12,33 @@ from importlib.resources import files
 
 from .base import Layer
 
-NAME = re.compile(r'^    name: ClassVar\[str\] = "([^"\n]+)"$', re.MULTILINE)
+ENTRY = re.compile(
+    r'^    name: ClassVar\[str\] = "(?P<name>[^"\n]+)"$|^    synonyms: ClassVar\[tuple\[str, \.\.\.\]\] = (?P<synonyms>\(.*?\))$',
+    re.MULTILINE | re.DOTALL,
+)
+WORD = re.compile(r'"([^"]+)"')
 
 
 class Registry(Mapping[str, type[Layer]]):
     """All layers by name. A family file is read when a layer of it is asked for: most specs need few, and must start fast."""
 
     @cached_property
+    def entries(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Family file, name and synonyms of each layer, as its lines give them; no file is imported for it."""
+        found: list[tuple[str, str, tuple[str, ...]]] = []
+        for file in sorted(files(__name__).iterdir(), key=lambda file: file.name):
+            for entry in ENTRY.finditer(file.read_text(encoding="utf-8")) if file.name.endswith(".py") else ():
+                if entry["name"] is not None:
+                    found.append((file.name[:-3], entry["name"], ()))
+                else:
+                    home, name, _ = found.pop()
+                    found.append((home, name, tuple(WORD.findall(entry["synonyms"]))))
+        return found
+
+    @cached_property
     def homes(self) -> dict[str, str]:
-        """The family file of each name, found by the line that gives the name."""
-        texts = ((file.name, file.read_text(encoding="utf-8")) for file in files(__name__).iterdir() if file.name.endswith(".py"))
-        return {name: file[:-3] for file, text in sorted(texts) for name in NAME.findall(text)}
+        """The family file of each name."""
+        return {name: home for home, name, _ in self.entries}
 
     def __getitem__(self, name: str) -> type[Layer]:
         import_module(f"{__name__}.{self.homes[name]}")
@@ -37,7 +53,7 @@ class Registry(Mapping[str, type[Layer]]):
 
     def synonyms(self) -> dict[str, str]:
         """What others call our layers, to what we call them."""
-        return {other: name for name, layer in self.items() for other in layer.synonyms}
+        return {other: name for _, name, synonyms in self.entries for other in synonyms}
 
     def __contains__(self, name: object) -> bool:
         return name in self.homes

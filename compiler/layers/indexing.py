@@ -14,13 +14,24 @@ from .base import ONE, ZERO, Checker, Family, Layer, Refusal, Whole
 
 
 class Item(Frozen):
-    """Base of what stands between the commas of an index."""
+    """Base of what stands between the commas of an index; `title` is how it is written."""
+
+    @property
+    def title(self) -> str:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.title
 
 
 class At(Item):
     """One place: the dim goes away. Negative numbers count from the end."""
 
     place: Whole
+
+    @property
+    def title(self) -> str:
+        return str(self.place)
 
 
 class Slice(Item):
@@ -29,11 +40,19 @@ class Slice(Item):
     start: Whole | None = None
     stop: Whole | None = None
 
+    @property
+    def title(self) -> str:
+        return f"{'' if self.start is None else self.start}:{'' if self.stop is None else self.stop}"
+
 
 class Mark(Item):
     """`none` puts a dim of size 1 in; `...` stands for all dims that are not mentioned."""
 
     kind: Literal["none", "..."]
+
+    @property
+    def title(self) -> str:
+        return self.kind
 
 
 class Index(Layer):

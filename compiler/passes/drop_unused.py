@@ -17,12 +17,9 @@ class DropUnused(Pass):
     name: ClassVar[str] = "drop-unused"
 
     def apply(self, graph: Graph) -> Graph:
-        import networkx
-
-        flow = graph.digraph()
         read = {output.ref.node for output in graph.outputs}
         needed = read | {number for number, node in enumerate(graph.nodes) if not is_droppable(node)}
-        needed |= set().union(*(networkx.ancestors(flow, number) for number in needed), set())
+        needed |= graph.ancestors(needed)
         if len(needed) == len(graph.nodes):
             return graph
         return without(graph, set(range(len(graph.nodes))) - needed)

@@ -10,7 +10,7 @@ from math import ceil
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import dropout
 
 
 def normalized(
@@ -223,9 +223,9 @@ class DenseLayer(nn.Module):
         self.drop = drop
 
     def forward(self, before: Sequence[Tensor]) -> Tensor:
-        thin = self.conv1(F.relu(self.norm1(torch.cat(list(before), dim=1))))
-        new: Tensor = self.conv2(F.relu(self.norm2(thin)))
-        return F.dropout(new, self.drop, self.training)
+        thin = self.conv1(torch.relu(self.norm1(torch.cat(list(before), dim=1))))
+        new: Tensor = self.conv2(torch.relu(self.norm2(thin)))
+        return dropout(new, self.drop, self.training)
 
 
 class DenseBlock(nn.Module):
@@ -344,11 +344,11 @@ class MobileBlock(nn.Module):
         self.shortcut, self.skipped = stride == 1 and channels == width, skipped
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.filters(self.expand(x))
-        h = self.project(h * self.excite(h))
+        inner = self.filters(self.expand(x))
+        h: Tensor = self.project(inner * self.excite(inner))
         if not self.shortcut:
             return h
-        return x + h * F.dropout(h.new_ones(len(h), 1, 1, 1), self.skipped, self.training)
+        return x + h * dropout(h.new_ones(len(h), 1, 1, 1), self.skipped, self.training)
 
 
 class EfficientNet(nn.Module):

@@ -154,11 +154,16 @@ def docstring(paragraphs: Sequence[str]) -> list[str]:
 
 
 def filled(text: str, width: int = 108) -> str:
-    """Lines as they are written; only those that are too long are broken."""
+    """Lines as they are written; a paragraph with a line that is too long is filled anew."""
     import textwrap
 
-    lines = [" ".join(line.split()) for line in text.strip().splitlines()]
-    return "\n".join("\n".join(textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)) for line in lines)
+    paragraphs = []
+    for paragraph in re.split(r"\n[ \t]*\n", text.strip()):
+        lines = [" ".join(line.split()) for line in paragraph.splitlines()]
+        if any(len(line) > width for line in lines):
+            lines = textwrap.wrap(" ".join(lines), width, break_long_words=False, break_on_hyphens=False)
+        paragraphs.append("\n".join(lines))
+    return "\n\n".join(paragraphs)
 
 
 def quoted(text: str) -> str:

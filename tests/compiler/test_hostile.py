@@ -1,0 +1,140 @@
+"""No input ends in an exception, and none takes long: mutated programs, and programs that ask for too much."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from archc.dsl.render import render_report
+
+from .spec import body, check, messages
+
+SEED = 20260101
+ROUNDS = 450
+SECONDS = 2.0
+HERE = Path(__file__).parent
+TOKEN = re.compile(r'\s+|#[^\n]*|"[^"\n]*"|[A-Za-z_]\w*\'?|\d+(?:\.\d+)?(?:e-?\d+)?|->|\*\*|//|[=!<>]=|\.\.\.?|.', re.DOTALL)
+
+
+@cache
+def programs() -> list[str]:
+    files = [*(HERE / "programs").glob("*.arch"), *(HERE.parent.parent / "specs").glob("*.arch"), *(HERE.parent / "dsl").glob("*.arch")]
+    faults = sorted((HERE.parent / "golden" / "faults").glob("*.arch"))
+    return [path.read_text(encoding="utf-8") for path in [*sorted(files), *faults]]
+
+
+def words(text: str) -> list[str]:
+    return TOKEN.findall(text)
+
+
+def mutated(draw: random.Random) -> str:
+    """A program with one to four tokens deleted, doubled, swapped, or taken from elsewhere."""
+    tokens = words(draw.choice(programs()))
+    solid = [i for i, token in enumerate(tokens) if not token.isspace() and not token.startswith("#")]
+    for _ in range(draw.randint(1, 4)):
+        i, j = draw.choice(solid), draw.choice(solid)
+        match draw.choice(("delete", "double", "swap", "copy", "number", "word")):
+            case "delete":
+                tokens[i] = ""
+            case "double":
+                tokens[i] += f" {tokens[i]}"
+            case "swap":
+                tokens[i], tokens[j] = tokens[j], tokens[i]
+            case "copy":
+                tokens[i] = tokens[j]
+            case "number":
+                tokens[i] = draw.choice(("0", "-1", "1", "7", "0.5", "1e300", "999999999999999999999", "none", "true", '"text"', "[]"))
+            case "word":
+                words_ = [token for token in words(draw.choice(programs())) if token.isidentifier()]
+                tokens[i] = draw.choice(words_ or ["x"])
+    return "".join(tokens)
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_mutated_programs_end_in_a_report(part: int) -> None:
+    draw = random.Random(SEED + part)
+    for _ in range(ROUNDS // 3):
+        text = mutated(draw)
+        start = time.process_time()
+        try:
+            report = check(text)
+            render_report(report)
+        except Exception as error:
+            raise AssertionError(f"{type(error).__name__}: {error}\n{text}") from error
+        assert time.process_time() - start < SECONDS, text
+
+
+def timed(text: str, files: dict[str, str] | None = None) -> float:
+    start = time.process_time()
+    render_report(check(text, files))
+    return time.process_time() - start
+
+
+RING = "block Ring(x: [B, D]) -> [B, D] {\n    return x -> dense(D) -> Ring\n}\n"
+HOSTILE = {
+    "weights past counting": body("y = x -> dense(10 ** 30)"),
+    "powers on powers": body("y = x -> dense(2 ** 2 ** 2 ** 2 ** 2)"),
+    "powers of a dim": body("y = x -> dense(10) -> reshape(N ** 2 ** 2 ** 2 ** 2)", x="[B, N]"),
+    "a billion levels": body("y = x -> stack 1000000000 { dense(1000) }", x="[B, 1000]"),
+    "a billion levels that differ": body("y = x -> stack i in 0..1000000000 { dense(64 + i) }"),
+    "a billion levels that widen": body("y = stack 1000000000 from h = x {\n    h' = concat(h, h)\n}"),
+    "levels in levels": body("y = x -> stack 100000 { stack 100000 { stack 100000 { stack 100000 { relu } } } }"),
+    "a billion copies": body("y = concat(x -> parallel 1000000000 { dense(3) })"),
+    "a block that contains itself": RING + body("y = x -> Ring"),
+    "a list of lists": body("y = x -> dense(len(zip(range(20000), range(20000))))"),
+    "a range in a range": body("y = x -> dense(len(range(10 ** 39)))"),
+    "reals past all bounds": body("y = x * 1e308 * 1e308 * (1e308 * 1e308) ** 2 * (0.0 - 1) ** 0.5"),
+    "a number of many digits": body(f"y = x -> dense({'9' * 4000})"),
+    "a real of many digits": body(f"y = x * {'9' * 5000}.0"),
+    "a real that is no number": body("y = x -> dropout(inf - inf) -> dense(floor(inf)) -> dense(ceil(inf * 0))"),
+    "terms past bearing": body("y = x -> reshape((A + C + D + E + F + G + H + I + J + K + L + M + N) ** 8)", x="[A, C, D, E, F, G, H, I, J, K, L, M, N]"),
+    "a billion collected": body("y, all = stack 1000000000 from h = x {\n    h' = h -> relu\n    return h\n}"),
+    "terms past counting": body("y = x -> reshape((A + C + D + E + F + G + H + 1) ** 8)", x="[A, C, D, E, F, G, H]"),
+    "nested floors": body("y = x" + " -> max_pool(2)" * 200, x="[B, 3, H, W]"),
+    "nested floors that grow": body("y = x" + " -> conv(3, 2, stride=2, padding=1)" * 150, x="[B, 3, H, W]"),
+    "a long sum of dims": body(f"y = x -> dense({' + '.join(['width'] * 5000)})", hypers="width = 1"),
+    "many faults": body("\n".join(f"a{i} = x -> dens({i}) + b{i}" for i in range(150))),
+    "outputs of outputs": body("a, b = x -> chunk(2)\n" + "\n".join("a, b = concat(a, b) -> chunk(2)" for _ in range(300)) + "\ny = a"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_what_asks_for_too_much_ends_soon(case: str) -> None:
+    assert timed(HOSTILE[case]) < SECONDS
+
+
+def test_too_much_is_a_diagnostic() -> None:
+    assert messages(HOSTILE["weights past counting"])[0].startswith("E0415")
+    assert messages(HOSTILE["powers on powers"])[0].startswith("E0415")
+    assert messages(HOSTILE["a billion levels"])[0].startswith("E0415")
+    assert messages(HOSTILE["a billion levels that differ"])[0].startswith("E0415")
+    assert messages(HOSTILE["a block that contains itself"])[0].startswith("E0206")
+
+
+def test_a_hundred_thousand_terms() -> None:
+    assert timed(body(f"y = x -> dense({' + '.join(['1'] * 100_000)})")) < 8 * SECONDS
+
+
+def test_levels_of_one_type_cost_nothing() -> None:
+    block = "block Part(x: [B, D]) -> [B, D] {\n    return x + (x -> layer_norm -> dense(4 * D) -> gelu -> dense(D))\n}\n"
+    few, many = (block + body(f"y = x -> stack {count} {{ Part }} -> dense(3)") for count in (10, 10_000))
+    timed(few)
+    assert min(timed(many) for _ in range(5)) < 1.3 * min(timed(few) for _ in range(5)) + 0.002
+
+
+def test_files_in_a_circle() -> None:
+    files = {
+        "a.arch": f'from "b.arch" import B\nblock A(x: [B, D]) {{\n    return x -> B\n}}\n',
+        "b.arch": f'from "c.arch" import C\nblock B(x: [B, D]) {{\n    return x -> C\n}}\n',
+        "c.arch": f'from "a.arch" import A\nblock C(x: [B, D]) {{\n    return x -> A\n}}\n',
+    }
+    found = messages('from "a.arch" import A\n' + body("y = x -> A"), files)
+    assert [message for message in found if message.startswith("E0205")] == [
+        "E0205: these files import each other: a.arch -> b.arch -> c.arch -> a.arch"
+    ]
+    assert messages('from "spec.arch" import Net\n' + body("y = x")) == ["E0205: these files import each other: spec.arch -> spec.arch"]
