@@ -75,8 +75,8 @@ def archc_says(case: Case) -> Said:
 class Bench:
     """Where the code of a case runs: `at` says which moment comes, `gives` keeps the shape of what came out."""
 
-    def __init__(self) -> None:
-        self.moment, self.given = "when it is built", ""
+    def __init__(self, moment: str) -> None:
+        self.moment, self.given = moment, ""
 
     def at(self, moment: str) -> None:
         self.moment = f"at {moment}"
@@ -90,18 +90,23 @@ def run(code: str, names: dict[str, Any], accepts: str) -> Said:
     """What running the code says: its error, or its warning, or nothing."""
     if not code:
         return Said("none", "—", "no equivalent")
-    bench = Bench()
+    bench = Bench("when it is checked" if "check" in names else "when it is built")
     with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("always")
         try:
             exec(code, {**names, "at": bench.at, "gives": bench.gives})
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what they say
             said = f"{type(error).__name__}: {shortened(str(error))}"
-            return Said("error", f"error {bench.moment}", f"{bench.moment}, {said}")
+            return Said("error", f"error {bench.moment}", f"{bench.moment}: {quoted(said)}")
     told = [f"{one.category.__name__}: {shortened(str(one.message))}" for one in caught if issubclass(one.category, UserWarning)]
     if told:
-        return Said("warning", "warning", f"a warning: {told[0]}")
+        return Said("warning", "warning", f"a warning: {quoted(told[0])}")
     return Said("nothing", "nothing", f"nothing: {accepts}{bench.given}")
+
+
+def quoted(message: str) -> str:
+    """As code of a page."""
+    return f"`` {message} ``" if "`" in message else f"`{message}`"
 
 
 def shortened(message: str) -> str:
@@ -145,7 +150,7 @@ def onnx_names() -> dict[str, Any]:
         inputs, outputs, constants = [], [], []
         for name, type_ in tensors.items():
             kind, _, rest = type_.rstrip("]").partition("[")
-            dims = [int(dim) if dim.isdigit() else dim for dim in rest.split(", ")] if rest else None
+            dims = [int(dim) if dim.isdigit() else dim for dim in rest.split(", ") if dim]
             if kind == "weights":
                 constants.append(numpy_helper.from_array(np.zeros(dims, np.float32), name))
             elif kind in ("numbers", "floats"):
@@ -188,21 +193,16 @@ def page(results: list[tuple[str, list[tuple[Case, dict[str, Said]]]]]) -> str:
 def section(number: int, case: Case, said: dict[str, Said]) -> list[str]:
     lines = [f'<a id="m{number}"></a>', f"### {number}. {case.mistake}", "", "```arch", case.arch.rstrip(), "```", ""]
     lines += ["archc says", "```", said["archc"].long, "```"]
-    return [*lines, *(f"- {title}: {escaped(said[name].long)}" for name, title in OTHERS.items())]
-
-
-def escaped(text: str) -> str:
-    """As text of a page: what a message holds is no markup."""
-    return re.sub(r"([\\`*_<>\[\]|#])", r"\\\1", text)
+    return [*lines, *(f"- {title}: {said[name].long}" for name, title in OTHERS.items())]
 
 
 def counts(cases: list[tuple[Case, dict[str, Said]]]) -> list[str]:
     lines = []
     for name, title in {"archc": "archc", **OTHERS}.items():
         marks = [said[name].mark for _, said in cases]
-        early = sum(said[name].short in ("error when it is built",) for _, said in cases)
+        early = sum(said[name].short == "error when it is built" for _, said in cases)
         errors, told, none = marks.count("error"), marks.count("warning"), marks.count("none")
-        when = " before anything runs" if name in ("archc", "onnx") else f", {early} of them when the network is built"
+        when = ", before anything runs" if name in ("archc", "onnx") else f", {early} of them when the network is built"
         silent = f"silence for {marks.count('nothing')}" + (f", no equivalent for {none}" if none else "")
         lines.append(f"- {title}: an error for {errors}{when if errors else ''}; a warning for {told}; {silent}.")
     return lines
@@ -219,9 +219,12 @@ with PyTorch, with Keras and in an ONNX graph, and their code was really run, up
 built, at the first batch, or never. archc was asked with `archc check --data`, before anything runs, and its answers are shown in one
 line each; on a terminal they come with the lines of the program, where each size comes from, and a mend.
 
-Made by `KERAS_BACKEND=torch python benchmarks/mistakes.py` on {date} with {versions}; ONNX's checker with `full_check`, which infers
-shapes. The code of every case is in [benchmarks/mistakes](../benchmarks/mistakes). A test holds archc's answers to what it says today.
-Where the others have the mistake in another form (Keras has its channels last), the case says so.
+Made by `KERAS_BACKEND=torch python benchmarks/mistakes.py` on {date} with
+{versions}; ONNX's checker with `full_check`, which infers shapes.
+The code of every case is in [benchmarks/mistakes](../benchmarks/mistakes). A test holds archc's answers to what it says today.
+
+Silence is not always wrong: Keras takes labels as floats or as `[B, 1]` for what they are meant to be. Where the others have the mistake
+in another form (Keras has its channels last), the case says so.
 """
 
 

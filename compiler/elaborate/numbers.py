@@ -70,7 +70,9 @@ def is_huge(dim: Dim) -> bool:
 def _quotient(body: Body, left: Size, right: Size, span: Span) -> Value:
     """`/` of whole numbers is exact; numbers that do not divide give a real."""
     facts = body.elaborator.facts
-    value = left.value.divided(right.value) or facts.reduce(left.value).divided(right.value)
+    value = left.value.divided(right.value)
+    if value is None and facts.reduce(left.value).divided(facts.reduce(right.value)) is not None:
+        value = left.value // right.value  # an assert says that it is exact
     if value is not None:
         text = left.text.divided(right.text)
         if text is None:

@@ -56,6 +56,8 @@ def call_part(
         return POISON
     declared = callee.declared.node
     tensors = [i for i, (value, _) in enumerate(given) if has_tensor(value)]
+    if tensors:
+        tensors += [i for i, (value, _) in enumerate(given) if value is None]  # a tensor that is left out
     tensor_names = {param.name.text for param in declared.tensors}
     if callee.built or tensors or any(name in tensor_names for name in named):
         if len(tensors) != len(given):

@@ -189,3 +189,72 @@ class Mixer(nn.Module):
         table = self.layers(self.patches(image).flatten(2).mT)
         result: Tensor = self.head(self.norm(table).mean(dim=1))
         return result
+
+
+class Siamese(nn.Module):
+    """Bromley et al. (1993) in outline, with convolutions over images, and signatures of length 1."""
+
+    def __init__(self, widths: Sequence[int] = (16, 32), code: int = 16, channels: int = 1) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, width in pairwise([channels, *widths]):
+            layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        self.twin = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * widths[-1], code))
+
+    def forward(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        both = self.twin(torch.cat([left, right]))
+        one, other = (both / both.square().sum(dim=1, keepdim=True).sqrt()).chunk(2)
+        return (one - other).square().sum(dim=1).sqrt(), one, other
+
+
+class Across(nn.LayerNorm):
+    """Layer norm of the channels of an image, from mean and variance."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        variance, mean = torch.var_mean(x, dim=1, correction=0, keepdim=True)
+        scaled = (x - mean) / (variance + self.eps).sqrt()
+        return scaled * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class Modern(nn.Module):
+    """Liu et al. (2022), figure 4 right, with 1x1 convolutions for the dense layers."""
+
+    def __init__(self, width: int, skipped: float, scale: float) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((width,), scale))
+        self.spatial = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        self.norm = Across(width, eps=1e-6)
+        self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.skipped = skipped
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.spatial(x))
+        y = functional.gelu(functional.conv2d(y, self.widen.weight[:, :, None, None], self.widen.bias))
+        y = functional.conv2d(y, self.narrow.weight[:, :, None, None], self.narrow.bias) * self.gamma[:, None, None]
+        return x + y * functional.dropout(y.new_ones(len(y), 1, 1, 1), self.skipped, self.training)
+
+
+class ConvNeXt(nn.Module):
+    def __init__(
+        self,
+        depths: Sequence[int] = (3, 3, 9, 3),
+        widths: Sequence[int] = (96, 192, 384, 768),
+        patch: int = 4,
+        classes: int = 1000,
+        skipped: float = 0.1,
+        scale: float = 1e-6,
+        channels: int = 3,
+    ) -> None:
+        super().__init__()
+        rates = iter(torch.linspace(0, skipped, sum(depths), dtype=torch.float64).tolist())
+        layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], patch, patch), Across(widths[0], eps=1e-6)]
+        for stage, (depth, width) in enumerate(zip(depths, widths, strict=True)):
+            if stage:
+                layers += [Across(widths[stage - 1], eps=1e-6), nn.Conv2d(widths[stage - 1], width, 2, 2)]
+            layers += [Modern(width, next(rates), scale) for _ in range(depth)]
+        self.layers = nn.Sequential(*layers)
+        self.norm, self.head = nn.LayerNorm(widths[-1], eps=1e-6), nn.Linear(widths[-1], classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        result: Tensor = self.head(self.norm(self.layers(image).mean(dim=(2, 3))))
+        return result
