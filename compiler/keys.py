@@ -122,8 +122,17 @@ def recipe_kind(value: ast.Expr, kind: KindOf) -> str | None:
 
 def children(node: ast.Node) -> Iterator[ast.Node]:
     """The nodes below, in the order of the text."""
-    for item in fields(node):
-        yield from _nodes(getattr(node, item.name))
+    for name in _fields(type(node)):
+        yield from _nodes(getattr(node, name))
+
+
+def _fields(kind: type[ast.Node]) -> tuple[str, ...]:
+    if kind not in _KNOWN:
+        _KNOWN[kind] = tuple(item.name for item in fields(kind) if item.name != "span")
+    return _KNOWN[kind]
+
+
+_KNOWN: dict[type[ast.Node], tuple[str, ...]] = {}
 
 
 def _nodes(value: object) -> Iterator[ast.Node]:

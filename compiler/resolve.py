@@ -54,6 +54,8 @@ class Unit:
 
 @dataclass(eq=False)
 class Program:
+    """A file and all it imports."""
+
     main: Unit
     units: dict[str, Unit]
 

@@ -14,6 +14,7 @@ Class = TypeVar("Class")
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def node(cls: type[Class]) -> type[Class]:
     """A frozen dataclass to the checker. At run time only `__init__` is made for each class, since every start pays for what is made."""
+    cls.__doc__ = cls.__doc__ or cls.__name__  # else dataclass makes one out of the signature
     return dataclass(eq=False, repr=False)(cls)
 
 

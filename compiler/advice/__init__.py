@@ -12,9 +12,11 @@ from ...dsl import ast
 from ...dsl.diagnostic import Fault, Report
 from ..graph import Graph
 from ..resolve import Program
-from . import layers, losses, unused
 from .flow import Flow, reached
+from .layers import advice as of_layers
+from .losses import inside, of_program
 from .text import Texts
+from .unused import advice as of_unused
 
 Trained = tuple[ast.Train, Graph]
 
@@ -34,8 +36,8 @@ def _advice(program: Program, graphs: Sequence[Graph], trained: Sequence[Trained
     texts = Texts(program)
     for graph in reached([*graphs, *(graph for _, graph in trained)]):
         flow = Flow(graph)
-        yield from layers.advice(flow, texts)
-        yield from losses.inside(flow, texts)
+        yield from of_layers(flow, texts)
+        yield from inside(flow, texts)
     for node, graph in trained:
-        yield from losses.of_program(node, graph, texts)
-    yield from unused.advice(program.main)
+        yield from of_program(node, graph, texts)
+    yield from of_unused(program.main)

@@ -58,11 +58,10 @@ def _bias(flow: Flow, node: Node, x: TensorType, texts: Texts) -> Iterator[Fault
 
 def _image(flow: Flow, node: Node, x: TensorType, texts: Texts) -> Iterator[Fault]:
     """dense where the last dim is the width of an image."""
-    written = texts.of(node)
-    if x.rank not in (4, 5) or written is None or len(node.refs) != 1:
+    if x.rank not in (4, 5) or len(node.refs) != 1:
         return
-    made = _image_made(flow.graph, node.refs[0])
-    if made is None:
+    made, written = _image_made(flow.graph, node.refs[0]), texts.of(node)
+    if made is None or written is None:
         return
     fixed = all(size.number is not None for size in x.shape[1:])
     yield DenseOnImage(node.span, str(x), made, written.preceded("flatten" if fixed else "global_avg_pool"))
@@ -93,8 +92,7 @@ def _time(flow: Flow, node: Node, x: TensorType, texts: Texts) -> Iterator[Fault
     if x.rank != 3 or not isinstance(node.op, Layer):
         return
     name = next((s for s in (x.shape[1].value.symbol, x.shape[1].text.symbol) if s in TIME), None)
-    written = texts.of(node)
-    if name is None or written is None or _window(node.op) == 1:
+    if name is None or _window(node.op) == 1 or (written := texts.of(node)) is None:
         return
     flat = node.type.rank != 3
     shown = f"[{', '.join(str(size.text if size.text.symbol in TIME else size.value) for size in x.shape)}]"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from ...dsl import ast
 from ...dsl.diagnostic import Edit, Fault
@@ -44,14 +43,13 @@ def _said(items: Iterable[ast.Node]) -> set[str]:
 
 
 def _imports(unit: Unit) -> Iterator[Fault]:
-    used = _said(item for item in unit.file.items if not isinstance(item, ast.Import))
-    for item in unit.file.items:
-        if isinstance(item, ast.Import):
-            left = [name for name in item.names if name.text not in used]
-            for name in left:
-                yield UnusedImport(
-                    name.span, name.text, _without(item, name, unit.source, everything=len(left) == len(item.names))
-                )
+    imports = [item for item in unit.file.items if isinstance(item, ast.Import)]
+    used = _said(item for item in unit.file.items if imports and not isinstance(item, ast.Import))
+    for item in imports:
+        left = [name for name in item.names if name.text not in used]
+        for name in left:
+            mend = _without(item, name, unit.source, everything=len(left) == len(item.names))
+            yield UnusedImport(name.span, name.text, mend)
 
 
 def _without(item: ast.Import, name: ast.Ident, source: Source, *, everything: bool) -> tuple[Edit, ...]:
@@ -152,10 +150,16 @@ class _Body:
 
 def _reads(node: ast.Node) -> set[str]:
     """Every name that is read somewhere in a statement: all but what it assigns."""
-    if isinstance(node, ast.Name | ast.Primed):
-        return {node.id}
-    skipped: tuple[Any, ...] = node.targets if isinstance(node, ast.Assign) else ()
-    return set().union(*(_reads(child) for child in children(node) if not any(child is target for target in skipped)))
+    found, waiting = set(), [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Name | ast.Primed):
+            found.add(node.id)
+        elif isinstance(node, ast.Assign):
+            waiting.append(node.value)
+        else:
+            waiting.extend(children(node))
+    return found
 
 
 def _names(nodes: Iterable[ast.Node]) -> set[str]:

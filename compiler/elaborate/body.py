@@ -55,6 +55,7 @@ class Body:
     sharing: Body | None = None  # the body of the `layer` whose composed callable is at work: its keys are used again
     shared_parts: dict[str, tuple[Graph, Span]] = field(default_factory=dict)  # of `layer f = Part(…)`, the first use
     poisoned: bool = False
+    function: bool = False  # of data or of a program: it has no weights
     rows: bool = False  # columns of data: dim numbers are of one row
     hooks: dict[str, Callable[[Body, Value, Span], Value]] = field(
         default_factory=dict

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,6 +22,7 @@ from ..errors.calls import (
 )
 from ..errors.names import NotCompiledYet
 from ..errors.shapes import BadArgument, DimsDisagree
+from ..errors.training import OwnsWeights
 from ..graph import TensorType
 from ..keys import descendants
 from ..layers import registry
@@ -305,6 +305,8 @@ def apply_layer(
         raise Refusal(WrongTensorCount(span, layer.name, takes, len(operands)))
     if not operands:
         raise Refusal(WrongTensorCount(span, layer.name, "at least 1 tensor", 0))
+    if layer.owns and body.function:
+        raise Refusal(OwnsWeights(span, f"the layer {layer.name}"))
     instance = build(body, recipe, places)
     checker = LayerChecker(body, operands, {**_argument_places(recipe), **places}, span)
     types = tuple(value.type if isinstance(value, Tensor) else value for value in operands)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...dsl import ast
 from ...dsl.span import Span
-from ..errors.calls import BadArithmetic, NotATensor, NoAttribute, PrimeMisplaced, TooManyArguments
+from ..errors.calls import BadArithmetic, NoAttribute, NotATensor, PrimeMisplaced, TooManyArguments
 from ..errors.names import NotCompiledYet
 from ..graph import TensorType, Weight
 from ..layers import registry

@@ -117,6 +117,8 @@ def apply_part(
         return POISON
     if declared.kind not in ("block", "model"):
         raise Refusal(NotCompiledYet(declared.name.span, f"the {declared.kind} {declared.name.text}"))
+    if body.function:
+        raise Refusal(NotCompiledYet(span, f"the {declared.kind} {declared.name.text} outside of a model"))
     given = _given_tensors(declared, values, named, span, places)
     hypers = _passed(body, recipe, span)
     tensors = tuple(tensor for tensor, _ in given if tensor is not None)

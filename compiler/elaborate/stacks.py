@@ -62,6 +62,8 @@ class _Stack:
 
 def run_stack(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, occurrence: ast.Node) -> Value:
     """The value of a stack: the last carried value (or values), then what the levels returned."""
+    if body.function:
+        raise Refusal(NotCompiledYet(occurrence.span, f"a {node.kind} outside of a model"))
     key, owner = body.key(occurrence, node.kind)
     if owner:
         raise Refusal(NotCompiledYet(occurrence.span, f"a shared {node.kind} inside of another stack"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 from ...dsl import ast
 from ...dsl.span import Span
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from .body import Body
 
 
+Class = TypeVar("Class")
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def fact(cls: type[Class]) -> type[Class]:
+    """A frozen dataclass to the checker; at run time only `__init__` is made, since every start pays for what is made."""
+    return dataclass(eq=False, repr=False)(cls)
+
+
 class Poison:
     """The value of what was already reported; everything made from it is silent."""
 
@@ -27,7 +36,7 @@ class Poison:
 POISON = Poison()
 
 
-@dataclass(frozen=True, eq=False)
+@fact
 class Tensor:
     """An output of a node of `body`."""
 
@@ -37,35 +46,35 @@ class Tensor:
     name: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@fact
 class TextColumn:
     """A column of texts in a source of data: nothing but `categories` works on it."""
 
     name: str
 
 
-@dataclass(frozen=True, eq=False)
+@fact
 class Outputs:
     """What a call with several outputs gives: its first where one value is wanted."""
 
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@fact
 class Group:
     """A written tuple: passes several values."""
 
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@fact
 class Items:
     """A list, of numbers, callables, tensors or lists. A list of tensors that a stack collected is one too."""
 
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@fact
 class LayerRecipe:
     """A layer or op with arguments but no tensors yet. `built` is false for a bare name such as `relu`."""
 
@@ -76,7 +85,7 @@ class LayerRecipe:
     built: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@fact
 class PartRecipe:
     """A declared part with hyperparameters but no tensors yet."""
 
@@ -87,7 +96,7 @@ class PartRecipe:
     built: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@fact
 class FlowRecipe:
     """A composed callable: steps to be threaded, evaluated in the body they were written in."""
 
@@ -96,7 +105,7 @@ class FlowRecipe:
     occurrence: ast.Node
 
 
-@dataclass(frozen=True, eq=False)
+@fact
 class StackRecipe:
     """`stack n { … }` without its input."""
 
@@ -105,7 +114,7 @@ class StackRecipe:
     occurrence: ast.Node
 
 
-@dataclass(frozen=True, eq=False)
+@fact
 class Shared:
     """`layer f = …`: a callable that owns its weights, one set for all uses."""
 
@@ -115,7 +124,7 @@ class Shared:
     span: Span
 
 
-@dataclass(frozen=True, eq=False)
+@fact
 class Function:
     """A compile-time function: `len`, `range`, `sqrt`."""
 

@@ -46,7 +46,9 @@ class NothingNext(Fault):
     def diagnostic(self) -> Diagnostic:
         labels = _from(self.origin, "this stack gives it none") if self.origin != self.span else ()
         helps = (Help(f"in the body, say {self.name}' = …"),)
-        return self.say(f"each level must give {self.name} its next value", f"{self.name} is carried from here", *labels, helps=helps)
+        return self.say(
+            f"each level must give {self.name} its next value", f"{self.name} is carried from here", *labels, helps=helps
+        )
 
 
 class NotAList(Fault):
@@ -59,7 +61,11 @@ class NotAList(Fault):
     count: str = ""
 
     def diagnostic(self) -> Diagnostic:
-        helps = (Help(f"for so many levels, say stack {self.count} {{ … }}, or stack i in 0..{self.count} {{ … }}"),) if self.count else ()
+        helps = (
+            (Help(f"for so many levels, say stack {self.count} {{ … }}, or stack i in 0..{self.count} {{ … }}"),)
+            if self.count
+            else ()
+        )
         return self.say(f"a list is wanted here, but this is {self.got}", "not a list", helps=helps)
 
 
@@ -74,4 +80,6 @@ class NoValue(Fault):
 
     def diagnostic(self) -> Diagnostic:
         but = f", but this is {self.got}" if self.got else ", but this one ends with nothing to apply"
-        return self.say(f"the body of a {self.kind} ends with what a level is, such as a layer or a part{but}", "nothing to apply")
+        return self.say(
+            f"the body of a {self.kind} ends with what a level is, such as a layer or a part{but}", "nothing to apply"
+        )

@@ -1,7 +1,7 @@
 """Faults of `data` and `train`: clauses, columns, names that losses speak of."""
 
 from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, did_you_mean
-from ...dsl.span import NOWHERE, Span
+from ...dsl.span import Span
 
 
 class UnknownClause(Fault):
@@ -74,7 +74,9 @@ class UnknownData(Fault):
     def diagnostic(self) -> Diagnostic:
         if not self.name:
             example = self.candidates[0] if self.candidates else "DATA"
-            return self.say("this train program names no data", "on what?", helps=(Help(f"say on which: train … on {example} {{ … }}"),))
+            return self.say(
+                "this train program names no data", "on what?", helps=(Help(f"say on which: train … on {example} {{ … }}"),)
+            )
         helps = did_you_mean(self.name, self.span, self.candidates)
         return self.say(f"no data is called {self.name}", "not declared", helps=helps)
 
@@ -121,6 +123,22 @@ class ColumnType(Fault):
         )
 
 
+class OwnsWeights(Fault):
+    """Columns, losses and metrics are functions without weights: what is learned belongs to the model."""
+
+    code = "E0814"
+    title = "weights outside of the model"
+
+    what: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"{self.what} is learned, and columns, losses and metrics have no weights of their own",
+            "learned",
+            helps=(Help("put it into the model"),),
+        )
+
+
 class UnknownColumn(Fault):
     """A column expression speaks of a column that the source does not have."""
 
@@ -129,10 +147,11 @@ class UnknownColumn(Fault):
 
     name: str
     columns: tuple[str, ...]
+    where: str = "the source"
 
     def diagnostic(self) -> Diagnostic:
         return self.say(
-            f"the source has no column {self.name}; it has {', '.join(self.columns)}",
+            f"{self.where} has no column {self.name}; it has {', '.join(self.columns) or 'none'}",
             "",
             helps=did_you_mean(self.name, self.span, self.columns),
         )

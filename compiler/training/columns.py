@@ -190,7 +190,17 @@ class _Reader:
         """All columns in one body; what they read of the source becomes its inputs."""
         self.source = Body(self.elaborator, self.unit, "source", {})
         self._bind_source(self.source.scope)
-        body = Body(self.elaborator, self.unit, "columns", {}, self.source, Scope(self.source.scope), rows=True, hooks=hooks)
+        body = Body(
+            self.elaborator,
+            self.unit,
+            "columns",
+            {},
+            self.source,
+            Scope(self.source.scope),
+            function=True,
+            rows=True,
+            hooks=hooks,
+        )
         values: dict[str, Value] = {}
         for column in self.node.columns:
             if isinstance(column, ast.Column) and column.name.text not in SETTINGS:
@@ -219,14 +229,15 @@ class _Reader:
         body.scope.names[column.name.text] = value
         return value
 
-    def _known(self, body: Body, expression: ast.Expr) -> bool:
+    def _known(self, body: Body, expression: ast.Expr, *, own: bool = False) -> bool:
         """Report names that the source does not have."""
         from ..keys import descendants
 
         known = True
         for node in descendants(expression):
             if isinstance(node, ast.Name) and not is_known(body, node.id):
-                self.elaborator.report(UnknownColumn(node.span, node.id, tuple(self.schema or ())))
+                columns, where = (self.columns.spans, self.node.name.text) if own else (self.schema or (), "the source")
+                self.elaborator.report(UnknownColumn(node.span, node.id, tuple(columns), where))
                 known = False
         return known
 
@@ -336,10 +347,10 @@ class _Reader:
         outer = Body(self.elaborator, self.unit, "data", {})
         for name, type_ in self.columns.types.items():
             outer.scope.names[name] = POISON if type_ is None else outer.input(name, type_, self.columns.spans[name])
-        body = Body(self.elaborator, self.unit, "keep", {}, outer, Scope(outer.scope), rows=True)
+        body = Body(self.elaborator, self.unit, "keep", {}, outer, Scope(outer.scope), function=True, rows=True)
         kept: Value = None
         for where in wheres:
-            value = one(evaluate(body, where.condition)) if self._known(body, where.condition) else POISON
+            value = one(evaluate(body, where.condition)) if self._known(body, where.condition, own=True) else POISON
             if isinstance(value, Poison):
                 return
             if not (isinstance(value, Tensor) and value.type.dtype == "bool" and value.type.rank == 1):

@@ -162,7 +162,7 @@ class _Program:
         node = arg.value
         if not self._known(node):
             return
-        body = Body(self.elaborator, self.unit, kind, {}, self.names, Scope(self.names.scope))
+        body = Body(self.elaborator, self.unit, kind, {}, self.names, Scope(self.names.scope), function=True)
         value = one(evaluate(body, node))
         if isinstance(value, Poison):
             self.sound = self.sound and not body.poisoned

@@ -7,9 +7,7 @@ written to a file that a person can send.
 import contextlib
 import gc
 import os
-import platform
 import sys
-import tempfile
 import traceback
 from collections.abc import Sequence
 
@@ -58,6 +56,8 @@ def _run(words: Sequence[str]) -> int:
 
 def bug_notice(error: BaseException, words: Sequence[str]) -> str:
     """What a person is told of a bug; the report is written on the way."""
+    import tempfile
+
     text = bug_report(error, words)
     kind = f"archc has a bug: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
     try:
@@ -72,6 +72,7 @@ def bug_notice(error: BaseException, words: Sequence[str]) -> str:
 
 def bug_report(error: BaseException, words: Sequence[str]) -> str:
     """What is needed to find a bug: versions, the command, the traceback. No environment, no file contents."""
+    import platform
     from importlib.metadata import PackageNotFoundError, version
 
     lines = [f"command: archc {' '.join(map(repr, words))}", f"python: {sys.version}", f"platform: {platform.platform()}"]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,7 +153,7 @@ def test_a_model_that_needs_a_value() -> None:
         ({"train": "long"}, "E0813: no train program is called long"),
     ],
 )
-def test_what_is_asked_for_is_not_there(options: dict[str, object], said: str) -> None:
+def test_what_is_asked_for_is_not_there(options: dict[str, Any], said: str) -> None:
     (diagnostic,) = refused(body("y = x -> dense(3)"), **options).errors
     assert f"{diagnostic.code}: {diagnostic.message}" == said
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from archc.compiler.layers import registry
 from archc.dsl.render import render_report
 
 from .spec import body, check, messages
@@ -17,13 +18,18 @@ from .spec import body, check, messages
 SEED = 20260101
 ROUNDS = 450
 SECONDS = 2.0
+LAYERS = sorted(name for name in registry() if name.isidentifier())
 HERE = Path(__file__).parent
 TOKEN = re.compile(r'\s+|#[^\n]*|"[^"\n]*"|[A-Za-z_]\w*\'?|\d+(?:\.\d+)?(?:e-?\d+)?|->|\*\*|//|[=!<>]=|\.\.\.?|.', re.DOTALL)
 
 
 @cache
 def programs() -> list[str]:
-    files = [*(HERE / "programs").glob("*.arch"), *(HERE.parent.parent / "specs").glob("*.arch"), *(HERE.parent / "dsl").glob("*.arch")]
+    files = [
+        *(HERE / "programs").glob("*.arch"),
+        *(HERE.parent.parent / "specs").glob("*.arch"),
+        *(HERE.parent / "dsl").glob("*.arch"),
+    ]
     faults = sorted((HERE.parent / "golden" / "faults").glob("*.arch"))
     return [path.read_text(encoding="utf-8") for path in [*sorted(files), *faults]]
 
@@ -32,13 +38,29 @@ def words(text: str) -> list[str]:
     return TOKEN.findall(text)
 
 
+NUMBERS = ("0", "-1", "1", "2", "7", "64", "0.5", "1e300", "999999999999999999999", "none", "true", '"text"', "[]", "[1, 2]")
+KEPT = frozenset("model block cell attention energy adversarial data train if else stack parallel from in as layer param".split())
+
+
 def mutated(draw: random.Random) -> str:
-    """A program with one to four tokens deleted, doubled, swapped, or taken from elsewhere."""
+    """A program with one to three tokens changed: mostly names and numbers for others, so that it still parses; else anything."""
     tokens = words(draw.choice(programs()))
     solid = [i for i, token in enumerate(tokens) if not token.isspace() and not token.startswith("#")]
-    for _ in range(draw.randint(1, 4)):
+    names = [i for i in solid if tokens[i].isidentifier() and tokens[i] not in KEPT]
+    numbers = [i for i in solid if tokens[i][0].isdigit()] or names
+    for _ in range(draw.randint(1, 3)):
         i, j = draw.choice(solid), draw.choice(solid)
-        match draw.choice(("delete", "double", "swap", "copy", "number", "word")):
+        name, number = draw.choice(names), draw.choice(numbers)
+        match draw.choices(("name", "swap names", "number", "layer", "delete", "double", "swap", "copy"), (6, 4, 6, 4, 1, 1, 1, 1))[0]:
+            case "name":
+                tokens[name] = tokens[draw.choice(names)]
+            case "swap names":
+                other = draw.choice(names)
+                tokens[name], tokens[other] = tokens[other], tokens[name]
+            case "number":
+                tokens[number] = draw.choice(NUMBERS)
+            case "layer":
+                tokens[name] = draw.choice(LAYERS)
             case "delete":
                 tokens[i] = ""
             case "double":
@@ -47,11 +69,6 @@ def mutated(draw: random.Random) -> str:
                 tokens[i], tokens[j] = tokens[j], tokens[i]
             case "copy":
                 tokens[i] = tokens[j]
-            case "number":
-                tokens[i] = draw.choice(("0", "-1", "1", "7", "0.5", "1e300", "999999999999999999999", "none", "true", '"text"', "[]"))
-            case "word":
-                words_ = [token for token in words(draw.choice(programs())) if token.isidentifier()]
-                tokens[i] = draw.choice(words_ or ["x"])
     return "".join(tokens)
 
 
@@ -92,14 +109,18 @@ HOSTILE = {
     "a number of many digits": body(f"y = x -> dense({'9' * 4000})"),
     "a real of many digits": body(f"y = x * {'9' * 5000}.0"),
     "a real that is no number": body("y = x -> dropout(inf - inf) -> dense(floor(inf)) -> dense(ceil(inf * 0))"),
-    "terms past bearing": body("y = x -> reshape((A + C + D + E + F + G + H + I + J + K + L + M + N) ** 8)", x="[A, C, D, E, F, G, H, I, J, K, L, M, N]"),
+    "terms past bearing": body(
+        "y = x -> reshape((A + C + D + E + F + G + H + I + J + K + L + M + N) ** 8)", x="[A, C, D, E, F, G, H, I, J, K, L, M, N]"
+    ),
     "a billion collected": body("y, all = stack 1000000000 from h = x {\n    h' = h -> relu\n    return h\n}"),
     "terms past counting": body("y = x -> reshape((A + C + D + E + F + G + H + 1) ** 8)", x="[A, C, D, E, F, G, H]"),
     "nested floors": body("y = x" + " -> max_pool(2)" * 200, x="[B, 3, H, W]"),
     "nested floors that grow": body("y = x" + " -> conv(3, 2, stride=2, padding=1)" * 150, x="[B, 3, H, W]"),
     "a long sum of dims": body(f"y = x -> dense({' + '.join(['width'] * 5000)})", hypers="width = 1"),
     "many faults": body("\n".join(f"a{i} = x -> dens({i}) + b{i}" for i in range(150))),
-    "outputs of outputs": body("a, b = x -> chunk(2)\n" + "\n".join("a, b = concat(a, b) -> chunk(2)" for _ in range(300)) + "\ny = a"),
+    "outputs of outputs": body(
+        "a, b = x -> chunk(2)\n" + "\n".join("a, b = concat(a, b) -> chunk(2)" for _ in range(300)) + "\ny = a"
+    ),
 }
 
 
@@ -129,12 +150,14 @@ def test_levels_of_one_type_cost_nothing() -> None:
 
 def test_files_in_a_circle() -> None:
     files = {
-        "a.arch": f'from "b.arch" import B\nblock A(x: [B, D]) {{\n    return x -> B\n}}\n',
-        "b.arch": f'from "c.arch" import C\nblock B(x: [B, D]) {{\n    return x -> C\n}}\n',
-        "c.arch": f'from "a.arch" import A\nblock C(x: [B, D]) {{\n    return x -> A\n}}\n',
+        "a.arch": 'from "b.arch" import B\nblock A(x: [B, D]) {\n    return x -> B\n}\n',
+        "b.arch": 'from "c.arch" import C\nblock B(x: [B, D]) {\n    return x -> C\n}\n',
+        "c.arch": 'from "a.arch" import A\nblock C(x: [B, D]) {\n    return x -> A\n}\n',
     }
     found = messages('from "a.arch" import A\n' + body("y = x -> A"), files)
     assert [message for message in found if message.startswith("E0205")] == [
         "E0205: these files import each other: a.arch -> b.arch -> c.arch -> a.arch"
     ]
-    assert messages('from "spec.arch" import Net\n' + body("y = x")) == ["E0205: these files import each other: spec.arch -> spec.arch"]
+    assert messages('from "spec.arch" import Net\n' + body("y = x")) == [
+        "E0205: these files import each other: spec.arch -> spec.arch"
+    ]

@@ -246,7 +246,7 @@ class ConvNeXt(nn.Module):
         channels: int = 3,
     ) -> None:
         super().__init__()
-        rates = iter(torch.linspace(0, skipped, sum(depths), dtype=torch.float64).tolist())
+        rates = iter([skipped * place / (sum(depths) - 1) for place in range(sum(depths))])
         layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], patch, patch), Across(widths[0], eps=1e-6)]
         for stage, (depth, width) in enumerate(zip(depths, widths, strict=True)):
             if stage:

@@ -66,6 +66,25 @@ CASES = [
             "channels": 2,
         },
     ),
+    Case("siamese", by_hand.Siamese, ((3, 1, 8, 12), (3, 1, 8, 12))),
+    Case(
+        "siamese",
+        partial(by_hand.Siamese, (4, 6, 8), 5, 3),
+        ((3, 3, 21, 16), (3, 3, 21, 16)),
+        {"widths": [4, 6, 8], "code": 5, "channels": 3},
+    ),
+    Case(
+        "convnext",
+        partial(by_hand.ConvNeXt, (2, 1, 3, 1), (8, 12, 16, 24), scale=0.5, skipped=0.4),
+        ((3, 3, 66, 100),),
+        {"depths": [2, 1, 3, 1], "widths": [8, 12, 16, 24], "scale": 0.5, "skipped": 0.4},
+    ),
+    Case(
+        "convnext",
+        partial(by_hand.ConvNeXt, (2, 2), (6, 10), 2, 7, 0.0, 1.0, 1),
+        ((3, 1, 16, 12),),
+        {"depths": [2, 2], "widths": [6, 10], "patch": 2, "classes": 7, "skipped": 0.0, "scale": 1.0, "channels": 1},
+    ),
 ]
 
 
@@ -122,6 +141,15 @@ FULL: list[tuple[str, dict[str, Any], Callable[[], nn.Module], int]] = [
         {"hidden": 512, "across_places": 256, "across_channels": 2048, "layers": 8},
         partial(by_hand.Mixer, width=512, tokens=256, channels=2048, depth=8),
         18_528_264,
+    ),
+    ("siamese", {}, by_hand.Siamese, 6_864),
+    ("convnext", {}, by_hand.ConvNeXt, 28_589_128),
+    ("convnext", {"depths": [3, 3, 27, 3]}, partial(by_hand.ConvNeXt, (3, 3, 27, 3)), 50_223_688),
+    (
+        "convnext",
+        {"depths": [3, 3, 27, 3], "widths": [128, 256, 512, 1024]},
+        partial(by_hand.ConvNeXt, (3, 3, 27, 3), (128, 256, 512, 1024)),
+        88_591_464,
     ),
 ]
 

@@ -23,10 +23,16 @@ PAIR = "block Pair(x: [B, D]) -> ([B, D], [B, 3]) {\n    a = x -> relu\n    b = 
         ("layer head = dense(3)\ny = x -> dense(64) -> head", ["dense2", "head"]),
         ("if 1 > 2 {\n    y = x -> dense(3)\n} else {\n    y = x -> dense(4)\n}\ny = y -> dense(5)", ["dense2", "dense3"]),
         ("y = x -> dense(3) if 1 > 2 else x -> dense(4)\ny = y -> dense(5)", ["dense2", "dense3"]),
-        ("y = (x -> stack 2 { dense(64) }) + (x -> stack 3 { dense(64) })", STACKS := ["stack1 x2", "stack1.*.dense1", "stack2 x3", "stack2.*.dense1"]),
+        (
+            "y = (x -> stack 2 { dense(64) }) + (x -> stack 3 { dense(64) })",
+            ["stack1 x2", "stack1.*.dense1", "stack2 x3", "stack2.*.dense1"],
+        ),
         ("f = dense(3)\ny = f(x) + f(x)", ["f1", "f2"]),
         ("f = dense(64) -> relu\ny = x -> f -> f", ["dense1", "dense2"]),
-        ("f = dense(64) -> relu\ny = x -> f -> dense(3) -> dense(64) -> f -> dense(4)", ["dense1", "dense2", "dense3", "dense5", "dense4"]),
+        (
+            "f = dense(64) -> relu\ny = x -> f -> dense(3) -> dense(64) -> f -> dense(4)",
+            ["dense1", "dense2", "dense3", "dense5", "dense4"],
+        ),
         ("layer f = dense(64)\ny = x -> f -> f", ["f", "f"]),
         ("param w: [64]\ny = x * w -> dense(3)", ["w", "dense1"]),
     ],
@@ -36,7 +42,9 @@ def test_keys_are_kind_and_ordinal(lines: str, expected: list[str]) -> None:
 
 
 def test_a_key_does_not_move_when_a_number_changes() -> None:
-    text = body("if deep {\n    y = x -> dense(3)\n} else {\n    y = x\n}\ny = y -> dense(width)", hypers="deep = true, width = 4")
+    text = body(
+        "if deep {\n    y = x -> dense(3)\n} else {\n    y = x\n}\ny = y -> dense(width)", hypers="deep = true, width = 4"
+    )
     assert keys(graph(text)) == ["dense1", "dense2"]
     assert keys(graph(text, deep=False, width=9)) == ["dense2"]
 
@@ -85,7 +93,9 @@ def test_uses_of_a_shared_layer_agree(layer: str, refused: bool) -> None:
 def test_what_a_dim_of_a_shared_part_may_be() -> None:
     """A dim that no weight depends on may differ between the uses."""
     part = "block Scale(x: [B, T, 8]) -> [B, T, 8] {\n    return x -> dense(8)\n}\n"
-    text = body("layer f = Scale\na = f(x)\nb = f(x[:, :3])\ny = (a -> mean(dim=T)) + (b -> mean(dim=1))", x="[B, T, 8]", parts=part)
+    text = body(
+        "layer f = Scale\na = f(x)\nb = f(x[:, :3])\ny = (a -> mean(dim=T)) + (b -> mean(dim=1))", x="[B, T, 8]", parts=part
+    )
     assert shape(text) == "[B, 8]"
 
 
@@ -222,7 +232,11 @@ def test_a_promise_makes_halves_fit() -> None:
 
 
 def test_a_promise_not_kept_is_told_when_the_model_runs() -> None:
-    text = body('assert T <= context, "the text is too long"\nparam w: [context, 64]\ny = x + w[:T]', x="[B, T, 64]", hypers="context = 10")
+    text = body(
+        'assert T <= context, "the text is too long"\nparam w: [context, 64]\ny = x + w[:T]',
+        x="[B, T, 64]",
+        hypers="context = 10",
+    )
     module = network(compiled(text))
     assert module(torch.randn(2, 10, 64)).shape == (2, 10, 64)
     with pytest.raises(ValueError, match="the text is too long"):
@@ -246,9 +260,27 @@ def test_a_dim_of_the_signature_binds_anew_at_each_use() -> None:
 # Imports --------------------------------------------------------------------------------------------------------------
 
 FILES = {
-    "blocks.arch": 'from "deep.arch" import Deep\nblock Outer(w)(x: [B, D]) -> [B, w] {\n    return x -> Deep(w) -> Own\n}\nblock Own(x: [B, D]) {\n    return x -> relu\n}\n',
-    "deep.arch": "block Deep(w)(x: [B, D]) -> [B, w] {\n    return x -> dense(w)\n}\n",
-    "faulty.arch": "block Faulty(x: [B, D]) {\n    return x -> dens(3)\n}\nblock Fine(x: [B, D]) {\n    return x -> dense(3)\n}\n",
+    "blocks.arch": """
+from "deep.arch" import Deep
+
+block Outer(w)(x: [B, D]) -> [B, w] {
+    return x -> Deep(w) -> Own
+}
+
+block Own(x: [B, D]) {
+    return x -> relu
+}
+""",
+    "deep.arch": """
+block Deep(w)(x: [B, D]) -> [B, w] {
+    return x -> dense(w)
+}
+""",
+    "faulty.arch": """
+block Faulty(x: [B, D]) {
+    return x -> dens(3)
+}
+""",
 }
 
 
@@ -265,7 +297,7 @@ def test_a_name_of_another_file_is_not_seen_unless_imported() -> None:
 
 def test_a_fault_of_another_file_has_its_place_there() -> None:
     report = check('from "faulty.arch" import Faulty\n' + body("y = x -> Faulty"), FILES)
-    assert [(d.code, d.span.source, d.span.start.line) for d in report.errors] == [("E0201", "faulty.arch", 2)]
+    assert [(d.code, d.span.source, d.span.start.line) for d in report.errors] == [("E0201", "faulty.arch", 3)]
 
 
 def test_a_file_imported_twice_is_read_once() -> None:

@@ -35,7 +35,7 @@ def test_a_default_may_use_the_ones_before() -> None:
 )
 def test_values_from_outside(hyper: str, given: object, shown: str) -> None:
     name = hyper.split(" ")[0].rstrip(":")
-    made = graph(body("y = x -> dense(3)", hypers=hyper), **{name: given})
+    made = compiled(body("y = x -> dense(3)", hypers=hyper), hypers={name: given}).graph
     assert str(made.hypers[0].value) == shown
 
 

@@ -32,7 +32,11 @@ def levels(text: str) -> list[str]:
         ("y = stack 3 from h = x {\n    h' = h -> dense(64) -> relu\n}", ["3"], "[B, 64]"),
         ("y, t = stack 3 from h = x, s = x {\n    h' = h + s\n    s' = s -> dense(64)\n}", ["3"], "[B, 64]"),
         ("z, ys = stack 3 from h = x {\n    g = h -> dense(64)\n    h' = g\n    return g\n}\ny = ys[-1] + z", ["3"], "[B, 64]"),
-        ("z, ys = stack w in [8, 4] from h = x {\n    h' = h -> dense(w)\n    return h'\n}\ny = concat(ys[0], ys[1])", ["1", "1"], "[B, 12]"),
+        (
+            "z, ys = stack w in [8, 4] from h = x {\n    h' = h -> dense(w)\n    return h'\n}\ny = concat(ys[0], ys[1])",
+            ["1", "1"],
+            "[B, 12]",
+        ),
         ("ys = x -> parallel 3 { dense(5) }\ny = concat(ys)", ["3"], "[B, 15]"),
         ("ys = x -> parallel w in [5, 6] { dense(w) }\ny = concat(ys)", ["1", "1"], "[B, 11]"),
     ],
