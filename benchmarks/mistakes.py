@@ -2,6 +2,7 @@
 
     pip install -e . keras onnx
     KERAS_BACKEND=torch python benchmarks/mistakes.py
+    python benchmarks/mistakes.py --archc     # archc's answers alone, when they have changed; needs neither Keras nor ONNX
 
 The cases are data, in benchmarks/mistakes: a program with a mistake, and the same mistake made with the other three, which are really
 run, in random numbers, up to the moment when they object. `at` in a case says which moment comes now, `gives` shows what came out.
@@ -11,6 +12,7 @@ import contextlib
 import io
 import os
 import re
+import sys
 import tomllib
 import warnings
 from collections.abc import Callable
@@ -199,13 +201,16 @@ def section(number: int, case: Case, said: dict[str, Said]) -> list[str]:
 def counts(cases: list[tuple[Case, dict[str, Said]]]) -> list[str]:
     lines = []
     for name, title in {"archc": "archc", **OTHERS}.items():
-        marks = [said[name].mark for _, said in cases]
         early = sum(said[name].short == "error when it is built" for _, said in cases)
-        errors, told, none = marks.count("error"), marks.count("warning"), marks.count("none")
-        when = ", before anything runs" if name in ("archc", "onnx") else f", {early} of them when the network is built"
-        silent = f"silence for {marks.count('nothing')}" + (f", no equivalent for {none}" if none else "")
-        lines.append(f"- {title}: an error for {errors}{when if errors else ''}; a warning for {told}; {silent}.")
+        lines.append(counted(name, title, [said[name].mark for _, said in cases], early))
     return lines
+
+
+def counted(name: str, title: str, marks: list[str], early: int) -> str:
+    when = ", before anything runs" if name in ("archc", "onnx") else f", {early} of them when the network is built"
+    none = f", no equivalent for {marks.count('none')}" if "none" in marks else ""
+    told = f"a warning for {marks.count('warning')}; silence for {marks.count('nothing')}{none}"
+    return f"- {title}: an error for {marks.count('error')}{when}; {told}."
 
 
 def versions() -> str:
@@ -228,7 +233,25 @@ in another form (Keras has its channels last), the case says so.
 """
 
 
+def renewed(text: str) -> str:
+    """The page with archc's answers as they are today, and all else as it was."""
+    marks = []
+    for number, case in enumerate((case for _, chapter in chapters() for case in chapter), 1):
+        said = archc_says(case)
+        marks.append(said.mark)
+        row = re.compile(rf"^(\| \[{number}\]\(#m{number}\) \| [^|]* \| )[^|]*( \|)", re.MULTILINE)
+        text = row.sub(lambda found, said=said: f"{found[1]}{said.short}{found[2]}", text)
+        start = text.index(f'<a id="m{number}"></a>')
+        answer = re.compile(r"archc says\n```\n.*?\n```\n", re.DOTALL).search(text, start)
+        assert answer is not None, f"{PAGE.name} has no answer {number}"
+        text = f"{text[: answer.start()]}archc says\n```\n{said.long}\n```\n{text[answer.end() :]}"
+    return re.sub(r"^- archc: .*$", counted("archc", "archc", marks, 0), text, flags=re.MULTILINE)
+
+
 def main() -> None:
+    if "--archc" in sys.argv[1:]:
+        PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        return
     os.environ.setdefault("KERAS_BACKEND", "torch")
     makers: dict[str, Callable[[], dict[str, Any]]] = {"torch": torch_names, "keras": keras_names, "onnx": onnx_names}
     names = {name: make() for name, make in makers.items()}
