@@ -51,7 +51,9 @@ def mutated(draw: random.Random) -> str:
     for _ in range(draw.randint(1, 3)):
         i, j = draw.choice(solid), draw.choice(solid)
         name, number = draw.choice(names), draw.choice(numbers)
-        match draw.choices(("name", "swap names", "number", "layer", "delete", "double", "swap", "copy"), (6, 4, 6, 4, 1, 1, 1, 1))[0]:
+        match draw.choices(
+            ("name", "swap names", "number", "layer", "delete", "double", "swap", "copy"), (6, 4, 6, 4, 1, 1, 1, 1)
+        )[0]:
             case "name":
                 tokens[name] = tokens[draw.choice(names)]
             case "swap names":

@@ -83,7 +83,18 @@ class Voice:
                 return f"[{', '.join(shown)}]"
             case Operation():
                 return value.title
-        return short(str(getattr(value, "name", None) or getattr(value, "title", None) or type(value).__name__.lower()))
+        return short(self._callable(value))
+
+    def _callable(self, value: Any) -> str:
+        """A list of the elaborator, or something callable that a part was given: a layer, a part, a flow."""
+        if isinstance(getattr(value, "items", None), tuple):
+            return self.value(value.items)
+        if hasattr(value, "layer"):
+            given = [self.value(argument) for argument in value.arguments.values()]
+            return f"{value.layer.name}({', '.join(given)})" if given else str(value.layer.name)
+        if hasattr(value, "declared"):
+            return str(value.declared.node.name.text)
+        return "a flow"
 
     def _text(self, real: Real) -> str:
         text = real.text
