@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..dsl import ast
 from ..dsl.diagnostic import Report
@@ -22,10 +22,12 @@ from .errors.names import NoRoot, NotCompiledYet
 from .errors.training import NoProgram, UnknownData
 from .graph import Graph
 from .hyperparameters import as_python, from_outside, from_train
-from .plan import ModelPlan, Plan, SourceCall
 from .resolve import Declared, Program, Reader, resolve
-from .training.columns import Columns, Schema, Schemas, check_columns
-from .training.program import Checked, check_program
+
+if TYPE_CHECKING:  # what is about training is imported where a spec trains
+    from .plan import Plan, SourceCall
+    from .training.columns import Columns, Schema, Schemas
+    from .training.program import Checked
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,8 @@ def _later(declared: Declared, report: Report) -> None:
 def _all_columns(program: Program, report: Report, schema: Schemas, only: str | None = None) -> dict[str, Columns | None]:
     columns: dict[str, Columns | None] = {}
     for node in program.main.items(ast.Data):
+        from .training.columns import check_columns
+
         assert isinstance(node, ast.Data)
         if only is None or node.name.text == only:
             columns[node.name.text] = check_columns(node, program.main, Elaborator(report), schema)
@@ -196,6 +200,8 @@ def _train(
         return None
     hypers = {**from_train(declared, node.hypers, elaborator), **outside}
     graph = _root(declared, hypers, report, node.model.span if node.hypers else None)
+    from .training.program import check_program
+
     return declared, graph, check_program(node, program.main, graph, columns[node.data.text], elaborator)
 
 
@@ -243,6 +249,7 @@ def _unused_parts(program: Program, seen: set[int], report: Report) -> None:
 def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checked | None, report: Report) -> Compiled:
     from .emit.torch import emit_module
     from .passes import PASSES
+    from .plan import ModelPlan, Plan
 
     file = PurePath(program.main.source.name).name
     graph = PASSES.run(graph)

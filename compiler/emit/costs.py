@@ -77,7 +77,7 @@ class Costs:
         self._nodes: dict[int, dict[int, Cost]] = {}
         self._totals: dict[int, Cost] = {}
         self._borrowed: dict[int, dict[tuple[str, int], Cost]] = {}  # weights that stand so many bodies further up
-        for inner in _innermost_first(graph):
+        for inner in innermost_first(graph):
             self._count(inner)
 
     def of(self, graph: Graph) -> Cost:
@@ -179,7 +179,7 @@ def _layer(layer: Layer, inputs: tuple[Given, ...], outputs: tuple[TensorType, .
     return Cost(learned, buffers, layer.cost(inputs, outputs), memory)
 
 
-def _innermost_first(graph: Graph) -> list[Graph]:
+def innermost_first(graph: Graph) -> list[Graph]:
     """Every distinct graph once, those inside before those that hold them. Without recursion: nesting is as deep as the text wants."""
     order: list[Graph] = []
     done: set[int] = set()

@@ -1,10 +1,11 @@
 """Graph to picture, as DOT text. Pure: no files, no programs; `runtime.diagram` renders what comes out.
 
 A stranger should understand the network from the picture alone. Blocks are groups opened as deep as the picture stays readable, or as
-deep as one asks; a stack of equal levels is drawn once with its ×N in blue; names are black, sizes grey; a shape stands on a line where
-it is new; what owns weights says how many; a family of layers has a hue. Parts that stay closed are drawn once beside it.
+deep as one asks; neighbouring levels of a stack that are drawn alike are one drawing with its ×N in blue; names are black, sizes grey; a
+shape stands on a line where it is new; what owns weights says how many; a family of layers has a hue. Parts that stay closed are drawn
+once beside it.
 
-The way: `build` (graph to scene, with `fold` and `words`), `panels` (what stays closed), `dot` (scene to text).
+The way: `build` (graph to scene, with `fold`, `alike` and `words`), `panels` (what stays closed), `dot` (scene to text).
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ def scene_of(graph: Graph, depth: int | None = None, sources: Mapping[str, Sourc
     """What the picture consists of."""
     costs, tips, voice = Costs(graph), Tips(dict(sources or {})), Voice()
     pen = Pen(costs, tips, voice, roomy=depth is None)
-    floors = Extent().comfortable(graph) if depth is None else depth
+    floors = Extent(pen.runs).comfortable(graph) if depth is None else depth
     main = pen.sketch(graph, floors)
     shut = pen.opened & {closed.span for closed in pen.closed.values()}
     if depth is None and shut:  # what is closed somewhere is closed everywhere: its panel shows it
-        pen = Pen(costs, tips, voice, roomy=True, shut=frozenset(shut))
+        pen = Pen(costs, tips, voice, roomy=True, shut=frozenset(shut), looks=pen.looks)
         main = pen.sketch(graph, floors)
-    panels = panels_of(pen.closed if depth is None else {}, costs, tips)
+    panels = panels_of(pen.closed if depth is None else {}, pen)
     main = Sketch(lettered(main.children, panels.letters), main.wires)
     total = costs.of(graph).total
     hues = {strip.hue for child in (*main.children, *(frame for frame, _ in panels.drawn)) for strip in _strips(child)}

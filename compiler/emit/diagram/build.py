@@ -6,19 +6,19 @@ items is bounded whatever the graph: what is left out is said in its place, with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from ....dsl.span import Span
 from ...graph import Graph, Input, Level, Node, Operand, Parameter, Ref, Repeat, TensorType, Use, Weight
 from ...layers.base import Layer
-from ...shapes import Dim
 from ..costs import Cost, Costs, given, sharing
 from ..summary import hypers_of
 from . import words
+from .alike import Drawn, Looks, Run, many, runs_of
 from .fold import chains, core, one_part, uses
 from .palette import HueName, hue_of
+from .ports import NO_FURTHER, Feeds, Further, Port, left_out, outputs_of, rows_of, times_of
 from .scene import Group, Item, ItemKind, Sketch, Strip, Wire
 from .tips import Tips
 from .wires import Raw, wired
@@ -27,17 +27,6 @@ MOST_ITEMS = 300
 MOST_STEPS = 120  # of one body
 MOST_LEVELS = 10  # of one list
 ONE_SET = "one set of weights"
-
-
-class Port(NamedTuple):
-    """Where a tensor comes from in the picture, its shape in words, and the group at whose border lines of it end."""
-
-    item: str
-    shape: str
-    into: str | None = None
-
-
-Feeds = Sequence[Port | None]
 
 
 @dataclass
@@ -54,6 +43,7 @@ class Pen:
     priced: bool = True  # say what things cost
     roomy: bool = False
     shut: frozenset[Span] = frozenset()
+    looks: Looks = field(default_factory=Looks)
     closed: dict[str, Graph] = field(default_factory=dict)  # the boxes of parts that stay closed
     opened: set[Span] = field(default_factory=set)  # the declarations that were opened
     _raw: list[Raw] = field(default_factory=list)
@@ -123,7 +113,7 @@ class Pen:
             ports[Ref(number)] = feed
         again = sharing(graph)
         todo = [chain for chain in chains(graph) if not isinstance(graph.nodes[chain[0]].op, Input)]
-        cut = _cut(len(todo), min(MOST_STEPS, max(MOST_ITEMS - self._drawn, 8)))
+        cut = left_out(len(todo), min(MOST_STEPS, max(MOST_ITEMS - self._drawn, 8)))
         for place, chain in enumerate(todo):
             if place == cut.start and cut:
                 children.append(self._more(graph, todo[cut.start : cut.stop], ports, "steps"))
@@ -138,10 +128,10 @@ class Pen:
         self._keys.pop()
         return children, [ports.get(output.ref) for output in graph.outputs]
 
-    def _more(self, graph: Graph, left_out: list[list[int]], ports: dict[Ref, Port | None], what: str) -> Item:
+    def _more(self, graph: Graph, hidden: list[list[int]], ports: dict[Ref, Port | None], what: str) -> Item:
         """One item for many that are not drawn; tensors to and from them run to and from it."""
-        item = self._item("more", Strip(f"… {len(left_out):,} more {what}"))
-        numbers = {number for chain in left_out for number in chain}
+        item = self._item("more", Strip(f"… {len(hidden):,} more {what}"))
+        numbers = {number for chain in hidden for number in chain}
         for number in sorted(numbers):
             node = graph.nodes[number]
             for ref in node.refs:
@@ -231,21 +221,41 @@ class Pen:
     # Parts ------------------------------------------------------------------------------------------------------------
 
     def _part(
-        self, graph: Graph, title: Strip, feeds: Feeds, floors: int, again: bool = False, tip: str = ""
+        self,
+        graph: Graph,
+        title: Strip,
+        feeds: Feeds,
+        floors: int,
+        again: bool = False,
+        tip: str = "",
+        further: Further = NO_FURTHER,
     ) -> tuple[list[Item | Group], list[Port | None]]:
         """A declared part: opened into a group, or closed in a box."""
         tip = "\n".join(filter(None, (tip, graph.doc)))
-        if floors <= 0 or again or graph.span in self.shut or self._drawn >= MOST_ITEMS:
+        if again or self._stays_closed(graph, floors):
             item = self._item("box", title, dashed=again, tip=tip)
             self.closed[item.id] = graph
-            for feed in feeds:
-                self._wire(feed, item.id)
+            self._feed(item, feeds, further)
             return [item], [Port(item.id, "")]
         self.opened.add(graph.span)
-        return self._group(graph, title, feeds, floors - 1, tip)
+        return self._group(graph, title, feeds, floors - 1, tip, further=further)
+
+    def _stays_closed(self, graph: Graph, floors: int) -> bool:
+        return floors <= 0 or graph.span in self.shut or self._drawn >= MOST_ITEMS
+
+    def _feed(self, item: Item, feeds: Feeds, further: Further = NO_FURTHER) -> None:
+        for feed in (*feeds, *(port for ports in further.values() for port in ports)):
+            self._wire(feed, item.id)
 
     def _group(
-        self, graph: Graph, title: Strip, feeds: Feeds, floors: int, tip: str, named: bool = True
+        self,
+        graph: Graph,
+        title: Strip,
+        feeds: Feeds,
+        floors: int,
+        tip: str,
+        named: bool = True,
+        further: Further = NO_FURTHER,
     ) -> tuple[list[Item | Group], list[Port | None]]:
         name, outside = self._new(), self._groups
         self._groups = (*outside, name)
@@ -255,11 +265,12 @@ class Pen:
         for number, feed in enumerate(feeds):
             node = graph.inputs[number]
             text = node.op.name if named and isinstance(node.op, Input) else ""
-            if not text and feed and read[Ref(graph.nodes.index(node))] == 1:
+            if not text and feed and number not in further and read[Ref(graph.nodes.index(node))] == 1:
                 ports.append(feed._replace(into=feed.into or name) if number == 0 else feed)
                 continue
             item = self._item("name" if text else "dot", Strip(text))
-            self._wire(feed, item.id, into=name)
+            for port in (feed, *further.get(number, ())):
+                self._wire(port, item.id, into=name)
             self._entries.add(item.id)
             entries.append(item)
             ports.append(Port(item.id, feed.shape if feed else self.voice.shape(node.type)))
@@ -269,88 +280,100 @@ class Pen:
 
     # Stacks -----------------------------------------------------------------------------------------------------------
 
+    def look(self, graph: Graph, own: bool) -> int:
+        """Which picture a graph has in its own words, or in the root's numbers: equal where nobody could tell them apart."""
+        return self.looks.of(graph, own, self._aside)
+
+    def _aside(self, graph: Graph, own: bool) -> Drawn:
+        pen = Pen(self.costs, self.tips, words.Voice(own=own), priced=not own, roomy=True, looks=self.looks)
+        return pen.sketch(graph, 0), list(pen.closed.values())
+
+    def runs(self, repeat: Repeat, floors: int) -> list[Run]:
+        """Which levels are one drawing: those of a part that stays closed if they share its panel, others if all numbers are equal."""
+
+        def look(level: Level) -> object:
+            inner = core(level)
+            if inner is not None and isinstance(inner.op, Use) and self._stays_closed(inner.op.graph, floors):
+                return inner.op.graph.span, self.look(inner.op.graph, own=True)
+            return self.look(level.graph, self.voice.own)
+
+        return runs_of(repeat, look)
+
     def _repeat(
         self, graph: Graph, node: Node, repeat: Repeat, feeds: Feeds, floors: int
     ) -> tuple[list[Item | Group], list[Port | None]]:
-        tip = self.tips.node(node)
-        nameless = self.roomy and one_part(repeat) is None
-        if (floors <= 0 and not nameless) or self._drawn >= MOST_ITEMS:
-            title = self._closed_stack(repeat, self._cost(self.costs.node(graph, node)))
+        tip, alone = self.tips.node(node), self._cost(self.costs.node(graph, node))
+        part = one_part(repeat)
+        if part is None and ((floors <= 0 and not self.roomy) or self._drawn >= MOST_ITEMS):
+            size = ONE_SET if repeat.tied else ""
+            title = Strip(repeat.kind, size, times_of(repeat.count.value), alone, "part", strong=True)
             item = self._item("box", title, tip=tip)
-            inner = one_part(repeat)
-            if inner is not None:
-                self.closed[item.id] = inner.graph
-            for feed in feeds:
-                self._wire(feed, item.id)
+            self._feed(item, feeds)
             return [item], [Port(item.id, "")]
+        runs = self.runs(repeat, floors)
+        whole = alone if part is not None and len(runs) == 1 and self._stays_closed(part.graph, floors) else None
         children: list[Item | Group] = []
         carried, fixed = list(feeds[: repeat.carried]), list(feeds[repeat.carried : repeat.carried + repeat.captured])
-        walked = list(feeds[repeat.carried + repeat.captured :])
+        walked = rows_of(repeat, feeds[repeat.carried + repeat.captured :])
         collected: list[list[Port | None]] = []
-        cut = _cut(len(repeat.levels), MOST_LEVELS)
-        for place, level in enumerate(repeat.levels):
-            items = walked[place :: len(repeat.levels)] if repeat.walked else []
+        cut = left_out(len(runs), MOST_LEVELS)
+        skipped: Item | None = None
+        for place, run in enumerate(runs):
+            rows = walked[run.start : run.start + run.number]
             if place in cut:
-                if place == cut.start:
-                    children.append(self._item("more", Strip(f"… {len(cut):,} more levels")))
-                    skipped = children[-1]
-                    for feed in (*carried, *fixed):
-                        self._wire(feed, skipped.id)
+                if skipped is None:
+                    hidden = sum(runs[other].number for other in cut)
+                    skipped = self._item("more", Strip(f"… {hidden:,} more levels"))
+                    children.append(skipped)
+                    self._feed(skipped, [*carried, *fixed])
                     carried = [port and Port(skipped.id, port.shape) for port in carried]
-                for feed in items:
-                    self._wire(feed, skipped.id)
-                collected.append([Port(skipped.id, "")] * repeat.collects)
+                self._feed(skipped, [port for row in rows for port in row])
+                collected += [[Port(skipped.id, "")] * repeat.collects] * run.number
                 continue
-            drawn, outs = self._level(repeat, level, place, [*carried, *fixed, *items], floors, tip)
+            before = [*carried, *fixed]
+            further = {len(before) + at: list(ports)[1:] for at, ports in enumerate(zip(*rows, strict=False))} if rows[1:] else {}
+            drawn, outs = self._level(repeat, run, [*before, *(rows[0] if rows else ())], floors, tip, further, whole)
             children += drawn
+            outs = self._shaped(run.levels[-1].graph, outs)
             if repeat.kind == "stack":
                 carried = outs[: repeat.carried]
-            collected.append(outs[repeat.carried :] if repeat.kind == "stack" else outs)
-        return children, _outputs(node, repeat, carried, collected)
+            collected += [outs[repeat.carried :] if repeat.kind == "stack" else outs] * run.number
+        return children, outputs_of(node, repeat, carried, collected)
 
-    def _closed_stack(self, repeat: Repeat, cost: str) -> Strip:
-        inner = one_part(repeat)
-        name = inner.graph.name if inner else repeat.kind
-        size = words.part_size(hypers_of(inner.graph, inner.arguments), self.voice) if inner and len(repeat.levels) == 1 else ""
-        size = ", ".join(filter(None, (size, ONE_SET if repeat.tied else "")))
-        return Strip(name, size, times=_times(repeat.count.value), cost=cost, strong=True, hue="part")
+    def _shaped(self, graph: Graph, outs: Feeds) -> list[Port | None]:
+        """What comes out of a level: of a box, all of it, with its shapes; in a declaration's own words those of levels are not said."""
+        made = outs if len(outs) == len(graph.outputs) else [*outs[:1]] * len(graph.outputs)
+        shapes = ["" if self.voice.own else self.voice.shape(graph.type_of(output.ref)) for output in graph.outputs]
+        return [port and port._replace(shape=port.shape or shape) for port, shape in zip(made, shapes, strict=False)]
 
     def _level(
-        self, repeat: Repeat, level: Level, place: int, feeds: Feeds, floors: int, tip: str
+        self, repeat: Repeat, run: Run, feeds: Feeds, floors: int, tip: str, further: Further, whole: str | None
     ) -> tuple[list[Item | Group], list[Port | None]]:
-        """One run of equal levels: one drawing, with how many there are."""
-        inner, times = core(level), _times(level.count.value)
-        cost = self._cost(self.costs.level(repeat, level))
-        arguments = words.level_size(level.arguments, self.voice)
+        """One run of levels that are drawn alike: one drawing, with how many there are. `whole` is what they cost if that is known."""
+        level = run.first
+        inner, times = core(level), times_of(run.count)
+        cost = self._cost(sum((self.costs.level(repeat, one) for one in run.levels), Cost())) if whole is None else whole
         tied = ONE_SET if repeat.tied else ""
         if inner is not None and isinstance(inner.op, Use):
-            use = inner.op
-            size = words.part_size(hypers_of(use.graph, use.arguments), self.voice)
-            title = Strip(use.graph.name, ", ".join(filter(None, (size, tied))), times, cost, "part", strong=True)
-            return self._part(use.graph, title, feeds, floors, tip=tip)
+            parts = [(use.op, many(one)) for one in run.levels if (use := core(one)) is not None and isinstance(use.op, Use)]
+            size = ", ".join(filter(None, (words.parts_size(parts, self.voice), tied)))
+            title = Strip(inner.op.graph.name, size, times, cost, "part", strong=True)
+            return self._part(inner.op.graph, title, feeds, floors, tip=tip, further=further)
         if inner is not None and isinstance(inner.op, Layer) and len(inner.outputs) == 1:
             item = self._box(level.graph, [inner], again=False)
             item = replace(item, strips=(replace(item.strips[0], times=times, cost=cost),))
-            for feed in feeds:
-                self._wire(feed, item.id)
+            self._feed(item, feeds, further)
             return [item], [Port(item.id, "")]
         steps = [chain for chain in chains(level.graph) if not isinstance(level.graph.nodes[chain[0]].op, Input)]
         if len(steps) == 1 and not times and not tied and isinstance(level.graph.nodes[steps[0][0]].op, Layer):
             return self._body(level.graph, feeds, 0)  # one box needs no frame
-        many = len(repeat.levels) > 1
-        name = f"level {place + 1} of {repeat.count.value}" if many else repeat.kind
+        name: str = repeat.kind
+        if run.count != repeat.count.value:
+            last = run.start + run.number
+            name = f"{f'level {last}' if run.number == 1 else f'levels {run.start + 1}–{last}'} of {repeat.count.value}"
+        arguments = words.levels_size([(one.arguments, many(one)) for one in run.levels], self.voice)
         title = Strip(name, ", ".join(filter(None, (arguments, tied))), times, cost)
-        return self._group(level.graph, title, feeds, max(floors - 1, 0), tip, named=False)
-
-
-def _cut(number: int, most: int) -> range:
-    """Which of so many are left out: none where all fit, else those before the last few."""
-    last = max(most // 4, 1)
-    return range(0) if number <= most else range(most - last, number - last)
-
-
-def _times(count: Dim) -> str:
-    return "" if count == 1 else f"×{count}"
+        return self._group(level.graph, title, feeds, max(floors - 1, 0), tip, named=False, further=further)
 
 
 def _also(layer: Layer, node: Node, size: str) -> str:
@@ -368,13 +391,3 @@ def _first(group: Group) -> Item | None:
         if found is not None:
             return found
     return None
-
-
-def _outputs(node: Node, repeat: Repeat, carried: Feeds, collected: list[list[Port | None]]) -> list[Port | None]:
-    """What the stack gives: the last carried values, then what the levels returned, value by value."""
-    outs = list(carried[: len(node.outputs)]) if repeat.kind == "stack" else []
-    rest = len(node.outputs) - len(outs)
-    runs = [port for value in zip(*collected, strict=False) for port in value] if collected else []
-    if rest and runs:
-        outs += runs if len(runs) == rest else [runs[min(place * len(runs) // rest, len(runs) - 1)] for place in range(rest)]
-    return outs

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 from ...graph import Graph, Input, Level, Node, Ref, Repeat, Use
 from ...layers.base import Layer
 from ..costs import sharing
+from .alike import Run
 
 FOLDED = frozenset({"normalisation", "activation", "dropout"})  # drawn as a strip under what they follow
 LED = frozenset({"flatten"})  # drawn as a strip over what they lead to
@@ -77,11 +79,12 @@ def one_part(repeat: Repeat) -> Use | None:
 class Extent:
     """How many items a graph would be drawn with when parts are opened so many floors deep, and nameless stacks always.
 
-    Each graph is counted once, however often it is used.
+    `runs` says which levels of a stack are one drawing. Each graph is counted once, however often it is used.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, runs: Callable[[Repeat, int], Sequence[Run]]) -> None:
         self._known: dict[tuple[int, int], int] = {}
+        self._runs = runs
 
     def of(self, graph: Graph, floors: int) -> int:
         key = (id(graph), floors)
@@ -93,8 +96,8 @@ class Extent:
         match node.op:
             case Use(graph=inner) if floors > 0:
                 return self.of(inner, floors - 1)
-            case Repeat(levels=levels) as repeat if floors > 0 or one_part(repeat) is None:
-                return sum(self._level(level, floors) for level in levels)
+            case Repeat() as repeat:
+                return sum(self._level(run.first, floors) for run in self._runs(repeat, floors))
         return 1
 
     def _level(self, level: Level, floors: int) -> int:

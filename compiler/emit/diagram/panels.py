@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ....dsl.span import Span
 from ...graph import Graph
-from ..costs import Costs
 from .build import Pen
 from .scene import Group, Item, Sketch, Strip
-from .tips import Tips
 from .words import Voice, short
 
 MOST_PANELS = 6
@@ -36,27 +35,25 @@ class Panels:
     rounded_up: bool
 
 
-def panels_of(closed: Mapping[str, Graph], costs: Costs, tips: Tips) -> Panels:
-    """One panel for each look of the parts that are closed, and of those that are closed in these."""
-    looks: list[_Look] = []
-    seen: dict[int, _Look] = {}
+def panels_of(closed: Mapping[str, Graph], by: Pen) -> Panels:
+    """One panel for each look of the parts that are closed, and of those that are closed in these. `by` drew the picture beside them."""
+    looks: dict[tuple[str, Span, int], _Look] = {}
     waiting = list(closed.items())
     voice = Voice(own=True)
     while waiting:
         box, graph = waiting.pop(0)
-        look = seen.get(id(graph)) or _like(looks, graph, costs, tips)
-        if look is None:
+        key = graph.name, graph.span, by.look(graph, own=True)
+        if key not in looks:
             if len(looks) == MOST_PANELS:
                 continue
-            pen = Pen(costs, tips, voice, prefix=f"p{len(looks) + 1}_", priced=False, roomy=True)
-            look = _Look(graph, [], pen.sketch(graph, 0))
-            looks.append(look)
+            pen = Pen(by.costs, by.tips, voice, prefix=f"p{len(looks) + 1}_", priced=False, roomy=True, looks=by.looks)
+            looks[key] = _Look(graph, [], pen.sketch(graph, 0))
             waiting += pen.closed.items()
-        seen[id(graph)] = look
-        look.boxes.append(box)
-    _letter(looks)
-    letters = {box: look.letter for look in looks for box in look.boxes if look.letter}
-    drawn = tuple((_frame(place, look, letters), look.sketch) for place, look in enumerate(looks, 1))
+        looks[key].boxes.append(box)
+    found = list(looks.values())
+    _letter(found)
+    letters = {box: look.letter for look in found for box in look.boxes if look.letter}
+    drawn = tuple((_frame(place, look, letters), look.sketch) for place, look in enumerate(found, 1))
     return Panels(drawn, letters, voice.rounded_up)
 
 
@@ -70,23 +67,6 @@ def lettered(children: tuple[Item | Group, ...], letters: Mapping[str, str]) -> 
         )
         if child.id in letters
         else child
-        for child in children
-    )
-
-
-def _like(looks: list[_Look], graph: Graph, costs: Costs, tips: Tips) -> _Look | None:
-    for place, look in enumerate(looks, 1):
-        if look.graph.name == graph.name and look.graph.span == graph.span:
-            pen = Pen(costs, tips, Voice(own=True), prefix=f"p{place}_", priced=False, roomy=True)
-            if _bare(pen.sketch(graph, 0).children) == _bare(look.sketch.children):
-                return look
-    return None
-
-
-def _bare(children: tuple[Item | Group, ...]) -> tuple[Item | Group, ...]:
-    """Without what the pointer tells, which has numbers in it."""
-    return tuple(
-        replace(child, tip="", children=_bare(child.children)) if isinstance(child, Group) else replace(child, tip="")
         for child in children
     )
 

@@ -6,17 +6,19 @@ it remembers whether it wrote a division that rounds up, so that the picture can
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...graph import Operation, TensorType
+from ...graph import Operation, TensorType, Use
 from ...layers.base import Given, Layer, positional
 from ...shapes import Dim, Size
 from ...values import AxisName, Formula, Real, Truth
 from ..sizes import worded
+from ..summary import hypers_of
 
 LONGEST = 48  # characters of a label that comes from the spec
+MOST_LISTED = 4  # values of one hyperparameter that differs from level to level
 SYMBOLS = {"+": "+", "-": "−", "*": "×", "/": "÷"}
 POWERS = {"2": "²", "3": "³"}
 HIDDEN = frozenset(
@@ -152,9 +154,36 @@ def part_size(arguments: Mapping[str, Any], voice: Voice) -> str:
     return short(", ".join(_named(name, value, voice) for name, value in arguments.items()))
 
 
-def level_size(arguments: Mapping[str, Any], voice: Voice) -> str:
-    """What stands behind a level of a list: `i = 0, n = 3`."""
-    return short(", ".join(f"{name} = {voice.value(value)}" for name, value in arguments.items()))
+def parts_size(parts: Sequence[tuple[Use, int]], voice: Voice) -> str:
+    """The same for a run of levels that are one part, each with how many there are: what differs is listed, `width 64, 128`."""
+    given = [hypers_of(use.graph, use.arguments) for use, _ in parts]
+    named = dict.fromkeys(name for arguments in given for name in arguments)
+    shown = []
+    for name in named:
+        values = [(_hyper(use, name), many) for use, many in parts]
+        same = len({voice.value(value) for value, _ in values}) == 1
+        shown.append(_named(name, values[0][0], voice) if same else f"{name} {_listed(values, voice)}")
+    return short(", ".join(shown))
+
+
+def _hyper(use: Use, name: str) -> Any:
+    if name in use.arguments:
+        return use.arguments[name]
+    return next((hyper.value for hyper in use.graph.hypers if hyper.name == name), None)
+
+
+def levels_size(arguments: Sequence[tuple[Mapping[str, Any], int]], voice: Voice) -> str:
+    """What stands behind a run of levels of a list: `i = 0, n = 3`; `i = 1, 2, 3` where they differ."""
+    names = dict.fromkeys(name for given, _ in arguments for name in given)
+    return short(", ".join(f"{name} = {_listed([(given[name], many) for given, many in arguments], voice)}" for name in names))
+
+
+def _listed(values: Sequence[tuple[Any, int]], voice: Voice) -> str:
+    """A value a level; one where all are the same; the first two and the last where there are many."""
+    shown = [voice.value(value) for value, many in values for _ in range(min(many, MOST_LISTED + 1))]
+    if len(set(shown)) == 1:
+        return shown[0]
+    return ", ".join(shown if len(shown) <= MOST_LISTED else [*shown[:2], "…", shown[-1]])
 
 
 def _named(name: str, value: Any, voice: Voice) -> str:

@@ -147,7 +147,7 @@ def docstring(paragraphs: Sequence[str]) -> list[str]:
     body = "\n\n".join(filled(paragraph) for paragraph in paragraphs if paragraph.strip())
     if not body:
         return []
-    body = re.sub(r'"(?="|\Z)', r'\\"', _escaped(body, keep="\n"))
+    body = re.sub(r'\A"|"(?="|\Z)', r'\\"', _escaped(body, keep="\n"))
     if "\n" not in body:
         return [f'"""{body}"""']
     return [*f'"""{body}'.split("\n"), '"""']

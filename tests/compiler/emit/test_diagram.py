@@ -164,7 +164,9 @@ def test_a_very_long_body_says_what_it_leaves_out() -> None:
 def test_a_very_long_list_says_what_it_leaves_out() -> None:
     draft = Draft("Long")
     x = draft.input("x", "B", 64)
-    levels = [(level_of(residual()), 1)] * 10_000
+    plain = Draft("Residual", "block")
+    other = plain.graph(output=plain.layer("dense", plain.input("x", "B", 64), key="dense1", out_features=64))
+    levels = [(level_of(residual()), 1), (level_of(other), 1)] * 5_000
     drawn = names(draft.graph(y=draft.stack(*levels, inputs=(x,))), 1)
     assert len(drawn) < 200
     assert "… 9,990 more levels" in drawn

@@ -62,7 +62,22 @@ def test_names_are_given_once() -> None:
 
 # Words of strangers ---------------------------------------------------------------------------------------------------
 
-HOSTILE = ['"""', "\\", 'ends in "', "{x} {", "\x00\x1b[2J", "new\nline", "'\"", '"""\nimport os\n"""', "\\N{DASH}", "\u202e"]
+HOSTILE = [
+    '"""',
+    "\\",
+    'ends in "',
+    '"begins" with one',
+    '"',
+    '""two',
+    '"Text"\nand more',
+    "{x} {",
+    "\x00\x1b[2J",
+    "new\nline",
+    "'\"",
+    '"""\nimport os\n"""',
+    "\\N{DASH}",
+    "\u202e",
+]
 
 
 @pytest.mark.parametrize("words", HOSTILE)
@@ -72,6 +87,15 @@ def test_hostile_words_stay_words(words: str) -> None:
     assert ast.literal_eval(quoted(words)) == words
     made = eval(interpolated(f"{words}: ", ["{7}", " != 0"]))
     assert made == f"{words}: 7 != 0"
+
+
+@pytest.mark.parametrize("words", ['"Text" of a paper', '"', '""two', '"Text" of a paper\nand more', '  "Text"'])
+def test_a_docstring_that_begins_with_a_quote_has_three_quotes(words: str) -> None:
+    shown = "\n".join(docstring([words]))
+    assert shown.startswith('"""\\"')
+    spec = f"## {words.splitlines()[0]}\nmodel M(n = 2)(x: [B, n]) {{\n    return x -> dense(n)\n}}\n"
+    made = executed(emit_module(graph_of(spec), "quotes.arch"))
+    assert (made.__doc__ or "").startswith(words.strip().splitlines()[0])
 
 
 def test_hostile_docs_and_messages_run() -> None:
