@@ -115,6 +115,13 @@ def test_without_any_renderer_the_sentence_is_told(tmp_path: Path) -> None:
     assert process("render", "lenet", "-o", "x.dot", cwd=tmp_path, PATH=str(tmp_path)).returncode == 0
 
 
+def test_no_compiler_is_needed(tmp_path: Path) -> None:
+    assert "**No compiler.** None is needed" in README
+    (tmp_path / "bin").mkdir()
+    done = process("train", "mlp", "--steps", "2", "-q", cwd=tmp_path, PATH=str(tmp_path / "bin"), CC="/nowhere", CXX="/nowhere")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "runs/MLP-1\n", "")
+
+
 def test_no_connection_is_opened(tmp_path: Path) -> None:
     script = (
         "import socket\n"
