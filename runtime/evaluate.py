@@ -53,10 +53,10 @@ def _evaluate(saved: SavedRun, part: str, table: Table | None, device: str) -> d
     where = device_of(device)
     with pinned(int(saved.record["threads"])), faults_of(saved.exe):
         fitted = unpacked_fitted(saved.record)
-        columns = ColumnProgram(saved.exe, load_program(saved.exe), plan.data).columns(table, rows, fitted)
+        held = ColumnProgram(saved.exe, load_program(saved.exe), plan.data).part(table, rows, fitted)
         wiring = wired(saved.exe, plan, table, fitted, where)
         model = trained(saved).to(where)
-        return measure.evaluate(model, wiring, [columns[n] for n in wiring.columns], plan.batch, where, lambda: None)
+        return measure.evaluate(model, wiring, held.held(wiring.columns), plan.batch, where, lambda: None)
 
 
 def given(saved: SavedRun, data: Data, wanted: list[str], reason: str) -> Table:

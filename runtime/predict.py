@@ -87,12 +87,12 @@ def _outputs(saved: SavedRun, table: Table, device: str) -> dict[str, Array]:
     model_plan = saved.exe.plan.model
     with pinned(int(saved.record["threads"])), faults_of(saved.exe), torch.no_grad(), evaluating(where):
         fitted = unpacked_fitted(saved.record)
-        columns = ColumnProgram(saved.exe, load_program(saved.exe), saved.plan.data).columns(table, np.arange(table.rows), fitted)
+        part = ColumnProgram(saved.exe, load_program(saved.exe), saved.plan.data).part(table, np.arange(table.rows), fitted)
         wiring = wired(saved.exe, saved.plan, table, fitted, where)
         model = trained(saved).to(where)
-        tensors = [columns[n] for n in wiring.columns]
+        held = part.held(wiring.columns)
         found: list[list[Array]] = [[] for _ in model_plan.outputs]
-        for batch in in_order(tensors, batch_size(tensors, saved.plan.batch), where):
+        for batch in in_order(held, batch_size(held, saved.plan.batch), where):
             values = wiring.forward(model, batch)
             for i in range(len(found)):
                 found[i].append(values[i].cpu().numpy())

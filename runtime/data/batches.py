@@ -1,20 +1,23 @@
 """The training part cut into batches: each epoch in an order that only the seed and the epoch decide, resumable at any batch.
 
-The last batch of an epoch holds what is left. Where a copy in the epoch's order fits, batches are views of it; else each is gathered.
-The choice depends on sizes alone, so a resumed run makes the same one.
+The last batch of an epoch holds what is left. Columns that lie in memory are copied in the epoch's order where a copy fits, so that batches
+are views of it; else each batch is gathered, or made, by itself. The choice depends on sizes alone, so a resumed run makes the same one.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .splits import epoch_order
+from .held import Batch, Held, Ready
+from .splits import Rows, bucketed, epoch_order
+
+__all__ = ["Batch", "Batches", "in_order", "size"]
 
 COPIED = 256 * 2**20  # bytes up to which an epoch is copied in its order
 RESIDENT = 2 * 2**30  # bytes up to which the data lies on the device
-Batch = tuple[Tensor, ...]
 
 
 def size(tensors: Sequence[Tensor]) -> int:
@@ -22,40 +25,58 @@ def size(tensors: Sequence[Tensor]) -> int:
 
 
 class Batches:
-    """Batches of columns, on `device`."""
+    """Batches of columns, on `device`. `buckets` puts rows of similar length together, where rows have lengths."""
 
-    def __init__(self, columns: Sequence[Tensor], batch: int, seed: int, device: torch.device) -> None:
-        self.rows = len(columns[0]) if columns else 0
+    def __init__(
+        self, held: Held | Sequence[Tensor], batch: int, seed: int, device: torch.device, *, buckets: bool = False
+    ) -> None:
+        self.held: Held = Ready(held) if isinstance(held, Sequence) else held
+        self.rows = len(self.held)
         self.batch, self.seed, self.device = batch, seed, device
-        self.copied = size(columns) <= COPIED
-        self.columns = [c.to(device) for c in columns] if size(columns) <= RESIDENT else list(columns)
-        self.resident = size(columns) <= RESIDENT
+        self.lengths = self.held.lengths if buckets else None
+        columns = self.held.columns if isinstance(self.held, Ready) else []
+        self.copied = bool(columns) and size(columns) <= COPIED
+        self.resident = bool(columns) and size(columns) <= RESIDENT
+        self.columns = [c.to(device) for c in columns] if self.resident else columns
 
     def __len__(self) -> int:
         return (self.rows + self.batch - 1) // self.batch
 
+    def order(self, epoch: int) -> list[Rows]:
+        """The rows of each batch of an epoch."""
+        if self.lengths is not None:
+            return bucketed(self.lengths, self.batch, self.seed, epoch)
+        drawn = epoch_order(self.rows, self.seed, epoch)
+        return [drawn[start : start + self.batch] for start in range(0, self.rows, self.batch)]
+
     def rows_of(self, position: int) -> int:
-        """How many rows the batch at a position has."""
+        """How many rows the batch at a position has; with buckets the last batch is the short one too."""
         return min(self.batch, self.rows - position * self.batch)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from position `start` on."""
-        drawn = torch.from_numpy(epoch_order(self.rows, self.seed, epoch))
-        if self.resident:
-            drawn = drawn.to(self.device)
+        if not self.resident:
+            for rows in self.order(epoch)[start:]:
+                yield tuple(c.to(self.device) for c in self.held.take(rows, epoch))
+            return
+        drawn = torch.from_numpy(epoch_order(self.rows, self.seed, epoch)).to(self.device)
         if self.copied:
             cut = [_cut(c.index_select(0, drawn), self.batch) for c in self.columns]
             yield from list(zip(*cut, strict=True))[start:]
             return
         for index in _cut(drawn, self.batch)[start:]:
-            yield tuple(c.index_select(0, index).to(self.device) for c in self.columns)
+            yield tuple(c.index_select(0, index) for c in self.columns)
 
 
 def _cut(tensor: Tensor, rows: int) -> Batch:
     return cast("Batch", tensor.split(rows))  # type: ignore[no-untyped-call]
 
 
-def in_order(columns: Sequence[Tensor], batch: int, device: torch.device) -> Iterator[Batch]:
+def in_order(held: Held, batch: int, device: torch.device) -> Iterator[Batch]:
     """All rows in their order, for evaluation."""
-    for start in range(0, len(columns[0]) if columns else 0, batch):
-        yield tuple(c[start : start + batch].to(device) for c in columns)
+    for start in range(0, len(held), batch):
+        index = np.arange(start, min(start + batch, len(held)), dtype=np.int64)
+        if isinstance(held, Ready):
+            yield tuple(c[start : start + batch].to(device) for c in held.columns)
+        else:
+            yield tuple(c.to(device) for c in held.take(index))

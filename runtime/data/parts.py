@@ -4,7 +4,7 @@ The order is sound: first the split, then class numbers of categories, from the 
 that are left of the training part; then the columns of all parts. Nothing is ever fitted on rows outside of the training part.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -18,6 +18,7 @@ from ..blame import blamed, first_line, out_of_memory
 from ..executable import Executable
 from ..faults.data import ColumnFailed, ColumnMismatch, EmptyPart, TextColumn, UnseenCategory
 from ..stops import InputFaults, span_of
+from .held import Batch, Held, Made, Ready
 from .splits import Rows, split
 from .table import Array, Table
 
@@ -36,13 +37,27 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Part:
-    """One part: its columns, and the row of the source that each of its rows is."""
+    """One part: the row of the source that each of its rows is, and its columns: all ready, or the way to make them."""
 
     rows: Rows
     columns: Columns
+    make: Callable[[Rows, int | None], Columns] | None = None
+    lengths: Rows | None = None  # of the sequences, where rows are sequences
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def held(self, names: Sequence[str]) -> Held:
+        """These columns, as batches are taken from them."""
+        make = self.make
+        if make is None:
+            return Ready([self.columns[name] for name in names])
+
+        def batch(rows: Rows, epoch: int | None) -> Batch:
+            columns = make(rows, epoch)
+            return tuple(columns[name] for name in names)
+
+        return Made(self.rows, batch, self.lengths)
 
 
 class ColumnProgram:
@@ -58,7 +73,11 @@ class ColumnProgram:
         if self.data.train_where:
             rows["train"] = self.kept(table, rows["train"], categories)
         fitted = Fitted(categories, self.fit(table, rows["train"], categories))
-        return {name: Part(part, self.columns(table, part, fitted)) for name, part in rows.items()}, fitted
+        return {name: self.part(table, part, fitted) for name, part in rows.items()}, fitted
+
+    def part(self, table: Table, rows: Rows, fitted: Fitted) -> Part:
+        """These rows as a part."""
+        return Part(rows, self.columns(table, rows, fitted))
 
     def kept(self, table: Table, rows: Rows, categories: dict[str, list[Any]]) -> Rows:
         """The rows of the training part that `train_where` keeps. What the condition reads fitted is fitted on the whole training part."""

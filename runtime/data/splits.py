@@ -13,7 +13,7 @@ from ..stops import InputFaults, span_of
 
 Rows = NDArray[np.int64]
 PARTS = ("train", "validation", "test")
-SPLIT, EPOCH = 1, 2  # what a seed is used for, so that equal seeds do not mean equal orders
+SPLIT, EPOCH, BUCKET = 1, 2, 3  # what a seed is used for, so that equal seeds do not mean equal orders
 
 
 def order(rows: int, *key: int) -> Rows:
@@ -44,3 +44,20 @@ def split(plan: DataPlan, rows: int, seed: int) -> dict[str, Rows]:
 def epoch_order(rows: int, seed: int, epoch: int) -> Rows:
     """The order in which an epoch (from 0) draws the training rows."""
     return order(rows, EPOCH, seed, epoch)
+
+
+POOL = 50  # batches' worth of rows that are sorted by length together
+
+
+def bucketed(lengths: Rows, batch: int, seed: int, epoch: int) -> list[Rows]:
+    """The batches of an epoch with rows of similar length together: drawn in pools, sorted within each, batches drawn anew.
+
+    The short batch, if there is one, comes last.
+    """
+    drawn = epoch_order(len(lengths), seed, epoch)
+    pools = [drawn[start : start + POOL * batch] for start in range(0, len(drawn), POOL * batch)]
+    ordered = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+    batches = [ordered[start : start + batch] for start in range(0, len(ordered), batch)]
+    full = [b for b in batches if len(b) == batch]
+    rest = [b for b in batches if len(b) < batch]
+    return [full[i] for i in order(len(full), BUCKET, seed, epoch).tolist()] + rest

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ...compiler.plan import TrainPlan
 from ..data.batches import Batches
+from ..data.held import Held
 from ..data.parts import Part
 from ..executable import Executable
 from ..faults.runs import NotFinite
@@ -53,8 +54,9 @@ class Setting:
     parts: dict[str, Part]
     steps: int  # of the whole run
 
-    def columns(self, part: str) -> list[Tensor]:
-        return [self.parts[part].columns[name] for name in self.wiring.columns]
+    def columns(self, part: str) -> Held:
+        """The columns of a part that a batch holds."""
+        return self.parts[part].held(self.wiring.columns)
 
 
 class _Halt(Exception):

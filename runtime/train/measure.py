@@ -6,20 +6,21 @@ import torch
 from torch import Tensor, nn
 
 from ..data.batches import in_order, size
+from ..data.held import Held, first
 from .determinism import evaluating
 from .wiring import Bound, Wiring, number
 
 SMALL = 2**20  # bytes that an evaluation batch may grow to
 
 
-def batch_size(columns: Sequence[Tensor], batch: int) -> int:
+def batch_size(columns: Held, batch: int) -> int:
     """The rows of an evaluation batch: as in training, or more where rows are small. It follows from sizes alone."""
-    row = max(1, size([c[:1] for c in columns]))
+    row = max(1, size(first(columns, 1, torch.device("cpu"))))
     return max(batch, min(8 * batch, SMALL // row))
 
 
 def evaluate(
-    model: nn.Module, wiring: Wiring, columns: Sequence[Tensor], batch: int, device: torch.device, pause: Callable[[], None]
+    model: nn.Module, wiring: Wiring, columns: Held, batch: int, device: torch.device, pause: Callable[[], None]
 ) -> dict[str, float]:
     """The total loss and each term by name. `pause` is called before each batch and may raise."""
     training = model.training
@@ -32,7 +33,7 @@ def evaluate(
 
 
 def _evaluate(
-    model: nn.Module, wiring: Wiring, columns: Sequence[Tensor], batch: int, device: torch.device, pause: Callable[[], None]
+    model: nn.Module, wiring: Wiring, columns: Held, batch: int, device: torch.device, pause: Callable[[], None]
 ) -> dict[str, float]:
     terms = wiring.losses + wiring.metrics
     collected: list[list[tuple[Tensor, ...]]] = [[] for _ in terms]

@@ -12,6 +12,7 @@ import torch
 from ...dsl.diagnostic import Fault
 from ...dsl.span import NOWHERE
 from ..blame import WRITING, first_line, out_of_memory
+from ..data.held import first
 from ..data.parts import Fitted
 from ..data.sources import Table
 from ..executable import Executable
@@ -195,7 +196,7 @@ def try_once(exe: Executable, table: Table, device: str | None) -> DryRun:
     with determinism.pinned():
         setting, _, _ = settle(exe, plan, table, device_of(device or "auto"))
         setting.model.train()
-        batch = tuple(c[: plan.batch].to(setting.device) for c in setting.columns("train"))
+        batch = first(setting.columns("train"), plan.batch, setting.device, 0)
         began = time.perf_counter()
         try:
             with faults_of(exe):

@@ -9,6 +9,7 @@ from torch import nn
 
 from ...compiler.plan import TrainPlan
 from ...dsl.span import NOWHERE
+from ..data.held import first
 from ..data.parts import ColumnProgram, Columns, Fitted
 from ..data.sources import Table
 from ..executable import Executable
@@ -90,7 +91,7 @@ def wired(exe: Executable, plan: TrainPlan, table: Table, fitted: Fitted, device
 
 def try_out(setting: Setting) -> int:
     """One batch in evaluation mode, so that what cannot work is told before anything is written; gives its multiply-adds."""
-    batch = tuple(c[: setting.plan.batch].to(setting.device) for c in setting.columns("train"))
+    batch = first(setting.columns("train"), setting.plan.batch, setting.device)
     training = setting.model.training
     setting.model.eval()
     with faults_of(setting.exe), determinism.evaluating(setting.device):
