@@ -40,6 +40,9 @@ class Apply:
         return f"{_wrapped(self.left)} {self.op} {_wrapped(self.right)}"
 
 
+CACHED_TERMS = 16
+"""Results of longer operands are not kept: what a hostile spec makes should not outlive it."""
+
 Atom = Symbol | Apply
 Monomial = tuple[tuple[Atom, int], ...]  # atoms with their exponents, sorted
 
@@ -124,7 +127,10 @@ class Dim:
         return Dim({monomial: -factor for monomial, factor in self.terms})
 
     def __sub__(self, other: int | Dim) -> Dim:
-        return self + -Dim.of(other)
+        terms = dict(self.terms)
+        for monomial, factor in Dim.of(other).terms:
+            terms[monomial] = terms.get(monomial, 0) - factor
+        return Dim(terms)
 
     def __rsub__(self, other: int | Dim) -> Dim:
         return Dim.of(other) + -self
@@ -326,6 +332,14 @@ def _substituted(atom: Atom, names: Mapping[str, Dim]) -> Dim:
 
 def apply(op: str, left: Dim, right: Dim) -> Dim:
     """The whole-number operator of that name."""
+    if len(left.terms) + len(right.terms) > CACHED_TERMS:
+        return _OPERATORS[op](left, right)
+    return _applied(op, left, right)
+
+
+@lru_cache(maxsize=4096)
+def _applied(op: str, left: Dim, right: Dim) -> Dim:
+    """Most sizes of a network come up again: as text and as value, in each block of a stage, in each root of a file."""
     return _OPERATORS[op](left, right)
 
 
@@ -418,7 +432,9 @@ class Size:
 
     def _with(self, op: str, other: int | Size) -> Size:
         right = other if isinstance(other, Size) else Size.of(other)
-        return Size(apply(op, self.value, right.value), apply(op, self.text, right.text))
+        value = apply(op, self.value, right.value)
+        alike = self.text == self.value and right.text == right.value
+        return Size(value, value if alike else apply(op, self.text, right.text))
 
     def __add__(self, other: int | Size) -> Size:
         return self._with("+", other)

@@ -5,12 +5,14 @@ Everything the runtime raises on purpose is one of these; anything else that com
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..compiler.plan import Place
 from ..dsl.diagnostic import Fault, Report
 from ..dsl.source import Source
 from ..dsl.span import Loc, Span
+
+if TYPE_CHECKING:
+    from ..compiler.plan import Place
 
 
 class Stopped(Exception):
@@ -74,6 +76,6 @@ class Interrupted(Exception):
         return f"interrupted; step {self.step} is saved. To go on: archc train --resume {self.folder}"
 
 
-def span_of(place: Place, width: int = 1) -> Span:
+def span_of(place: "Place", width: int = 1) -> Span:
     """The place as a span of `width` characters."""
     return Span(place.file, Loc(place.line, place.column), Loc(place.line, place.column + width))

@@ -177,7 +177,7 @@ def _bound(
     if layer.variadic and rest and not (len(rest) == 1 and isinstance(rest[0][0], Items)):
         gathered = Items(tuple(value for value, _ in rest))
         rest = [(gathered, rest[0][1].to(rest[-1][1]))]
-    order = [layer.variadic] if layer.variadic else positional(layer)
+    order = (layer.variadic,) if layer.variadic else positional(layer)
     if len(rest) > len(order):
         raise Refusal(TooManyArguments(rest[len(order)][1], f"{layer.name}", len(order), len(rest)))
     arguments = {name: value for name, (value, _) in zip(order, rest, strict=False)}
@@ -331,7 +331,7 @@ def _argument_places(recipe: LayerRecipe) -> dict[int | str, Span]:
     """Where the arguments of a built layer stand."""
     if recipe.call is None or not recipe.built:
         return {}
-    order = [recipe.layer.variadic] if recipe.layer.variadic else positional(recipe.layer)
+    order = (recipe.layer.variadic,) if recipe.layer.variadic else positional(recipe.layer)
     unnamed = [arg.value.span for arg in recipe.call.args if arg.name is None]
     places: dict[int | str, Span] = dict(zip(order, unnamed, strict=False))
     return places | {arg.name.text: arg.value.span for arg in recipe.call.args if arg.name is not None}

@@ -19,6 +19,7 @@ The fields are the arguments, in the order in which they may be given without a 
 """
 
 import re
+from functools import cache
 from inspect import get_annotations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, get_args
 
@@ -294,11 +295,12 @@ class Owner(Layer):
         return {name: init for name, init in given.items() if init is not None}
 
 
-def positional(layer: type[Layer]) -> list[str]:
+@cache
+def positional(layer: type[Layer]) -> tuple[str, ...]:
     """The arguments that may be given without a name, in order: those the class itself declares, then those of its bases."""
     named = {"init", "bias_init", layer.further}
     ordered = dict.fromkeys(name for cls in layer.__mro__ for name in get_annotations(cls) if name in layer.model_fields)
-    return [name for name in ordered if name not in named]
+    return tuple(name for name in ordered if name not in named)
 
 
 def names_dims(layer: type[Layer], argument: str) -> bool:

@@ -63,7 +63,7 @@ def test_a_synonym_means_one_layer() -> None:
 
 def test_arguments_come_in_the_order_of_pytorch() -> None:
     def order(name: str) -> list[str]:
-        return positional(LAYERS[name])
+        return list(positional(LAYERS[name]))
 
     assert order("dense") == ["out_features", "bias"]
     assert order("conv") == ["out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode"]
