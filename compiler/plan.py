@@ -1,5 +1,8 @@
 """How a compiled model is trained, as data: what the engine reads beside `model.py` and `program.py`.
 
+A program is an ordered list of phases, a phase an ordered list of updates: a supervised program is one update in one phase. What trains in
+other ways (layers trained one after another, energies, games) is another kind of update of the same plan.
+
 Goes out of the compiler as frozen values that turn into JSON; every name of a function is one that `program.py` defines, every name
 of an argument is an output of the model, an input of it, or a column.
 """
@@ -72,49 +75,153 @@ class Term(Frozen):
     """A loss or metric: a function of program.py over named tensors.
 
     `reduce` tells how an evaluation over many batches is made: `mean` weights each batch by its rows, `collect` gathers the arguments of
-    all batches and calls once (AUROC). `better` tells which way is good, for choosing the best; none where it cannot be known.
+    all batches and calls once (AUROC). `finish` is done to what came out (a perplexity is `exp` of a mean). `better` tells which way is
+    good, for choosing the best; none where it cannot be known. The last argument of a `balanced` term is the weight of each class: rows of
+    the training part over classes times the rows of the class, which are counted in the column that `balanced` names.
     """
 
     name: str
     function: str
     arguments: list[str]
     reduce: Literal["mean", "collect"] = "mean"
+    finish: Literal["exp"] | None = None
+    balanced: str | None = None
     better: Literal["higher", "lower"] | None = None
     place: Place
 
 
 class OptimizerPlan(Frozen):
-    """`adam(lr=1e-3)`; arguments under PyTorch's names."""
+    """`optimizer encoder: adam(lr=1e-3)`; arguments under PyTorch's names.
+
+    `targets` are paths in the state dict without the numbers of levels (`blocks.norm` is the norm of every level); none is everything.
+    Of several optimizers the one with the longest path that a parameter lies under trains it.
+    """
 
     name: str
     arguments: dict[str, Argument] = {}
+    targets: list[str] = []
     place: Place
+
+
+class StagePlan(Frozen):
+    """`cosine(to=1e-5)`: one stage of a schedule; `steps` is its length, none for what is left of the phase."""
+
+    name: str
+    arguments: dict[str, Argument] = {}
+    steps: int | None = None
 
 
 class SchedulePlan(Frozen):
-    """`cosine(warmup=100)`: how the learning rate goes over the steps of the run."""
+    """`warmup(100) -> cosine`: how the learning rate of the parameters below `targets` goes over the steps of a phase."""
 
-    name: str
-    arguments: dict[str, Argument] = {}
+    stages: list[StagePlan]
+    targets: list[str] = []
     place: Place
 
 
-class TrainPlan(Frozen):
-    """One `train` program. Exactly one of `epochs` and `steps` is set."""
+class ClipPlan(Frozen):
+    """Gradients are cut to `value` each, then scaled down to the norm `norm` of all together."""
 
-    name: str
-    data: DataPlan
+    norm: float | None = None
+    value: float | None = None
+
+
+class AveragePlan(Frozen):
+    """Weights that are evaluated and kept in place of the trained ones.
+
+    `decay`: their exponential moving average over the steps. `start`: their plain mean over the ends of the epochs from that one on (SWA).
+    """
+
+    decay: float | None = None
+    start: int | None = None
+
+
+class EarlyStopPlan(Frozen):
+    """The phase ends after `patience` evaluations without a better `metric` (a term's name; none: the first metric, else the loss)."""
+
+    patience: int
+    metric: str | None = None
+
+
+class InitPlan(Frozen):
+    """`init encoder: checkpoint("runs/pre-1")`: weights of a run or a file, before the first step of the phase."""
+
+    path: str
+    targets: list[str] = []
+    partial: bool = False
+    place: Place
+
+
+class FreezePlan(Frozen):
+    """What lies under `targets` stays as it is."""
+
+    targets: list[str]
+    place: Place
+
+
+Precision = Literal["float32", "float64", "bf16", "fp16"]
+
+
+class UpdatePlan(Frozen):
+    """One update of a step: the sum of `losses` is minimized over what lies under `targets` (none: everything that is not frozen)."""
+
     losses: list[Term]
-    metrics: list[Term]
-    optimizer: OptimizerPlan
-    schedule: SchedulePlan | None = None
+    targets: list[str] = []
+
+
+class PhasePlan(Frozen):
+    """A phase: in every step its `updates` in order, on one batch. Exactly one of `epochs` and `steps` is set.
+
+    `name` is empty for a program without phases. `watch` terms are evaluated as metrics are, and decide nothing.
+    """
+
+    name: str = ""
+    updates: list[UpdatePlan]
+    metrics: list[Term] = []
+    watch: list[Term] = []
+    optimizers: list[OptimizerPlan]
+    schedules: list[SchedulePlan] = []
     epochs: int | None = None
     steps: int | None = None
     batch: int
+    accumulate: int = 1
+    clip: ClipPlan = ClipPlan()
+    average: AveragePlan | None = None
+    early_stop: EarlyStopPlan | None = None
+    frozen: list[FreezePlan] = []
+    init: list[InitPlan] = []
+    precision: Precision = "float32"
+    place: Place
+
+    @property
+    def losses(self) -> list[Term]:
+        """Those of all updates, in order."""
+        return [term for update in self.updates for term in update.losses]
+
+    @property
+    def terms(self) -> list[Term]:
+        """All that an evaluation computes, in order."""
+        return [*self.losses, *self.metrics, *self.watch]
+
+
+class TrainPlan(Frozen):
+    """One `train` program: its phases, in order. A program that names none has one without a name."""
+
+    name: str
+    data: DataPlan
+    phases: list[PhasePlan]
     seed: int = 0
     split_seed: int = 0
-    early_stop: int | None = None  # epochs without a better first metric on the validation part
     place: Place
+
+    @property
+    def last(self) -> PhasePlan:
+        """The phase whose losses and metrics judge the run."""
+        return self.phases[-1]
+
+    @property
+    def batch(self) -> int:
+        return self.last.batch
 
 
 class ModelPlan(Frozen):

@@ -94,11 +94,12 @@ def trained(saved: SavedRun) -> "nn.Module":
     """The network of a run with its best weights, in evaluation mode."""
     from .loader import build
     from .train import weights
+    from .train.wiring import in_precision
 
     path = saved.folder / WEIGHTS
     if not path.is_file():
         raise Misused(NotTrained(NOWHERE, str(saved.folder)))
-    model = build(saved.exe)
+    model = in_precision(build(saved.exe), saved.plan.last)
     try:
         weights.put(model, weights.read(path))
     except (ValueError, RuntimeError) as error:

@@ -40,11 +40,12 @@ class MissingClause(Fault):
 
     names: tuple[str, ...]
     examples: tuple[str, ...]
+    where: str = "train program"
 
     def diagnostic(self) -> Diagnostic:
         what = f"no {' and no '.join(self.names)}"
         examples = "\n                   ".join(self.examples)
-        return self.say(f"this train program has {what}", what, helps=(Help(f"say, for example: {examples}"),))
+        return self.say(f"this {self.where} has {what}", what, helps=(Help(f"say, for example: {examples}"),))
 
 
 class BadClause(Fault):
@@ -240,4 +241,25 @@ class NoProgram(Fault):
             "this file has no train program, so there is nothing to train",
             "",
             helps=(Help("add one: train NAME on DATA { loss … optimizer … epochs … }"),),
+        )
+
+
+class UnknownTarget(Fault):
+    """The target of a clause is a part of the model or a declaration's name.
+
+    A part is named by its path in the state dict without the numbers of levels: `blocks.norm` is the norm of every level.
+    """
+
+    code = "E0815"
+    title = "a target names no part of the model"
+
+    target: str
+    model: str
+    candidates: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"{self.target} is no part of {self.model}",
+            "no such part",
+            helps=did_you_mean(self.target, self.span, self.candidates),
         )

@@ -1,133 +1,191 @@
-"""The clauses of `train`: which there are, what they take, and their arguments as constants of the plan."""
+"""The clauses of `train` and `phase` that speak of no tensor: which there are, and each as values of the plan."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any, cast, get_args
 
 from ...dsl import ast
 from ..elaborate.body import Body
-from ..errors.calls import UnknownArgument
-from ..errors.names import NotCompiledYet
 from ..errors.training import BadClause
 from ..layers.base import Refusal
-from ..plan import OptimizerPlan, SchedulePlan
+from ..plan import (
+    AveragePlan,
+    ClipPlan,
+    EarlyStopPlan,
+    FreezePlan,
+    InitPlan,
+    OptimizerPlan,
+    Precision,
+    SchedulePlan,
+    StagePlan,
+)
 from .columns import constant, place_of
+from .named import ANY, OPTIMIZERS, POSITIVE, SCHEDULES, SHARE, arguments, flag, named
+from .named import whole as whole_check
+from .targets import Targets, dotted
 
-REPEATED = ("loss", "metric")
-ONCE = ("optimizer", "schedule", "epochs", "steps", "batch", "seed", "split_seed", "early_stop")
-LATER = ("clip", "accumulate", "precision", "freeze", "init", "ema", "watch", "rounds")
+TERMS = ("loss", "metric", "watch")
+REPEATED = (*TERMS, "optimizer", "schedule", "freeze", "init")  # may be said several times: for several terms or targets
+NUMBERS = {"epochs": 1, "steps": 1, "batch": 1, "accumulate": 1, "seed": 0, "split_seed": 0}  # the least each may be
+ONCE = (*NUMBERS, "clip", "early_stop", "ema", "average", "precision")
+TARGETED = (*TERMS, "optimizer", "schedule", "init")  # take something before a colon
+OF_PROGRAM = ("seed", "split_seed")  # not of a phase
+LATER = ("rounds",)
 ALL = (*REPEATED, *ONCE, *LATER)
 
-Check = Callable[[object], str | None]
+Reader = Callable[[Body, ast.Clause, "Targets | None"], object]
 
 
-def _number(low: float, high: float, *, open_low: bool = False, open_high: bool = False) -> Check:
-    def check(value: object) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return "a number is wanted"
-        if value < low or value > high or (open_low and value == low) or (open_high and value == high):
-            if high == float("inf"):
-                return f"it must be {'above' if open_low else 'at least'} {low:g}"
-            return f"it must lie between {low:g} and {high:g}"
-        return None
-
-    return check
-
-
-def _flag(value: object) -> str | None:
-    return None if isinstance(value, bool) else "true or false is wanted"
-
-
-def _pair(value: object) -> str | None:
-    fits = (
-        isinstance(value, list)
-        and len(value) == 2
-        and all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v < 1 for v in value)
+def optimizer(body: Body, clause: ast.Clause, targets: Targets | None) -> OptimizerPlan:
+    found = named(body, only(clause).value, "optimizer", OPTIMIZERS)
+    sgd = found.name == "sgd" and found.arguments.get("nesterov")
+    if sgd and (not found.arguments.get("momentum") or found.arguments.get("dampening")):
+        raise Refusal(BadClause(only(clause).value.span, "nesterov needs a momentum above 0, and no dampening"))
+    plain = cast("dict[str, Any]", found.arguments)
+    return OptimizerPlan(
+        name=found.name, arguments=plain, targets=_targets(clause.targets, targets), place=place_of(clause.name.span)
     )
-    return None if fits else "two numbers from 0 up to 1 are wanted"
 
 
-def _steps(value: object) -> str | None:
-    fits = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return None if fits else "a number of steps is wanted"
+def schedule(body: Body, clause: ast.Clause, targets: Targets | None) -> SchedulePlan:
+    node = only(clause).value
+    steps = node.steps if isinstance(node, ast.Flow) else (node,)
+    stages = []
+    for i, step in enumerate(steps):
+        found = named(body, step, "schedule", SCHEDULES)
+        values = cast("dict[str, Any]", dict(found.arguments))
+        length = values.pop("steps", None)
+        last = i == len(steps) - 1
+        if not last and length is None:
+            raise Refusal(BadClause(step.span, f"{found.name} is followed by another stage, so it must say how long: steps=…"))
+        if found.name == "plateau" and len(steps) > 1:
+            raise Refusal(BadClause(step.span, "plateau stands alone: it follows the validation, not the steps"))
+        if last and found.name == "warmup":
+            stages.append(StagePlan(name="warmup", arguments=values, steps=length))
+            stages.append(StagePlan(name="constant"))
+        else:
+            stages.append(StagePlan(name=found.name, arguments=values, steps=length))
+    return SchedulePlan(stages=stages, targets=_targets(clause.targets, targets), place=place_of(clause.name.span))
 
 
-_POSITIVE = _number(0, float("inf"), open_low=True)
-_ANY = _number(0, float("inf"))
-
-OPTIMIZERS: dict[str, dict[str, Check]] = {
-    "adam": {"lr": _POSITIVE, "betas": _pair, "eps": _POSITIVE, "weight_decay": _ANY, "amsgrad": _flag},
-    "adamw": {"lr": _POSITIVE, "betas": _pair, "eps": _POSITIVE, "weight_decay": _ANY, "amsgrad": _flag},
-    "sgd": {"lr": _POSITIVE, "momentum": _ANY, "dampening": _ANY, "weight_decay": _ANY, "nesterov": _flag},
-    "rmsprop": {
-        "lr": _POSITIVE,
-        "alpha": _number(0, 1, open_high=True),
-        "eps": _POSITIVE,
-        "weight_decay": _ANY,
-        "momentum": _ANY,
-        "centered": _flag,
-    },
-}
-SCHEDULES: dict[str, dict[str, Check]] = {"constant": {"warmup": _steps}, "cosine": {"warmup": _steps, "to": _ANY}}
+def freeze(body: Body, clause: ast.Clause, targets: Targets | None) -> FreezePlan:
+    nodes = [*clause.targets, *(arg.value for arg in clause.args)]
+    if not nodes or any(arg.name is not None for arg in clause.args):
+        raise Refusal(BadClause(clause.span, "freeze names parts of the model: freeze encoder, head.norm"))
+    return FreezePlan(targets=_targets(tuple(nodes), targets), place=place_of(clause.name.span))
 
 
-@dataclass(frozen=True)
-class Named:
-    """`adam(lr=1e-3)`: a name with checked constant arguments."""
+def init(body: Body, clause: ast.Clause, targets: Targets | None) -> InitPlan:
+    node = only(clause).value
+    wanted = 'init takes weights from a run or a file: init encoder: checkpoint("runs/pre-1")'
+    if not isinstance(node, ast.Call) or not isinstance(node.function, ast.Name) or node.function.id != "checkpoint":
+        raise Refusal(BadClause(node.span, wanted))
+    values = arguments(body, node.args, "checkpoint", {"path": _text, "partial": flag}, "checkpoint")
+    if "path" not in values:
+        raise Refusal(BadClause(node.span, wanted))
+    return InitPlan(
+        path=str(values["path"]),
+        partial=bool(values.get("partial", False)),
+        targets=_targets(clause.targets, targets),
+        place=place_of(node.span),
+    )
 
-    name: str
-    arguments: dict[str, object]
+
+def clip(body: Body, clause: ast.Clause, targets: Targets | None) -> ClipPlan:
+    values = _settings(body, clause, {"norm": POSITIVE, "value": POSITIVE})
+    return ClipPlan(**cast("dict[str, float]", values))
 
 
-def optimizer(body: Body, clause: ast.Clause) -> OptimizerPlan:
-    named = _named(body, clause, "optimizer", OPTIMIZERS)
-    return OptimizerPlan(name=named.name, arguments=named.arguments, place=place_of(clause.span))  # type: ignore[arg-type]
+def ema(body: Body, clause: ast.Clause, targets: Targets | None) -> AveragePlan:
+    values = _settings(body, clause, {"decay": SHARE})
+    return AveragePlan(decay=float(cast("float", values["decay"])))
 
 
-def schedule(body: Body, clause: ast.Clause) -> SchedulePlan:
-    named = _named(body, clause, "schedule", SCHEDULES)
-    return SchedulePlan(name=named.name, arguments=named.arguments, place=place_of(clause.span))  # type: ignore[arg-type]
+def average(body: Body, clause: ast.Clause, targets: Targets | None) -> AveragePlan:
+    values = _settings(body, clause, {"start": whole_check(1, "the number of an epoch")})
+    return AveragePlan(start=int(cast("int", values["start"])))
+
+
+def early_stop(body: Body, clause: ast.Clause, targets: Targets | None) -> EarlyStopPlan:
+    """`early_stop 5`, `early_stop patience=5, metric=accuracy`."""
+    said = {arg.name.text if arg.name is not None else "": arg for arg in clause.args}
+    metric = said.get("metric")
+    others = tuple(arg for arg in clause.args if arg is not metric)
+    values = arguments(
+        body, others, "early_stop", {"patience": whole_check(1, "a number of epochs of at least 1"), "metric": ANY}, "early_stop"
+    )
+    if "patience" not in values:
+        raise Refusal(BadClause(clause.span, "early_stop says after how many epochs without a better value: early_stop 5"))
+    name = None
+    if metric is not None:
+        name = metric.value.value if isinstance(metric.value, ast.String) else dotted(metric.value)
+        if name is None:
+            raise Refusal(BadClause(metric.value.span, "metric of early_stop: the name of a metric or loss is wanted"))
+    return EarlyStopPlan(patience=int(cast("int", values["patience"])), metric=name)
+
+
+def precision(body: Body, clause: ast.Clause, targets: Targets | None) -> Precision:
+    node = only(clause).value
+    word = node.value if isinstance(node, ast.String) else dotted(node)
+    words = get_args(Precision)
+    if word not in words:
+        raise Refusal(BadClause(node.span, f"precision is one of {', '.join(words)}", words, word or ""))
+    return cast("Precision", word)
 
 
 def whole(body: Body, clause: ast.Clause, *, least: int) -> int:
     """The number of a clause such as `epochs 20`."""
-    value = constant(body, _only(clause).value)
+    value = constant(body, only(clause).value)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise Refusal(BadClause(_only(clause).span, f"{clause.name.text} is a whole number of at least {least}"))
+        raise Refusal(BadClause(only(clause).span, f"{clause.name.text} is a whole number of at least {least}"))
     return value
 
 
-def untargeted(clause: ast.Clause) -> None:
-    """Targets (`optimizer encoder: …`) are for programs with several parts."""
-    if clause.targets:
-        raise Refusal(NotCompiledYet(clause.targets[0].span, f"{clause.name.text} of a part"))
+def read(body: Body, clause: ast.Clause, targets: Targets | None) -> object:
+    """A clause that speaks of no tensor as a value of the plan; `targets` is none where the model is at fault."""
+    name = clause.name.text
+    if clause.targets and name not in TARGETED:
+        raise Refusal(BadClause(clause.targets[0].span, f"{name} is of the whole model, and takes no target"))
+    if name in NUMBERS:
+        return whole(body, clause, least=NUMBERS[name])
+    return READERS[name](body, clause, targets)
 
 
-def _only(clause: ast.Clause) -> ast.Arg:
+READERS: dict[str, Reader] = {
+    "optimizer": optimizer,
+    "schedule": schedule,
+    "freeze": freeze,
+    "init": init,
+    "clip": clip,
+    "ema": ema,
+    "average": average,
+    "early_stop": early_stop,
+    "precision": precision,
+}
+
+
+def only(clause: ast.Clause) -> ast.Arg:
     if len(clause.args) != 1 or clause.args[0].name is not None:
         raise Refusal(BadClause(clause.span, f"{clause.name.text} takes one argument"))
     return clause.args[0]
 
 
-def _named(body: Body, clause: ast.Clause, what: str, table: dict[str, dict[str, Check]]) -> Named:
-    node = _only(clause).value
-    name = node.function if isinstance(node, ast.Call) else node
-    if not isinstance(name, ast.Name):
-        raise Refusal(BadClause(node.span, f"{what} is a name with arguments, such as {next(iter(table))}"))
-    if name.id not in table:
-        raise Refusal(BadClause(name.span, f"there is no {what} {name.id}; there are {', '.join(table)}", tuple(table), name.id))
-    checks = table[name.id]
-    arguments: dict[str, object] = {}
-    order = list(checks)
-    for place, arg in enumerate(node.args if isinstance(node, ast.Call) else ()):
-        key = arg.name.text if arg.name is not None else order[place] if place < len(order) else ""
-        span = arg.name.span if arg.name is not None else arg.value.span
-        if key not in checks or key in arguments:
-            raise Refusal(UnknownArgument(span, f"the {what} {name.id}", key or "of so many", tuple(order)))
-        value = constant(body, arg.value)
-        wrong = checks[key](value)
-        if wrong is not None:
-            raise Refusal(BadClause(arg.value.span, f"{key} of {name.id}: {wrong}"))
-        arguments[key] = value
-    return Named(name.id, arguments)
+def _settings(body: Body, clause: ast.Clause, checks: dict[str, Callable[[object], str | None]]) -> dict[str, object]:
+    """The arguments of a clause that is like a call: `clip norm=1`, `ema 0.999`."""
+    values = arguments(body, clause.args, clause.name.text, checks, clause.name.text)
+    if not values:
+        raise Refusal(
+            BadClause(clause.span, f"{clause.name.text} takes {' and '.join(checks)}: {clause.name.text} {next(iter(checks))}=…")
+        )
+    return values
+
+
+def _targets(nodes: tuple[ast.Expr, ...], targets: Targets | None) -> list[str]:
+    if targets is None:
+        return []
+    return list(dict.fromkeys(path for node in nodes for path in targets.resolve(node)))
+
+
+def _text(value: object) -> str | None:
+    return None if isinstance(value, str) and value else "the path of a run folder or a file is wanted, in quotes"

@@ -1,21 +1,17 @@
-"""`train NAME: Model(…) on data { … }`: losses and metrics to graphs, clauses to a plan."""
+"""`train name: Model(…) on data { … }`: names bound, clauses sorted into phases, and all of it to a plan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TypeVar
+from typing import Any
 
 from ...dsl import ast
 from ...dsl.diagnostic import nearest
 from ...dsl.span import Span
 from ..elaborate.body import Body
-from ..elaborate.calls import apply_layer
-from ..elaborate.elaborator import Elaborator, output_name
-from ..elaborate.expressions import evaluate, one, operator
-from ..elaborate.values import POISON, LayerRecipe, Poison, Scope, Tensor, Value, describe
-from ..errors.calls import NotATensor
+from ..elaborate.elaborator import Elaborator
+from ..elaborate.values import POISON, Value
 from ..errors.names import NotCompiledYet
 from ..errors.training import (
     BadClause,
@@ -25,26 +21,21 @@ from ..errors.training import (
     MissingColumn,
     NameClash,
     UnknownClause,
-    UnknownInProgram,
 )
-from ..graph import Graph, Node, Output, TensorType
-from ..layers import registry
+from ..graph import Graph, Node, TensorType
 from ..layers.base import Refusal
-from ..plan import InputPlan, Term, TrainPlan
-from ..resolve import FUNCTIONS, Unit, synonyms
+from ..plan import ClipPlan, EarlyStopPlan, InputPlan, PhasePlan, Term, TrainPlan, UpdatePlan
+from ..resolve import Unit
 from ..shapes import Dim, Size
 from . import clauses
-from .columns import Columns, function_graph, is_known, place_of, row, row_fits
+from .columns import Columns, place_of, row, row_fits
+from .targets import Targets
+from .terms import TermGraph, Terms
 
 BATCH_SIZE = 32
-LEAST = {"epochs": 1, "steps": 1, "batch": 1, "early_stop": 1, "seed": 0, "split_seed": 0}
-T = TypeVar("T")
-
-
-@dataclass(eq=False)
-class TermGraph:
-    term: Term
-    graph: Graph
+Clause = ast.Clause | ast.Phase | ast.EachMinimizes | ast.EachSolves
+Said = dict[str, list[ast.Clause]]
+"""The clauses of a program or of a phase by their names, each in the order of the text."""
 
 
 @dataclass(eq=False)
@@ -63,43 +54,70 @@ def check_program(
 ) -> Checked | None:
     """Check the program of `root` on `columns`; faults go to the elaborator's report. None when one of the two is at fault itself."""
     if root is None or columns is None:
-        check_clauses(node, unit, elaborator)
+        reader = _Reader(unit, elaborator, None)
+        outer, phases = sorted_out(node, reader)
+        for said in (outer, *(said for _, said in phases)):
+            reader.read_all(said)
         return None
     return _Program(node, unit, root, columns, elaborator).run()
+
+
+@dataclass(eq=False)
+class _Reader:
+    """Reads each clause that speaks of no tensor once, however many phases it counts for."""
+
+    unit: Unit
+    elaborator: Elaborator
+    targets: Targets | None
+    sound: bool = True
+    values: dict[int, object] = field(default_factory=dict)
+
+    def report(self, refusal: Refusal) -> None:
+        self.sound = False
+        self.elaborator.report(refusal.fault)
+
+    def read(self, clause: ast.Clause) -> Any:
+        """The clause as a value of the plan; none where it is at fault."""
+        if id(clause) not in self.values:
+            self.values[id(clause)] = None
+            try:
+                body = Body(self.elaborator, self.unit, clause.name.text, {})
+                self.values[id(clause)] = clauses.read(body, clause, self.targets)
+            except Refusal as refusal:
+                self.report(refusal)
+        return self.values[id(clause)]
+
+    def read_all(self, said: Said) -> None:
+        for name, found in said.items():
+            if name not in clauses.TERMS:
+                for clause in found:
+                    self.read(clause)
 
 
 class _Program:
     def __init__(self, node: ast.Train, unit: Unit, root: Graph, columns: Columns, elaborator: Elaborator) -> None:
         self.node, self.unit, self.root, self.columns, self.elaborator = node, unit, root, columns, elaborator
         self.names = Body(elaborator, unit, "program", {})
-        self.losses: list[TermGraph] = []
-        self.metrics: list[TermGraph] = []
-        self.once: dict[str, ast.Clause] = {}
-        self.functions: set[str] = {"columns", "fit", "keep"}
+        self.reader = _Reader(unit, elaborator, Targets(root))
+        self.terms = Terms(self.names, unit, elaborator, node)
+        self.of_clause: dict[int, list[Term]] = {}
         self.sizes: dict[str, Dim] = {}  # free dims of the model whose size the columns tell
         self.open: set[str] = set()  # those that columns of unknown type will tell
-        self.sound = True
 
     def run(self) -> Checked:
         inputs = self._bind_inputs()
         self._bind_names()
-        for clause in self.node.clauses:
-            try:
-                self._clause(clause)
-            except Refusal as refusal:
-                self._report(refusal)
-        plan = self._plan()
-        return Checked(self.node, self.columns, inputs, plan, [*self.losses, *self.metrics])
-
-    def check_once(self) -> None:
-        """The clauses that speak of no tensor."""
-        self._optimizer = self._value("optimizer", clauses.optimizer)
-        self._schedule = self._value("schedule", clauses.schedule)
-        self._numbers = {name: self._whole(name, least) for name, least in LEAST.items()}
+        outer, phases = sorted_out(self.node, self.reader)
+        self._read(outer, {})
+        for _, said in phases:
+            self._read(said, outer)
+        made = [self._phase(phase.name.text, phase.span, _inherited(outer, said)) for phase, said in phases]
+        if not phases:
+            made = [self._phase("", self.node.span, outer)]
+        return Checked(self.node, self.columns, inputs, self._plan(outer, made), self.terms.made)
 
     def _report(self, refusal: Refusal) -> None:
-        self.sound = False
-        self.elaborator.report(refusal.fault)
+        self.reader.report(refusal)
 
     # Names ------------------------------------------------------------------------------------------------------------
 
@@ -152,169 +170,174 @@ class _Program:
 
     # Clauses ----------------------------------------------------------------------------------------------------------
 
-    def _clause(self, clause: Clause) -> None:
-        found = sorted_out(clause, self.once)
-        if found is not None:
-            for arg in found.args:
-                self._term(found.name.text, found, arg)
+    def _read(self, said: Said, outer: Said) -> None:
+        """All clauses of a program or a phase; what they make is kept by clause."""
+        self.reader.read_all(said)
+        losses: set[str] = set()
+        others = {term.name for name in ("metric", "watch") if name not in said for term in self._terms(outer, name)}
+        for name in clauses.TERMS:
+            for clause in said.get(name, ()):
+                try:
+                    self.of_clause[id(clause)] = self.terms.of(clause, losses if name == "loss" else others)
+                except Refusal as refusal:
+                    self._report(refusal)
 
-    def _term(self, kind: str, clause: ast.Clause, arg: ast.Arg) -> None:
-        node = arg.value
-        if not self._known(node):
-            return
-        body = Body(self.elaborator, self.unit, kind, {}, self.names, Scope(self.names.scope), function=True)
-        value = one(evaluate(body, node))
-        if isinstance(value, Poison):
-            self.sound = self.sound and not body.poisoned
-            return
-        if not isinstance(value, Tensor):
-            raise Refusal(NotATensor(node.span, describe(value)))
-        value = body.local(value)
-        made = body.nodes[value.ref.node].op
-        value = self._scalar(body, value, node.span)
-        name = self._term_name(kind, clause, node)
-        function = self._function_name(kind, name)
-        graph = function_graph(body, function, (Output(name=name, ref=body.local(value).ref),), node.span)
-        term = Term(
-            name=name,
-            function=function,
-            arguments=[str(tensor.name) for tensor in body.captures],
-            reduce=getattr(made, "reduce", "mean"),
-            better="lower" if kind == "loss" else getattr(made, "better", None),
-            place=place_of(node.span),
-        )
-        (self.losses if kind == "loss" else self.metrics).append(TermGraph(term, graph))
+    def _terms(self, said: Said, name: str) -> list[Term]:
+        return [term for clause in said.get(name, ()) for term in self.of_clause.get(id(clause), ())]
 
-    def _scalar(self, body: Body, value: Tensor, span: Span) -> Value:
-        """A loss or metric that is not one number is averaged."""
-        if value.type.rank == 0 and value.type.dtype == "float":
-            return value
-        if value.type.dtype != "float":
-            value = operator(body, "/", (value, Size.of(1)), span, (span, span))
-        return one(apply_layer(body, LayerRecipe(registry()["mean"], {}, self.node, built=True), (value,), span, {}))
+    def _value(self, said: Said, name: str) -> Any:
+        """What a clause that is said once says; none where it is not said."""
+        return self.reader.read(said[name][0]) if name in said else None
 
-    def _known(self, expression: ast.Expr) -> bool:
-        from ..keys import descendants
-
-        known = True
-        for node in descendants(expression):
-            if isinstance(node, ast.Name) and not is_known(self.names, node.id):
-                scope = (*self.names.scope.names, *registry(), *FUNCTIONS)
-                fault = UnknownInProgram(
-                    node.span, node.id, tuple(n for n in scope if n.isidentifier()), tuple(synonyms().items())
-                )
-                self._report(Refusal(fault))
-                known = False
-        return known
-
-    def _term_name(self, kind: str, clause: ast.Clause, node: ast.Expr) -> str:
-        """The name before the colon; else that of the call or of the tensor; unique among the terms of its kind."""
-        if clause.targets:
-            target = clause.targets[0]
-            base = target.id if isinstance(target, ast.Name) else kind
-        elif kind == "loss":
-            base = "loss"
-        else:
-            callee = node.function if isinstance(node, ast.Call) else None
-            base = callee.id if isinstance(callee, ast.Name) else output_name(node)
-            base = kind if base == "output" else base
-        taken = {term.term.name for term in (self.losses if kind == "loss" else self.metrics)}
-        return next(name for name in (base, *(f"{base}{i}" for i in range(2, 10_000))) if name not in taken)
-
-    def _function_name(self, kind: str, name: str) -> str:
-        base = name if name.startswith(kind) else f"{kind}_{name}"
-        function = next(f for f in (base, *(f"{base}{i}" for i in range(2, 10_000))) if f not in self.functions)
-        self.functions.add(function)
-        return function
+    def _values(self, said: Said, name: str) -> list[Any]:
+        found = [self.reader.read(clause) for clause in said.get(name, ())]
+        return [value for value in found if value is not None]
 
     # The plan ---------------------------------------------------------------------------------------------------------
 
-    def _plan(self) -> TrainPlan | None:
-        if any(isinstance(clause, ast.Phase) for clause in self.node.clauses):
-            return None  # told already
-        self._missing()
-        if "epochs" in self.once and "steps" in self.once:
-            self._report(Refusal(BadClause(self.once["steps"].span, "epochs and steps both say how long; one of them must go")))
-        self.check_once()
-        optimizer, numbers = self._optimizer, self._numbers
-        if not self.sound or optimizer is None or not self.columns.complete or not self.losses:
+    def _phase(self, name: str, span: Span, said: Said) -> PhasePlan | None:
+        """A phase with the clauses that count for it; none where something is wrong."""
+        self._missing(name, span, said)
+        if "epochs" in said and "steps" in said:
+            self._report(Refusal(BadClause(said["steps"][0].span, "epochs and steps both say how long; one of them must go")))
+        if "ema" in said and "average" in said:
+            self._report(
+                Refusal(BadClause(said["average"][0].span, "ema and average both say what is kept; one of them must go"))
+            )
+        losses, metrics = self._terms(said, "loss"), self._terms(said, "metric")
+        self._known_metric(said, [*losses, *metrics])
+        optimizers = self._values(said, "optimizer")
+        if not self.reader.sound or not self.terms.sound or not self.columns.complete or not losses or not optimizers:
+            return None
+        return PhasePlan(
+            name=name,
+            updates=[UpdatePlan(losses=losses)],
+            metrics=metrics,
+            watch=self._terms(said, "watch"),
+            optimizers=optimizers,
+            schedules=self._values(said, "schedule"),
+            epochs=self._value(said, "epochs"),
+            steps=self._value(said, "steps"),
+            batch=self._value(said, "batch") or BATCH_SIZE,
+            accumulate=self._value(said, "accumulate") or 1,
+            clip=self._value(said, "clip") or ClipPlan(),
+            average=self._value(said, "ema") or self._value(said, "average"),
+            early_stop=self._value(said, "early_stop"),
+            frozen=self._values(said, "freeze"),
+            init=self._values(said, "init"),
+            precision=self._value(said, "precision") or "float32",
+            place=place_of(span),
+        )
+
+    def _known_metric(self, said: Said, terms: list[Term]) -> None:
+        """early_stop names a term that there is."""
+        stop: EarlyStopPlan | None = self._value(said, "early_stop")
+        names = ("loss", *(term.name for term in terms))
+        if (
+            stop is not None
+            and stop.metric is not None
+            and self.terms.sound
+            and self.columns.complete
+            and stop.metric not in names
+        ):
+            reason = f"early_stop watches {stop.metric}, and there is {', '.join(dict.fromkeys(names))}"
+            self._report(Refusal(BadClause(said["early_stop"][0].span, reason)))
+
+    def _plan(self, outer: Said, made: list[PhasePlan | None]) -> TrainPlan | None:
+        phases = [phase for phase in made if phase is not None]
+        doubled = {phase.precision == "float64" for phase in phases}
+        if len(doubled) > 1:
+            self._report(Refusal(BadClause(self.node.model.span, "float64 is for the whole program: a phase cannot change it")))
+        if len(phases) != len(made) or not self.reader.sound:
             return None
         return TrainPlan(
             name=(self.node.name or self.node.model).text,
             data=self.columns.plan(),
-            losses=[term.term for term in self.losses],
-            metrics=[term.term for term in self.metrics],
-            optimizer=optimizer,
-            schedule=self._schedule,
-            epochs=numbers["epochs"],
-            steps=numbers["steps"],
-            batch=numbers["batch"] or BATCH_SIZE,
-            early_stop=numbers["early_stop"],
-            seed=numbers["seed"] or 0,
-            split_seed=numbers["split_seed"] or 0,
+            phases=phases,
+            seed=self._value(outer, "seed") or 0,
+            split_seed=self._value(outer, "split_seed") or 0,
             place=place_of(self.node.span),
         )
 
-    def _missing(self) -> None:
+    def _missing(self, phase: str, span: Span, clauses_of: Said) -> None:
         """What must be said and is not; a word that is near to it was meant to say it."""
-        said = {clause.name.text for clause in self.node.clauses if isinstance(clause, ast.Clause)}
-        said |= {nearest(name, clauses.ALL) or name for name in said}
+        written = {clause.name.text for clause in _plain(self.node)} - set(clauses.ALL)
+        said = set(clauses_of) | {near for name in written if (near := nearest(name, clauses.ALL)) is not None}
         missing = {"loss": "loss cross_entropy(logits, label)", "optimizer": "optimizer adam(lr=1e-3)", "epochs": "epochs 20"}
         names = tuple(name for name in missing if name not in said and not (name == "epochs" and "steps" in said))
         if names:
-            self._report(Refusal(MissingClause(self.node.model.span, names, tuple(missing[name] for name in names))))
-
-    def _value(self, name: str, read: Callable[[Body, ast.Clause], T]) -> T | None:
-        clause = self.once.get(name)
-        if clause is None:
-            return None
-        try:
-            return read(Body(self.elaborator, self.unit, name, {}), clause)
-        except Refusal as refusal:
-            self._report(refusal)
-            return None
-
-    def _whole(self, name: str, least: int) -> int | None:
-        return self._value(name, lambda body, clause: clauses.whole(body, clause, least=least))
+            where = f"phase {phase}" if phase else "train program"
+            place = self.node.model.span if not phase else span
+            self._report(Refusal(MissingClause(place, names, tuple(missing[name] for name in names), where)))
 
 
-Clause = ast.Clause | ast.Phase | ast.EachMinimizes | ast.EachSolves
+def _inherited(outer: Said, said: Said) -> Said:
+    """What counts for a phase: a name that it says itself counts as it says it; one length, and one average, stands for the other."""
+    instead = {"epochs": "steps", "steps": "epochs", "ema": "average", "average": "ema"}
+    gone = {instead[name] for name in said if name in instead}
+    return {**{name: found for name, found in outer.items() if name not in gone}, **said}
 
 
-def sorted_out(clause: Clause, once: dict[str, ast.Clause]) -> ast.Clause | None:
-    """A loss or metric is given back; what can be said once goes into `once`."""
+def _plain(node: ast.Train) -> list[ast.Clause]:
+    inner = [clause for phase in node.clauses if isinstance(phase, ast.Phase) for clause in phase.clauses]
+    return [clause for clause in (*node.clauses, *inner) if isinstance(clause, ast.Clause)]
+
+
+def sorted_out(node: ast.Train, reader: _Reader) -> tuple[Said, list[tuple[ast.Phase, Said]]]:
+    """The clauses outside of phases, and those of each phase; what is no clause, or said twice, is reported."""
+    outer: Said = {}
+    phases: list[tuple[ast.Phase, Said]] = []
+    for clause in node.clauses:
+        if isinstance(clause, ast.Phase):
+            named = {phase.name.text: phase for phase, _ in phases}
+            if clause.name.text in named:
+                first = named[clause.name.text].name.span
+                reader.report(Refusal(ClauseTwice(clause.name.span, f"phase {clause.name.text}", first)))
+            said: Said = {}
+            for inner in clause.clauses:
+                _sort(inner, said, reader, phase=True)
+            phases.append((clause, said))
+        else:
+            _sort(clause, outer, reader, phase=False)
+    return outer, phases
+
+
+def _sort(clause: ast.Clause | ast.EachMinimizes | ast.EachSolves, said: Said, reader: _Reader, *, phase: bool) -> None:
+    try:
+        name = _checked(clause, said, phase=phase)
+    except Refusal as refusal:
+        reader.report(refusal)
+    else:
+        assert isinstance(clause, ast.Clause)
+        said.setdefault(name, []).append(clause)
+
+
+def _checked(clause: Clause, said: Said, *, phase: bool) -> str:
+    """The name of a clause that may stand here."""
     if not isinstance(clause, ast.Clause):
-        raise Refusal(NotCompiledYet(clause.span, "a phase" if isinstance(clause, ast.Phase) else "each"))
+        raise Refusal(NotCompiledYet(clause.span, "each"))
     name = clause.name.text
     if name not in clauses.ALL:
         raise Refusal(UnknownClause(clause.name.span, name, clauses.ALL))
     if name in clauses.LATER:
         raise Refusal(NotCompiledYet(clause.name.span, f"the clause {name}"))
-    if name in clauses.REPEATED:
-        return clause
-    clauses.untargeted(clause)
-    if name in once:
-        raise Refusal(ClauseTwice(clause.name.span, name, once[name].name.span))
-    once[name] = clause
-    return None
+    if phase and name in clauses.OF_PROGRAM:
+        raise Refusal(BadClause(clause.name.span, f"{name} is of the whole program: it stands outside of the phases"))
+    if name in clauses.ONCE and name in said:
+        raise Refusal(ClauseTwice(clause.name.span, name, said[name][0].name.span))
+    if name in ("optimizer", "schedule"):
+        for other in said.get(name, ()):
+            if {_written(target) for target in other.targets} & {_written(target) for target in clause.targets} or not (
+                other.targets or clause.targets
+            ):
+                raise Refusal(ClauseTwice(clause.name.span, name, other.name.span))
+    return name
 
 
-def check_clauses(node: ast.Train, unit: Unit, elaborator: Elaborator) -> None:
-    """What can be said of a program whose model or data is at fault."""
-    once: dict[str, ast.Clause] = {}
-    for clause in node.clauses:
-        try:
-            sorted_out(clause, once)
-        except Refusal as refusal:
-            elaborator.report(refusal.fault)
-    readers: dict[str, Callable[[Body, ast.Clause], object]] = {"optimizer": clauses.optimizer, "schedule": clauses.schedule}
-    for name, least in LEAST.items():
-        readers[name] = partial(clauses.whole, least=least)
-    for name, clause in once.items():
-        try:
-            readers[name](Body(elaborator, unit, name, {}), clause)
-        except Refusal as refusal:
-            elaborator.report(refusal.fault)
+def _written(node: ast.Expr) -> str:
+    from .targets import dotted
+
+    return dotted(node) or ""
 
 
 def input_plan(node: Node) -> InputPlan:

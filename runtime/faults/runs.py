@@ -259,3 +259,29 @@ class OutputUnwritable(Fault):
 
     def diagnostic(self) -> Diagnostic:
         return self.say(f"{self.path} cannot be written: {self.problem}")
+
+
+class Untrained(Fault):
+    """Every parameter has an optimizer or is frozen: one that nothing moves would stay as it was drawn, without a word."""
+
+    code = "E0720"
+    title = "no optimizer for some parameters"
+    parameters: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        shown = listed(self.parameters)
+        helps = (Help("add an optimizer without a target for the rest, or say freeze for them"),)
+        return self.say(f"no optimizer trains {shown}", "trained here", helps=helps)
+
+
+class NothingTrained(Fault):
+    """An optimizer is left with nothing: its targets have no parameters, are frozen, or belong to more specific targets."""
+
+    code = "E0721"
+    title = "an optimizer has nothing to train"
+    optimizer: str
+    targets: str
+
+    def diagnostic(self) -> Diagnostic:
+        of = f" of {self.targets}" if self.targets else ""
+        return self.say(f"{self.optimizer}{of} has no parameters to train", "nothing to train", helps=(Help("take it away"),))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...compiler.plan import TrainPlan
+from ...compiler.plan import Precision, TrainPlan
 from ...dsl.span import NOWHERE
 from ..blame import WRITING
 from ..data.calls import COMMAND_LINE, from_command_line
@@ -19,6 +19,7 @@ from .progress import Progress, chosen
 if TYPE_CHECKING:
     from ..run import DryRun, Run
 
+LENGTHS = ("epochs", "steps", "precision")  # of phases; what a command can set
 Spec = CompiledLike | Executable | str | Path
 
 
@@ -32,6 +33,7 @@ def train(
     steps: int | None = None,
     seed: int | None = None,
     split_seed: int | None = None,
+    precision: Precision | None = None,
     device: str | None = None,
     accept_drift: bool = False,
     progress: bool | Progress = True,
@@ -47,7 +49,7 @@ def train(
     """
     prepare_environment()
     listener = chosen(progress) if isinstance(progress, bool) else progress
-    settings = {"data": data, "epochs": epochs, "steps": steps, "seed": seed, "split_seed": split_seed}
+    settings = {"data": data, "epochs": epochs, "steps": steps, "seed": seed, "split_seed": split_seed, "precision": precision}
     exe: Executable | None = None
     if out is not None and resume is not None:
         raise Misused(BadSetting(NOWHERE, "out", "a resumed run stays in its folder"))
@@ -118,17 +120,24 @@ def plan_of(exe: Executable) -> TrainPlan:
 
 
 def changed(exe: Executable, settings: dict[str, Any]) -> Executable:
-    """The executable with what was asked for in place of what the spec says, and its data file named from the root."""
+    """The executable with what was asked for in place of what the spec says, and its data file named from the root.
+
+    A length is that of every phase.
+    """
     plan = plan_of(exe)
     updates = {k: settings[k] for k in ("seed", "split_seed") if settings.get(k) is not None}
+    length = {}
     if settings.get("steps") is not None:
-        updates |= {"steps": positive("steps", settings["steps"]), "epochs": None}
+        length = {"steps": positive("steps", settings["steps"]), "epochs": None}
     elif settings.get("epochs") is not None:
-        updates |= {"epochs": positive("epochs", settings["epochs"]), "steps": None}
+        length = {"epochs": positive("epochs", settings["epochs"]), "steps": None}
+    if settings.get("precision") is not None:
+        length["precision"] = settings["precision"]
+    phases = [phase.model_copy(update=length) for phase in plan.phases]
     text = settings.get("data")
     source = absolute(from_command_line(text), Path.cwd()) if text is not None else absolute(plan.data.source, exe.base)
     data = plan.data.model_copy(update={"source": source})
-    return planned(exe, plan.model_copy(update={**updates, "data": data}))
+    return planned(exe, plan.model_copy(update={**updates, "data": data, "phases": phases}))
 
 
 def positive(name: str, value: int) -> int:
@@ -178,9 +187,8 @@ def _again(saved: SavedRun) -> Table:
 def refuse_changes(saved: SavedRun, exe: Executable | None, settings: dict[str, Any]) -> None:
     """A resume goes on with exactly what the run began with; anything given beside it must say the same."""
     plan = saved.plan
-    differing = [
-        k for k in ("epochs", "steps", "seed", "split_seed") if settings[k] is not None and settings[k] != getattr(plan, k)
-    ]
+    differing = [k for k in LENGTHS if settings[k] is not None and any(settings[k] != getattr(p, k) for p in plan.phases)]
+    differing += [k for k in ("seed", "split_seed") if settings[k] is not None and settings[k] != getattr(plan, k)]
     if settings["data"] is not None and not same_source(plan, settings["data"]):
         differing.append("data")
     if exe is not None:
@@ -210,7 +218,6 @@ def clauses(plan: TrainPlan) -> object:
             return {k: strip(v) for k, v in value.items() if k != "place"}
         return [strip(v) for v in value] if isinstance(value, list) else value
 
-    plain = plan.model_dump(
-        mode="json", exclude={"epochs": True, "steps": True, "seed": True, "split_seed": True, "data": {"source"}}
-    )
+    plain = plan.model_dump(mode="json", exclude={"seed": True, "split_seed": True, "data": {"source"}})
+    plain["phases"] = [{k: v for k, v in phase.items() if k not in LENGTHS} for phase in plain["phases"]]
     return strip(plain)

@@ -1,20 +1,25 @@
-"""The engine: steps, evaluations and checkpoints of one program, from wherever its state says.
+"""The engine: steps, evaluations and checkpoints of a program, phase after phase, from wherever its state says.
 
 What it computes depends on the plan, the seed and the data only: never on when a checkpoint was made, on the clock, or on how often the run
-was stopped and resumed. A supervised program is one player in one phase.
+was stopped and resumed. A supervised program is one update in one phase.
+
+A phase ends with its best weights where it has a validation part, else with its last: they are what the next phase goes on from, and what
+a run leaves. Averages stand for the weights they are averages of, wherever weights are judged or kept.
 """
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ...compiler.plan import TrainPlan
-from ..data.batches import Batches
+from ...compiler.plan import PhasePlan, TrainPlan
+from ..data.batches import Batch
 from ..data.held import Held
 from ..data.parts import Part
 from ..executable import Executable
@@ -23,22 +28,13 @@ from ..stops import Interrupted, RunFailed, span_of
 from . import checkpoints, determinism, weights
 from .journal import Journal
 from .measure import evaluate
+from .phases import Phase
 from .progress import Progress
-from .schedules import Rate
 from .signals import Wish
 from .state import Best, State
-from .wiring import Wiring
 
 FLUSH = 0.5  # seconds between looks at the losses within an epoch
 PENDING = 4096  # losses that are kept on the device at most
-
-
-@dataclass
-class Player:
-    """What one optimizer trains, with its learning rate over the steps; none where the rate never changes."""
-
-    optimizer: torch.optim.Optimizer
-    rate: Rate | None
 
 
 @dataclass(frozen=True)
@@ -49,14 +45,17 @@ class Setting:
     plan: TrainPlan
     device: torch.device
     model: nn.Module
-    wiring: Wiring
-    players: dict[str, Player]
+    phases: list[Phase]
     parts: dict[str, Part]
-    steps: int  # of the whole run
 
-    def columns(self, part: str) -> Held:
-        """The columns of a part that a batch holds."""
-        return self.parts[part].held(self.wiring.columns)
+    def columns(self, part: str, phase: Phase) -> Held | None:
+        """The columns of a part that a batch of the phase holds; none where there is no such part."""
+        return self.parts[part].held(phase.wiring.columns) if part in self.parts else None
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run, if no phase stops early."""
+        return sum(phase.steps for phase in self.phases)
 
 
 class _Halt(Exception):
@@ -68,29 +67,43 @@ class Engine:
 
     def __init__(self, setting: Setting, folder: Path, journal: Journal, progress: Progress, wish: Wish) -> None:
         self.setting, self.folder, self.journal, self.progress, self.wish = setting, folder, journal, progress, wish
-        self.plan, self.model, self.wiring = setting.plan, setting.model, setting.wiring
-        self.batches = Batches(setting.columns("train"), self.plan.batch, self.plan.seed, setting.device)
-        self.validation = setting.columns("validation") if "validation" in setting.parts else None
+        self.model = setting.model
         self.twins = weights.tied(self.model)
         self.state = State()
         self.pending: list[Tensor] = []
         self.saved: int | None = None  # the step of the last checkpoint
-        self.written_best: int | None = None  # the step of the weights in model.safetensors
+        self.written_best: tuple[int, int] | None = None  # phase and step of the weights in model.safetensors
         self.throttle = checkpoints.Throttle()
         self.next_look = 0.0
+        self.phase = setting.phases[0]
+
+    @property
+    def plan(self) -> PhasePlan:
+        return self.phase.plan
 
     # -- from a checkpoint and back --
 
-    def restore(self, saved: dict[str, Any]) -> None:
-        """Takes the whole state of a checkpoint."""
-        self.model.load_state_dict(saved["model"])
-        for name, player in self.setting.players.items():
-            player.optimizer.load_state_dict(saved["players"][name])
-        determinism.restore(saved["random"])
+    def begin(self, saved: dict[str, Any] | None) -> None:
+        """Takes the whole state of a checkpoint, or begins with the first phase."""
+        if saved is None:
+            self.begin_phase()
+            return
         self.state = State.unpacked(saved["state"])
+        self.phase = self.setting.phases[self.state.phase]
+        self.phase.begin()
+        self.model.load_state_dict(saved["model"])
+        self.phase.restore(saved["phase"])
+        determinism.restore(saved["random"])
         if self.state.best is not None:
             self.state.best.weights = {k: t.to(self.setting.device) for k, t in self.state.best.weights.items()}
         self.saved = self.state.step
+
+    def begin_phase(self) -> None:
+        """The phase of the state, from its beginning."""
+        self.phase = self.setting.phases[self.state.phase]
+        self.phase.begin()
+        if self.plan.name:
+            self.progress.note(f"phase {self.plan.name}: {self.phase.steps} steps")
 
     def save(self) -> None:
         """Makes everything up to here last: the journal, then the checkpoint, then the best weights."""
@@ -99,10 +112,11 @@ class Engine:
         self.check_weights()
         content = {
             "model": self.model.state_dict(),
-            "players": {name: player.optimizer.state_dict() for name, player in self.setting.players.items()},
+            "phase": self.phase.packed(),
             "random": determinism.random_states(),
             "state": self.state.packed(),
             "journal": self.journal.keep(),
+            "graph_hash": self.setting.exe.graph_hash,
         }
         checkpoints.save(self.folder / "checkpoints", self.state.step, content)
         self.saved = self.state.step
@@ -111,30 +125,34 @@ class Engine:
 
     def check_weights(self) -> None:
         """Weights that are not finite are never saved: a checkpoint is one to go on from."""
-        finite = [p.detach().isfinite().all() for p in self.model.parameters() if p.requires_grad]
+        finite = [p.detach().isfinite().all() for p in self.model.parameters()]
         if not bool(torch.stack(finite).all()):
             raise self.not_finite("a weight", "not finite", self.state.step)
 
     def write_best(self) -> None:
-        """model.safetensors: the best weights, or the last where nothing has been best yet."""
+        """model.safetensors: the best weights of the phase, or its last where nothing has been best yet."""
         best = self.state.best
-        step = best.step if best else self.state.step
-        if step != self.written_best:
-            content = best.weights if best else weights.snapshot(self.model, self.twins)
+        which = (self.state.phase, best.step if best else self.state.step)
+        if which != self.written_best:
+            if best is not None:
+                content = best.weights
+            else:
+                with self.phase.averaged():
+                    content = weights.snapshot(self.model, self.twins)
             weights.write(self.folder / "model.safetensors", content, self.twins)
-            self.written_best = step
+            self.written_best = which
 
     # -- the run --
 
     def run(self) -> State:
         """Goes on to the end. Raises `Interrupted` after saving, `RunFailed` where it cannot go on."""
-        self.model.train()
+        self.phase.train()
         try:
             while not self.state.finished:
                 self.pause()
                 if self.state.ended:
-                    self.finish()
-                elif self.state.step < self.setting.steps and self.state.position < len(self.batches):
+                    self.end_phase()
+                elif self.left > 0 and self.state.position < len(self.phase.batches):
                     self.train_epoch()
                 else:
                     self.end_epoch()
@@ -144,34 +162,41 @@ class Engine:
         self.save()
         return self.state
 
+    @property
+    def left(self) -> int:
+        """The steps that the phase has left."""
+        return self.phase.steps - (self.state.step - self.state.first_step)
+
     def pause(self) -> None:
         """Grants the wish to stop. Called only where the state, as it is, is one to go on from."""
         if self.wish.asked:
             raise _Halt
 
     def train_epoch(self) -> None:
-        """The steps of the epoch from the state's position on, as far as the run has steps."""
-        state, model, wiring = self.state, self.model, self.wiring
-        (player,) = self.setting.players.values()
-        optimizer, rate, groups = player.optimizer, player.rate, player.optimizer.param_groups
-        limit = self.setting.steps - state.step
+        """The steps of the epoch from the state's position on, as far as the phase has steps."""
+        state, phase, pending = self.state, self.phase, self.pending
+        players = [player for player in phase.players if player.moving]
+        average = phase.average
         self.next_look = time.monotonic() + FLUSH
-        for batch in self.batches.epoch(state.epoch, state.position):
-            if limit == 0:
-                break
-            limit -= 1
-            if rate is not None:
-                for group in groups:
-                    group["lr"] = rate(state.step)
-            optimizer.zero_grad()
-            loss = wiring.loss(wiring.forward(model, batch))
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            self.pending.append(loss.detach())
+        for batches in islice(self.steps_of_epoch(), self.left):
+            for player in players:
+                player.set(state.step - state.first_step)
+            for update in phase.updates:
+                pending.append(update(batches))
+            if average is not None:
+                average.after_step()
             state.step += 1
-            state.position += 1
-            if self.wish.asked or time.monotonic() > self.next_look or len(self.pending) > PENDING:
+            state.position += len(batches)
+            if self.wish.asked or time.monotonic() > self.next_look or len(pending) > PENDING:
                 self.between()
+
+    def steps_of_epoch(self) -> Iterator[tuple[Batch, ...]]:
+        """The batches of each step; `accumulate` of them, fewer in the last."""
+        batches = self.phase.batches.epoch(self.state.epoch, self.state.position)
+        if self.plan.accumulate == 1:
+            return ((batch,) for batch in batches)
+        iterator = iter(batches)
+        return iter(lambda: tuple(islice(iterator, self.plan.accumulate)), ())
 
     def between(self) -> None:
         """What is due between two steps: a look at the losses, a checkpoint, the wish to stop."""
@@ -183,49 +208,85 @@ class Engine:
         self.next_look = time.monotonic() + FLUSH
 
     def end_epoch(self) -> None:
-        """Evaluates, notes the best, and moves on to the next epoch, or to the end."""
+        """Evaluates, notes the best, and moves on to the next epoch, or to the end of the phase."""
         self.look()
         state = self.state
-        values = self.evaluated("validation")
-        row: dict[str, Any] = {"epoch": state.epoch + 1, "train": {"loss": state.loss_sum / max(1, state.loss_rows)}}
-        if values is not None:
-            row["validation"] = values
-            row["best"] = self.note_best(values)
+        row: dict[str, Any] = {"epoch": state.epoch + 1, **self.named_phase()}
+        row["train"] = {"loss": state.loss_sum / max(1, state.loss_rows)}
+        if self.phase.average is not None:
+            average = (self.phase.average.count, [v.clone() for v in self.phase.average.values])
+            self.phase.average.after_epoch(state.epoch + 1 - state.first_epoch)
+        try:
+            with self.phase.averaged():
+                values = self.evaluated("validation")
+                if values is not None:
+                    row["validation"] = values
+                    row["best"] = self.note_best(values)
+        except _Halt:
+            if self.phase.average is not None:
+                self.phase.average.count, self.phase.average.values = average
+            raise
         self.journal.row(row)
         self.journal.show()
+        self.see_plateaus(values, row["train"]["loss"])
         state.epoch, state.position, state.loss_sum, state.loss_rows = state.epoch + 1, 0, 0.0, 0
         self.progress.epoch(state.step, row)
-        state.stopped_early = self.plan.early_stop is not None and state.stale >= self.plan.early_stop
-        state.ended = state.stopped_early or state.step >= self.setting.steps
+        stop = self.plan.early_stop
+        state.stopped_early = stop is not None and state.stale >= stop.patience
+        state.ended = state.stopped_early or self.left <= 0
         if self.throttle.ready():
             self.save()
+
+    def named_phase(self) -> dict[str, str]:
+        return {"phase": self.plan.name} if self.plan.name else {}
+
+    def see_plateaus(self, values: dict[str, float] | None, loss: float) -> None:
+        """Schedules that follow the validation, or the training loss where there is none, hear of it."""
+        score = self.score(values) if values is not None else -loss
+        for player in self.phase.players:
+            for stuck in player.plateaus:
+                if stuck is not None:
+                    stuck.see(score)
 
     def look(self) -> None:
         """Reads the losses of the steps since the last look from the device into the journal; each must be finite."""
         if not self.pending:
             return
-        losses: list[float] = torch.stack(self.pending).tolist()
+        read: list[Any] = torch.stack(self.pending).tolist()
         self.pending.clear()
+        names = [term.name for term in self.plan.losses]
+        losses: list[list[float]] = [loss if isinstance(loss, list) else [loss] for loss in read]
         state = self.state
         first = state.step - len(losses)
-        position = state.position - len(losses)
+        position = state.position - self.batches_of(len(losses))
         lines: list[str] = []
-        for i, loss in enumerate(losses):
+        for i, (loss, *terms) in enumerate(losses):
             if not math.isfinite(loss):
                 self.journal.lines(lines)
                 self.journal.show()
-                term = self.plan.losses[0].name if len(self.plan.losses) == 1 else "the loss"
+                bad = next((name for name, term in zip(names, terms, strict=False) if not math.isfinite(term)), None)
+                term = names[0] if len(names) == 1 else bad or "the loss"
                 raise self.not_finite(term, str(loss), first + i + 1)
-            rows = self.batches.rows_of(position + i)
+            count = min(self.plan.accumulate, len(self.phase.batches) - position)
+            rows = sum(self.phase.batches.rows_of(position + n) for n in range(count))
+            position += count
             state.loss_sum += loss * rows
             state.loss_rows += rows
-            lines.append(f'{{"step": {first + i + 1}, "loss": {loss!r}{self.rate_of(first + i)}}}\n')
+            more = "".join(f', "{name}": {term!r}' for name, term in zip(names, terms, strict=False))
+            named = f', "phase": "{self.plan.name}"' if self.plan.name else ""
+            lines.append(f'{{"step": {first + i + 1}{named}, "loss": {loss!r}{more}{self.rate_of(first + i)}}}\n')
         self.journal.lines(lines)
-        self.progress.step(state.step, losses[-1])
+        self.progress.step(state.step, losses[-1][0])
+
+    def batches_of(self, steps: int) -> int:
+        """How many batches the last steps of the epoch, up to the position, took."""
+        accumulate, position = self.plan.accumulate, self.state.position
+        last = position % accumulate or accumulate
+        return last + (steps - 1) * accumulate
 
     def rate_of(self, step: int) -> str:
-        (player,) = self.setting.players.values()
-        return "" if player.rate is None else f', "lr": {player.rate(step)!r}'
+        rate = self.phase.lr(step - self.state.first_step)
+        return "" if rate is None else f', "lr": {rate!r}'
 
     def not_finite(self, what: str, value: str, step: int) -> RunFailed:
         place = span_of(self.plan.losses[0].place)
@@ -233,10 +294,12 @@ class Engine:
 
     def evaluated(self, part: str) -> dict[str, float] | None:
         """All losses and metrics on a part; none where there is no such part. The wish to stop is granted between batches."""
-        if part not in self.setting.parts:
+        columns = self.phase.validation if part == "validation" else self.setting.columns(part, self.phase)
+        if columns is None:
             return None
-        columns = self.setting.columns(part)
-        return evaluate(self.model, self.wiring, columns, self.plan.batch, self.setting.device, self.pause)
+        values = evaluate(self.model, self.phase.wiring, columns, self.plan.batch, self.setting.device, self.pause)
+        self.phase.train()
+        return values
 
     def note_best(self, values: dict[str, float]) -> bool:
         """Keeps the weights if no values before were better.
@@ -252,11 +315,46 @@ class Engine:
         return True
 
     def score(self, values: dict[str, float]) -> float:
-        """The first metric, so turned that larger is better; the loss where there is none, or none knows which way is good."""
-        first = next(iter(self.plan.metrics), None)
-        if first is None or first.better is None:
+        """What early_stop names, else the first metric, so turned that larger is better; the loss where none knows which way is good."""
+        named = self.plan.early_stop.metric if self.plan.early_stop is not None else None
+        terms = [*self.plan.metrics, *self.plan.losses]
+        chosen = next((t for t in terms if t.name == named), None) if named else next(iter(self.plan.metrics), None)
+        if chosen is None or chosen.better is None or chosen.name not in values:
             return -values["loss"]
-        return values[first.name] if first.better == "higher" else -values[first.name]
+        return values[chosen.name] if chosen.better == "higher" else -values[chosen.name]
+
+    def end_phase(self) -> None:
+        """The weights that the phase ends with; then the next phase, or the last words."""
+        if self.state.phase + 1 < len(self.setting.phases):
+            self.state.done.append(self.told())
+            self.keep_best()
+            self.state.next_phase()
+            self.state.ended = False
+            self.begin_phase()
+            self.save()
+        else:
+            self.finish()
+
+    def keep_best(self) -> None:
+        """The model has the weights that the phase is known by."""
+        best = self.state.best
+        if best is not None:
+            weights.put(self.model, best.weights)
+            return
+        with self.phase.averaged():
+            content = weights.snapshot(self.model, self.twins)
+        weights.put(self.model, content)
+
+    def told(self) -> dict[str, Any]:
+        """What the phase came to."""
+        state, best = self.state, self.state.best
+        found: dict[str, Any] = {
+            **self.named_phase(),
+            "epochs": state.epoch - state.first_epoch,
+            "steps": state.step - state.first_step,
+            "stopped_early": state.stopped_early,
+        }
+        return found | ({"best_epoch": best.epoch, "validation": best.values} if best is not None else {})
 
     def finish(self) -> None:
         """The last words: what the best weights do on the test part, looked at once."""
@@ -267,10 +365,11 @@ class Engine:
         if "test" in self.setting.parts:
             last = weights.snapshot(self.model, self.twins)
             try:
-                if best is not None:
-                    weights.put(self.model, best.weights)
+                self.keep_best()
                 final["test"] = self.evaluated("test")
             finally:
                 weights.put(self.model, last)
+        if self.plan.name:
+            final["phases"] = [*state.done, self.told()]
         self.journal.row({"final": final})
         state.final, state.finished = final, True

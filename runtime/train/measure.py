@@ -1,5 +1,6 @@
 """Evaluation: all losses and metrics over a part, in evaluation mode, without gradients, leaving no trace in training."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -52,7 +53,19 @@ def _evaluate(
     for i, term in enumerate(terms):
         if term.term.reduce == "collect":
             sums[i] = number(term.function(*_joined(collected[i]))).to(device) * total
-    return _named((torch.stack(sums) / max(1, total)).tolist(), wiring.losses, wiring.metrics)
+    means = (torch.stack(sums) / max(1, total)).tolist()
+    finished = [_finished(mean, term) for mean, term in zip(means, terms, strict=True)]
+    return _named(finished, wiring.losses, wiring.metrics)
+
+
+def _finished(mean: float, term: Bound) -> float:
+    """What is done to the mean over all rows; what overflows is infinite."""
+    if term.term.finish != "exp":
+        return mean
+    try:
+        return math.exp(mean)
+    except OverflowError:
+        return math.inf
 
 
 def _joined(batches: list[tuple[Tensor, ...]]) -> list[Tensor]:

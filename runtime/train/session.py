@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from ...compiler.plan import TrainPlan
 from ...dsl.diagnostic import Fault
 from ...dsl.span import NOWHERE
 from ..blame import WRITING, first_line, out_of_memory
-from ..data.held import first
 from ..data.parts import Fitted
 from ..data.sources import Table
 from ..executable import Executable
@@ -26,7 +26,7 @@ from .effort import threads_worth
 from .engine import Engine, Setting
 from .journal import Journal
 from .progress import Progress
-from .setup import device_of, faults_of, settle
+from .setup import device_of, faults_of, first_batch, settle
 from .signals import Wish, listening
 from .wiring import as_fault
 
@@ -44,7 +44,7 @@ def start(
             lock = create(out, exe, record, diagram) if out is not None else create_next(Path("runs"), exe, record, diagram)
             determinism.use_threads(threads)
             try:
-                progress.begin(title(setting, lock.folder), setting.steps, 0, plan.epochs)
+                progress.begin(title(setting, lock.folder), setting.steps, 0, epochs_of(plan))
                 return go(setting, lock.folder, 0, None, progress, wish)
             finally:
                 lock.release()
@@ -68,7 +68,7 @@ def resume(saved: SavedRun, table: Table, device: str | None, accept_drift: bool
             update_record(folder, {"status": "running"})
             determinism.use_threads(int(record["threads"]))
             with listening() as wish:
-                progress.begin(f"{title(setting, folder)}: goes on after step {step}", setting.steps, step, saved.plan.epochs)
+                progress.begin(f"{title(setting, folder)}: goes on after step {step}", setting.steps, step, epochs_of(saved.plan))
                 return go(setting, folder, int(state["journal"]) if state else 0, state, progress, wish)
     finally:
         lock.release()
@@ -79,9 +79,8 @@ def go(setting: Setting, folder: Path, offset: int, state: dict[str, Any] | None
     journal = Journal(folder / METRICS, offset)
     try:
         engine = Engine(setting, folder, journal, progress, wish)
-        if state is not None:
-            engine.restore(state)
         with telling(engine, folder):
+            engine.begin(state)
             end = engine.run()
             update_record(folder, {"status": "finished", "progress": end.told(), "result": end.final})
         progress.end(end.final, str(folder))
@@ -116,8 +115,8 @@ def telling(engine: Engine, folder: Path) -> Iterator[None]:
 def understood(error: Exception, engine: Engine, folder: Path) -> Stopped | None:
     """What an exception means, where it means something."""
     if out_of_memory(error):
-        plan = engine.plan
-        fault: Fault = OutOfMemory(span_of(plan.place), engine.state.step + 1, plan.batch, first_line(error))
+        place = span_of(engine.setting.plan.place)
+        fault: Fault = OutOfMemory(place, engine.state.step + 1, engine.plan.batch, first_line(error))
         return RunFailed(fault)
     if isinstance(error, OSError) and error.errno in WRITING:
         return RunFailed(DiskTrouble(NOWHERE, str(folder), error.strerror or str(error)))
@@ -183,6 +182,12 @@ def refuse_drift(saved: SavedRun, table: Table, device: torch.device) -> None:
         raise Misused(Drifted(NOWHERE, str(saved.folder), tuple(changes)))
 
 
+def epochs_of(plan: TrainPlan) -> int | None:
+    """How many epochs a run has, where all of its phases are measured in them."""
+    counts = [phase.epochs for phase in plan.phases]
+    return None if None in counts else sum(count or 0 for count in counts)
+
+
 def title(setting: Setting, folder: Path) -> str:
     rows = ", ".join(f"{name} {len(part)}" for name, part in setting.parts.items())
     parameters = sum(p.numel() for p in setting.model.parameters())
@@ -195,14 +200,13 @@ def try_once(exe: Executable, table: Table, device: str | None) -> DryRun:
     assert plan is not None
     with determinism.pinned():
         setting, _, _ = settle(exe, plan, table, device_of(device or "auto"))
-        setting.model.train()
-        batch = first(setting.columns("train"), plan.batch, setting.device, 0)
+        phase = setting.phases[0]
+        phase.begin()
+        batch = first_batch(setting, phase, 0)
         began = time.perf_counter()
         try:
             with faults_of(exe):
-                loss = setting.wiring.loss(setting.wiring.forward(setting.model, batch))
-                loss.backward()  # type: ignore[no-untyped-call]
-                value = float(loss.detach())
+                value = float(phase.updates[0].gradients([batch]).reshape(-1)[0])
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise

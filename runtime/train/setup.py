@@ -7,21 +7,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...compiler.plan import TrainPlan
+from ...compiler.plan import PhasePlan, TrainPlan
 from ...dsl.span import NOWHERE
+from ..data.batches import Batch
 from ..data.held import first
 from ..data.parts import ColumnProgram, Columns, Fitted
 from ..data.sources import Table
 from ..executable import Executable
-from ..faults.runs import NoDevice, NoValidation
+from ..faults.runs import NoDevice
 from ..loader import build, load_program
-from ..stops import InputFaults, Misused, span_of
+from ..stops import Misused
 from . import determinism
 from .effort import Effort
-from .engine import Player, Setting
-from .optimizers import optimizer
-from .schedules import schedule
-from .wiring import Wiring, as_fault, check_losses, wire
+from .engine import Setting
+from .phases import Phase, settled
+from .wiring import Wiring, as_fault, check_losses, in_precision, wire
 
 
 def device_of(name: str) -> torch.device:
@@ -66,37 +66,47 @@ def settle(exe: Executable, plan: TrainPlan, table: Table, device: torch.device)
     program = load_program(exe)
     determinism.seed_all(plan.split_seed)
     parts, fitted = ColumnProgram(exe, program, plan.data).prepare(table, plan.split_seed)
-    if plan.early_stop is not None and "validation" not in parts:
-        raise InputFaults(NoValidation(span_of(plan.place)))
-    wiring = wired(exe, plan, table, fitted, device)
-    model = built(exe, plan.seed, device)
-    per_epoch = -(-len(parts["train"]) // plan.batch)
-    steps = plan.steps if plan.steps is not None else (plan.epochs or 1) * per_epoch
-    chosen = optimizer(plan.optimizer, model.parameters())
-    player = Player(chosen, schedule(plan.schedule, float(chosen.param_groups[0]["lr"]), steps))
-    setting = Setting(exe, plan, device, model, wiring, {"model": player}, parts, steps)
+    model = in_precision(built(exe, plan.seed, device), plan.last)
+    phases = []
+    for phase in plan.phases:
+        wiring = wired(exe, plan, table, fitted, device, phase)
+        phases.append(settled(phase, model, wiring, parts, plan.seed, device))
+    setting = Setting(exe, plan, device, model, phases, parts)
     return setting, fitted, try_out(setting)
 
 
-def wired(exe: Executable, plan: TrainPlan, table: Table, fitted: Fitted, device: torch.device) -> Wiring:
-    """The wiring, with the inputs that are given whole computed from all rows."""
+def wired(
+    exe: Executable, plan: TrainPlan, table: Table, fitted: Fitted, device: torch.device, phase: PhasePlan | None = None
+) -> Wiring:
+    """The wiring of a phase (the last), with the inputs that are given whole computed from all rows."""
+    phase = phase or plan.last
     program = load_program(exe)
     names = [i.name for i in exe.plan.model.inputs if not i.batched]
     whole: Columns = {}
     if names:
         columns = ColumnProgram(exe, program, plan.data).columns(table, np.arange(table.rows), fitted)
         whole = {name: columns[name].to(device) for name in names}
-    return wire(exe.plan.model, plan, program, whole)
+    return wire(exe.plan.model, phase, program, whole)
 
 
 def try_out(setting: Setting) -> int:
     """One batch in evaluation mode, so that what cannot work is told before anything is written; gives its multiply-adds."""
-    batch = first(setting.columns("train"), setting.plan.batch, setting.device)
     training = setting.model.training
     setting.model.eval()
+    multiplies = 0
     with faults_of(setting.exe), determinism.evaluating(setting.device):
-        with Effort() as effort:
-            values = setting.wiring.forward(setting.model, batch)
-        check_losses(setting.wiring, values)
+        for phase in setting.phases:
+            batch = first_batch(setting, phase)
+            with Effort() as effort:
+                values = phase.wiring.forward(setting.model, batch)
+            check_losses(phase.wiring, values)
+            multiplies = max(multiplies, int(effort.multiplies))
     setting.model.train(training)
-    return int(effort.multiplies)
+    return multiplies
+
+
+def first_batch(setting: Setting, phase: Phase, epoch: int | None = None) -> Batch:
+    """The first rows of the training part."""
+    columns = setting.columns("train", phase)
+    assert columns is not None
+    return first(columns, phase.plan.batch, setting.device, epoch)

@@ -19,9 +19,14 @@ class Best:
 
 @dataclass
 class State:
-    """`position` is the number of batches done in epoch `epoch` (from 0); a full one waits for its evaluation."""
+    """`position` is the number of batches done in epoch `epoch` (from 0); a full one waits for its evaluation.
+
+    Steps and epochs are counted over the whole run; `first_step` and `first_epoch` are those that the phase began with.
+    """
 
     phase: int = 0
+    first_step: int = 0
+    first_epoch: int = 0
     epoch: int = 0
     position: int = 0
     step: int = 0
@@ -31,8 +36,16 @@ class State:
     best: Best | None = None
     stopped_early: bool = False
     ended: bool = False  # no more steps; what is left is the last look at the test part
+    done: list[dict[str, Any]] = field(default_factory=list)  # what became of the phases before
     finished: bool = False
     final: dict[str, Any] = field(default_factory=dict)
+
+    def next_phase(self) -> None:
+        """The next phase begins where this one ends, and knows nothing of its evaluations."""
+        self.phase += 1
+        self.first_step, self.first_epoch = self.step, self.epoch
+        self.position, self.loss_sum, self.loss_rows, self.stale = 0, 0.0, 0, 0
+        self.best, self.stopped_early = None, False
 
     def packed(self) -> dict[str, Any]:
         values = {k: v for k, v in self.__dict__.items() if k != "best"}
@@ -49,5 +62,6 @@ class State:
         return {
             "epoch": self.epoch,
             "step": self.step,
+            **({"phase": self.phase + 1} if self.phase else {}),
             "best": None if best is None else {k: v for k, v in best.__dict__.items() if k not in ("weights", "score")},
         }

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...compiler.plan import ModelPlan, Term, TrainPlan
+from ...compiler.plan import ModelPlan, PhasePlan, Term, UpdatePlan
 from ..blame import blamed, first_line, out_of_memory
 from ..data.batches import Batch
 from ..executable import Executable
@@ -36,34 +36,53 @@ class Wiring:
     whole: tuple[Tensor, ...]
     inputs: tuple[int, ...]  # positions among the batch and the whole inputs
     losses: tuple[Bound, ...]
-    metrics: tuple[Bound, ...]
+    metrics: tuple[Bound, ...]  # and what is watched
+    kind: torch.dtype | None = None  # what floats are turned into; none for as they are
+
+    def of(self, update: UpdatePlan) -> tuple[Bound, ...]:
+        """The losses of one update."""
+        return tuple(bound for bound in self.losses if bound.term in update.losses)
 
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
         given = batch + self.whole
+        if self.kind is not None:
+            given = tuple(t.to(self.kind) if t.is_floating_point() else t for t in given)
         outputs = model(*[given[i] for i in self.inputs])
         return (*outputs, *given) if type(outputs) is tuple else (outputs, *given)
 
     def loss(self, values: Sequence[Tensor]) -> Tensor:
         """The sum of the losses."""
-        first, *rest = self.losses
-        total: Tensor = first(values)
-        for term in rest:
-            total = total + term(values)
-        return total
+        return self.losses_of(self.losses, values)[0]
+
+    @staticmethod
+    def losses_of(losses: Sequence[Bound], values: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The sum of losses, and each of them where there are several."""
+        if len(losses) == 1:
+            return losses[0](values), []
+        terms: list[Tensor] = [term(values) for term in losses]
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total, terms
 
 
-def column_names(model: ModelPlan, train: TrainPlan) -> tuple[str, ...]:
+def in_precision(model: nn.Module, phase: PhasePlan) -> nn.Module:
+    """The model with the weights that the phase computes with; bf16 and fp16 are casts within the forward pass."""
+    return model.double() if phase.precision == "float64" else model
+
+
+def column_names(model: ModelPlan, phase: PhasePlan) -> tuple[str, ...]:
     """The columns that a batch must hold: the model's batched inputs, then what else losses and metrics speak of."""
     whole = [i.name for i in model.inputs if not i.batched]
     names = [i.name for i in model.inputs if i.batched]
-    for term in (*train.losses, *train.metrics):
+    for term in phase.terms:
         names += [a for a in term.arguments if a not in model.outputs and a not in names and a not in whole]
     return tuple(names)
 
 
-def wire(model: ModelPlan, train: TrainPlan, program: ModuleType, whole: dict[str, Tensor]) -> Wiring:
-    """The wiring of a train program. `whole` holds the inputs that are not cut into batches."""
-    columns = column_names(model, train)
+def wire(model: ModelPlan, phase: PhasePlan, program: ModuleType, whole: dict[str, Tensor]) -> Wiring:
+    """The wiring of a phase. `whole` holds the inputs that are not cut into batches."""
+    columns = column_names(model, phase)
     given = [*columns, *whole]
     values = [*model.outputs, *given]
 
@@ -74,8 +93,9 @@ def wire(model: ModelPlan, train: TrainPlan, program: ModuleType, whole: dict[st
         columns=columns,
         whole=tuple(whole.values()),
         inputs=tuple(given.index(i.name) for i in model.inputs),
-        losses=tuple(bound(t) for t in train.losses),
-        metrics=tuple(bound(t) for t in train.metrics),
+        losses=tuple(bound(t) for t in phase.losses),
+        metrics=tuple(bound(t) for t in (*phase.metrics, *phase.watch)),
+        kind=torch.float64 if phase.precision == "float64" else None,
     )
 
 

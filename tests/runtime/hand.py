@@ -8,15 +8,19 @@ from typing import Any
 from archc.compiler.plan import (
     ColumnPlan,
     DataPlan,
+    EarlyStopPlan,
     InputPlan,
     ModelPlan,
     OptimizerPlan,
+    PhasePlan,
     Place,
     Plan,
     SchedulePlan,
     SourceCall,
+    StagePlan,
     Term,
     TrainPlan,
+    UpdatePlan,
 )
 from archc.dsl.span import Loc, Span
 
@@ -36,6 +40,20 @@ class Hand:
     spans: dict[int, Span] = field(default_factory=dict)
     program_spans: dict[int, Span] = field(default_factory=dict)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
+
+
+def one_phase(changes: dict[str, Any], **fields: Any) -> TrainPlan:
+    """A program of one phase without a name, from the fields of both; `changes` win."""
+    said = {**fields, **changes}
+    if "losses" in said:
+        said["updates"] = [UpdatePlan(losses=said.pop("losses"))]
+    if "optimizer" in said:
+        said["optimizers"] = [said.pop("optimizer")]
+    if said.get("steps") is not None:
+        said["epochs"] = None
+    program = {k: said.pop(k) for k in ("name", "data", "seed", "split_seed", "phases") if k in said}
+    phase = PhasePlan(**said)
+    return TrainPlan(**{"phases": [phase], **program}, place=phase.place)
 
 
 def place(file: str, text: str, word: str) -> Place:
@@ -74,9 +92,10 @@ def lenet(name: str = "lenet.arch", source: str | None = None, program: str | No
         split=[0.8, 0.1, 0.1],
         place=at["data digits"],
     )
-    train = TrainPlan(
+    train = one_phase(
+        changes,
         name="LeNet",
-        data=changes.pop("data", data),
+        data=data,
         losses=[Term(name="cross_entropy", function="loss", arguments=["logits", "label"], better="lower", place=at["cross"])],
         metrics=[
             Term(
@@ -84,11 +103,11 @@ def lenet(name: str = "lenet.arch", source: str | None = None, program: str | No
             )
         ],
         optimizer=OptimizerPlan(name="adam", arguments={"lr": 3e-3}, place=at["adam"]),
-        schedule=SchedulePlan(name="cosine", arguments={"warmup": 10}, place=at["cosine"]),
+        schedules=[SchedulePlan(stages=[StagePlan(name="cosine", arguments={"warmup": 10})], place=at["cosine"])],
         epochs=4,
         batch=64,
         place=at["train LeNet"],
-    ).model_copy(update=changes)
+    )
     model = ModelPlan(
         class_name="LeNet", arguments={"classes": 10}, inputs=[InputPlan(name="image", dtype="float")], outputs=["logits"]
     )
@@ -141,7 +160,8 @@ def autoencoder(name: str = "autoencoder.arch", **changes: Any) -> Hand:
         better="higher",
         place=at["auroc"],
     )
-    train = TrainPlan(
+    train = one_phase(
+        changes,
         name="Autoencoder",
         data=data,
         losses=[Term(name="mean", function="loss", arguments=["anomaly"], better="lower", place=at["mean(anomaly)"])],
@@ -149,9 +169,9 @@ def autoencoder(name: str = "autoencoder.arch", **changes: Any) -> Hand:
         optimizer=OptimizerPlan(name="sgd", arguments={"lr": 1e-2, "momentum": 0.9}, place=at["sgd"]),
         epochs=6,
         batch=32,
-        early_stop=3,
+        early_stop=EarlyStopPlan(patience=3),
         place=at["train Auto"],
-    ).model_copy(update=changes)
+    )
     model = ModelPlan(
         class_name="Autoencoder",
         arguments={"code": 8},

@@ -19,7 +19,7 @@ from archc.runtime.run_folder import Lock, is_run
 from archc.runtime.stops import Interrupted, Misused, RunFailed
 from archc.runtime.train import checkpoints, engine
 from archc.runtime.train.api import train
-from archc.runtime.train.wiring import Wiring
+from archc.runtime.train.updates import Update
 
 from . import hand
 from .compared import assert_same, state, steps
@@ -74,18 +74,18 @@ def test_ctrl_c_in_evaluation(lenet_run: Run, tmp_path: Path, monkeypatch: pytes
 
 def test_ctrl_c_between_steps_again_and_again(lenet_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before: list[int] = []
-    original = Wiring.loss
+    original = Update.backward
     count = 0
 
-    def loss(self: Wiring, values: Any) -> Any:
+    def backward(self: Update, *args: Any) -> Any:
         nonlocal count
         count += 1
         if count % 17 == 0:
             os.kill(os.getpid(), signal.SIGINT)
-        return original(self, values)
+        return original(self, *args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Wiring, "loss", loss)
+        patched.setattr(Update, "backward", backward)
         for _ in range(3):
             with pytest.raises(Interrupted) as caught:
                 train(hand.lenet(), out=tmp_path / "run", progress=False) if not before else train(
@@ -302,6 +302,6 @@ def test_ten_kills_at_random_moments(tmp_path: Path, spec: str) -> None:
 def test_the_state_holds_every_random_state(lenet_run: Run) -> None:
     saved = state(lenet_run.folder)
     assert set(saved["random"]) == {"python", "numpy", "torch", "cuda"}
-    assert set(saved) == {"model", "players", "random", "state", "journal"}
+    assert set(saved) == {"model", "phase", "random", "state", "journal", "graph_hash"}
     assert saved["journal"] == (lenet_run.folder / "metrics.jsonl").stat().st_size
     assert np.isfinite(saved["state"]["best"]["score"])

@@ -5,12 +5,13 @@ import math
 import random
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from archc.compiler.plan import OptimizerPlan, SchedulePlan, Term
+from archc.compiler.plan import EarlyStopPlan, OptimizerPlan, SchedulePlan, StagePlan, Term
 from archc.runtime.run import Run
 from archc.runtime.stops import InputFaults, Misused
 from archc.runtime.train import optimizers
@@ -122,13 +123,13 @@ def test_without_a_validation_part_the_last_weights_count(tmp_path: Path) -> Non
     with pytest.raises(Misused, match="there is no test part; there are train"):
         run.evaluate()
     with pytest.raises(InputFaults, match="early_stop needs a validation part"):
-        train(hand.lenet(data=data, early_stop=2), out=tmp_path / "other", progress=False)
+        train(hand.lenet(data=data, early_stop=EarlyStopPlan(patience=2)), out=tmp_path / "other", progress=False)
 
 
 def test_several_losses_are_summed_and_told_apart(tmp_path: Path) -> None:
     assert LENET is not None
     program = (hand.FIXTURES / "lenet_program.py.txt").read_text() + "\ndef loss2(logits):\n    return logits.square().mean()\n"
-    losses = [*LENET.losses, Term(name="size", function="loss2", arguments=["logits"], place=PLACE)]
+    losses = [*LENET.last.losses, Term(name="size", function="loss2", arguments=["logits"], place=PLACE)]
     run = train(hand.lenet(program=program, losses=losses), out=tmp_path / "run", steps=23, progress=False)
     values = run.history[0]["validation"]
     assert list(values) == ["loss", "cross_entropy", "size", "accuracy"]
@@ -192,22 +193,30 @@ def test_other_data_in_place_of_the_specs_own(here: Path) -> None:
 
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
 def test_optimizers_step_as_pytorchs_do(name: str) -> None:
-    arguments = {"lr": 0.1, "weight_decay": 0.01}
+    arguments: dict[str, Any] = {"lr": 0.1, **({} if name == "lbfgs" else {"weight_decay": 0.01})}
     weights = [torch.nn.Parameter(torch.linspace(-1, 1, 7)) for _ in range(2)]
     ours = optimizers.optimizer(OptimizerPlan(name=name, arguments={**arguments}, place=PLACE), [weights[0]])
-    theirs = optimizers.OPTIMIZERS[name]([weights[1]], **arguments)  # type: ignore[arg-type]
+    theirs = optimizers.OPTIMIZERS[name]([weights[1]], **arguments)
     for _ in range(5):
         for weight, by in zip(weights, (ours, theirs), strict=True):
-            by.zero_grad()
-            (weight**4).sum().backward()  # type: ignore[no-untyped-call]
-            by.step()
+
+            def closure(weight: torch.Tensor = weight, by: torch.optim.Optimizer = by) -> float:
+                by.zero_grad()
+                loss = (weight**4).sum()
+                loss.backward()  # type: ignore[no-untyped-call]
+                return float(loss.detach())
+
+            by.step(closure)
     assert torch.allclose(weights[0], weights[1], atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("clause", "said"),
     [
-        (OptimizerPlan(name="adm", place=PLACE), "there is no such optimizer; there are adam, adamw, sgd, rmsprop"),
+        (
+            OptimizerPlan(name="adm", place=PLACE),
+            "there is no such optimizer; there are adam, adamw, sgd, rmsprop, adagrad, adadelta, lion, lbfgs",
+        ),
         (OptimizerPlan(name="adam", arguments={"momentum": 1}, place=PLACE), "momentum"),
         (OptimizerPlan(name="adam", arguments={"lr": -1.0}, place=PLACE), "adam: Invalid learning rate"),
     ],
@@ -217,24 +226,28 @@ def test_optimizers_that_cannot_be(clause: OptimizerPlan, said: str) -> None:
         optimizers.optimizer(clause, [torch.nn.Parameter(torch.zeros(1))])
 
 
+def stage(name: str, **arguments: Any) -> SchedulePlan:
+    return SchedulePlan(stages=[StagePlan(name=name, arguments=arguments)], place=PLACE)
+
+
 def test_schedules() -> None:
     assert schedule(None, 0.1, 10) is None
-    rate = schedule(SchedulePlan(name="cosine", arguments={"warmup": 4, "to": 0.01}, place=PLACE), 0.1, 104)
+    rate = schedule(stage("cosine", warmup=4, to=0.01), 0.1, 104)
     assert rate is not None
     assert [rate(i) for i in range(4)] == pytest.approx([0.025, 0.05, 0.075, 0.1])
     assert rate(4) == pytest.approx(0.1)
     assert rate(54) == pytest.approx(0.055)
     assert rate(103) == pytest.approx(0.01 + 0.09 * (1 + math.cos(math.pi * 0.99)) / 2)
-    warm = schedule(SchedulePlan(name="constant", arguments={"warmup": 2}, place=PLACE), 0.1, 5)
+    warm = schedule(stage("constant", warmup=2), 0.1, 5)
     assert warm is not None
     assert [warm(i) for i in range(4)] == [0.05, 0.1, 0.1, 0.1]
-    for plan in (SchedulePlan(name="sine", place=PLACE), SchedulePlan(name="cosine", arguments={"warm": 3}, place=PLACE)):
+    for plan in (stage("sine"), stage("cosine", warm=3)):
         with pytest.raises(InputFaults):
             schedule(plan, 0.1, 10)
 
 
 def test_the_schedule_is_what_the_journal_says(lenet_run: Run) -> None:
-    rate = schedule(SchedulePlan(name="cosine", arguments={"warmup": 10}, place=PLACE), 3e-3, 92)
+    rate = schedule(stage("cosine", warmup=10), 3e-3, 92)
     assert rate is not None
     rows = [json.loads(line) for line in (lenet_run.folder / "metrics.jsonl").read_text().splitlines()]
     assert [row["lr"] for row in rows if "step" in row] == [rate(i) for i in range(92)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from archc.compiler.plan import TrainPlan
+from archc.compiler.plan import EarlyStopPlan, TrainPlan
 
 from ..spec import check, compiled, messages
 
@@ -33,9 +33,9 @@ def plan(text: str, **options: Any) -> TrainPlan:
 
 def test_what_is_not_said_has_its_usual_value() -> None:
     made = plan(MODEL + data(*COLUMNS) + train(*USUAL))
-    assert (made.name, made.epochs, made.steps, made.batch, made.seed, made.split_seed) == ("Net", 2, None, 32, 0, 0)
-    assert made.optimizer.arguments == {"lr": 1e-3}
-    assert (made.data.split, made.data.reads, made.early_stop) == (None, ["data", "target"], None)
+    assert (made.name, made.last.epochs, made.last.steps, made.batch, made.seed, made.split_seed) == ("Net", 2, None, 32, 0, 0)
+    assert [o.arguments for o in made.last.optimizers] == [{"lr": 1e-3}]
+    assert (made.data.split, made.data.reads, made.last.early_stop) == (None, ["data", "target"], None)
 
 
 def test_every_clause_has_its_place_in_the_plan() -> None:
@@ -52,12 +52,12 @@ def test_every_clause_has_its_place_in_the_plan() -> None:
         "early_stop 5",
     )
     made = plan(MODEL + data(*COLUMNS, "split = [0.5, 0.25, 0.25]") + train(*lines))
-    assert [(t.name, t.arguments) for t in made.losses] == [("nll", ["logits", "label"]), ("loss", ["logits"])]
-    assert [(t.name, t.better) for t in made.metrics] == [("accuracy", "higher")]
-    assert made.optimizer.arguments == {"lr": 0.1, "momentum": 0.9, "nesterov": True}
-    assert made.schedule is not None
-    assert made.schedule.arguments == {"warmup": 10, "to": 0.1}
-    assert (made.steps, made.epochs, made.batch, made.seed, made.split_seed, made.early_stop) == (100, None, 16, 3, 4, 5)
+    assert [(t.name, t.arguments) for t in made.last.losses] == [("nll", ["logits", "label"]), ("loss", ["logits"])]
+    assert [(t.name, t.better) for t in made.last.metrics] == [("accuracy", "higher")]
+    assert made.last.optimizers[0].arguments == {"lr": 0.1, "momentum": 0.9, "nesterov": True}
+    assert [s.arguments for s in made.last.schedules[0].stages] == [{"warmup": 10, "to": 0.1}]
+    assert made.last.early_stop == EarlyStopPlan(patience=5)
+    assert (made.last.steps, made.last.epochs, made.batch, made.seed, made.split_seed) == (100, None, 16, 3, 4)
     assert made.data.split == [0.5, 0.25, 0.25]
 
 
@@ -149,7 +149,8 @@ def test_columns_that_are_refused(columns: tuple[str, ...], said: str) -> None:
         ("loss cross_entropy(logits)", "E0405"),
         ("loss accuracy(logits, label)", ""),
         ("loss label", ""),
-        ("clip 1", "E0901"),
+        ("clip 1", ""),
+        ("rounds 2", "E0901"),
     ],
 )
 def test_clauses(clause: str, said: str) -> None:

@@ -1,0 +1,122 @@
+"""Losses, metrics and what is watched: expressions over the model's outputs, its inputs and the columns, as functions of program.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ...dsl import ast
+from ...dsl.span import Span
+from ..elaborate.body import Body
+from ..elaborate.calls import apply_layer
+from ..elaborate.elaborator import Elaborator, output_name
+from ..elaborate.expressions import evaluate, one, operator
+from ..elaborate.values import LayerRecipe, Poison, Scope, Tensor, Value, describe
+from ..errors.calls import NotATensor
+from ..errors.training import UnknownInProgram
+from ..graph import Graph, Output
+from ..layers import registry
+from ..layers.base import Refusal
+from ..plan import Term
+from ..resolve import FUNCTIONS, Unit, synonyms
+from ..shapes import Size
+from .columns import function_graph, is_known, place_of
+
+
+@dataclass(eq=False)
+class TermGraph:
+    term: Term
+    graph: Graph
+
+
+@dataclass(eq=False)
+class Terms:
+    """Makes terms; `names` is the body whose scope holds what a program sees. `sound` is false when something was wrong."""
+
+    names: Body
+    unit: Unit
+    elaborator: Elaborator
+    node: ast.Train
+    made: list[TermGraph] = field(default_factory=list)
+    functions: set[str] = field(default_factory=lambda: {"columns", "fit", "keep"})
+    sound: bool = True
+
+    def of(self, clause: ast.Clause, taken: set[str]) -> list[Term]:
+        """The terms of a clause; their names are none of `taken`, and go into it."""
+        found = []
+        for arg in clause.args:
+            made = self._term(clause.name.text, clause, arg.value, taken)
+            if made is not None:
+                self.made.append(made)
+                found.append(made.term)
+        return found
+
+    def _term(self, kind: str, clause: ast.Clause, node: ast.Expr, taken: set[str]) -> TermGraph | None:
+        if not self._known(node):
+            return None
+        body = Body(self.elaborator, self.unit, kind, {}, self.names, Scope(self.names.scope), function=True)
+        value = one(evaluate(body, node))
+        if isinstance(value, Poison):
+            self.sound = self.sound and not body.poisoned
+            return None
+        if not isinstance(value, Tensor):
+            raise Refusal(NotATensor(node.span, describe(value)))
+        value = body.local(value)
+        made = body.nodes[value.ref.node]
+        averaged = getattr(made.op, "averaged", None)
+        if averaged is not None:  # the mean over batches is of what stands within: exp(mean) for a perplexity
+            body.nodes[value.ref.node] = made.model_copy(update={"op": averaged()})
+        matrix = getattr(made.op, "matrix", False)
+        value = value if matrix else self._scalar(body, value, node.span)
+        name = _fresh(self._base(kind, clause, node), taken)
+        taken.add(name)
+        function = _fresh(name if name.startswith(kind) else f"{kind}_{name}", self.functions)
+        self.functions.add(function)
+        graph = function_graph(body, function, (Output(name=name, ref=body.local(value).ref),), node.span)
+        term = Term(
+            name=name,
+            function=function,
+            arguments=[str(tensor.name) for tensor in body.captures],
+            reduce="collect" if any(getattr(n.op, "reduce", "mean") == "collect" for n in body.nodes) else "mean",
+            finish="exp" if averaged is not None else None,
+            better="lower" if kind == "loss" else None if kind == "watch" or matrix else getattr(made.op, "better", None),
+            place=place_of(node.span),
+        )
+        return TermGraph(term, graph)
+
+    def _scalar(self, body: Body, value: Tensor, span: Span) -> Value:
+        """A term that is not one number is averaged."""
+        if value.type.rank == 0 and value.type.dtype == "float":
+            return value
+        if value.type.dtype != "float":
+            value = operator(body, "/", (value, Size.of(1)), span, (span, span))
+        return one(apply_layer(body, LayerRecipe(registry()["mean"], {}, self.node, built=True), (value,), span, {}))
+
+    def _known(self, expression: ast.Expr) -> bool:
+        from ..keys import descendants
+
+        known = True
+        for node in descendants(expression):
+            if isinstance(node, ast.Name) and not is_known(self.names, node.id):
+                scope = (*self.names.scope.names, *registry(), *FUNCTIONS)
+                fault = UnknownInProgram(
+                    node.span, node.id, tuple(n for n in scope if n.isidentifier()), tuple(synonyms().items())
+                )
+                self.elaborator.report(fault)
+                self.sound = known = False
+        return known
+
+    @staticmethod
+    def _base(kind: str, clause: ast.Clause, node: ast.Expr) -> str:
+        """The name before the colon; else that of the call or of the tensor."""
+        if clause.targets:
+            target = clause.targets[0]
+            return target.id if isinstance(target, ast.Name) else kind
+        if kind == "loss":
+            return "loss"
+        callee = node.function if isinstance(node, ast.Call) else None
+        base = callee.id if isinstance(callee, ast.Name) else output_name(node)
+        return kind if base == "output" else base
+
+
+def _fresh(base: str, taken: set[str]) -> str:
+    return next(name for name in (base, *(f"{base}{i}" for i in range(2, 10_000))) if name not in taken)

@@ -1,0 +1,117 @@
+"""One update of a step: forward, losses, backward, clip, optimizers. The only place where weights are changed.
+
+Its losses are averaged over the rows of all batches of a step, so accumulation over several batches is one step on all their rows.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ...compiler.plan import ClipPlan, Precision, UpdatePlan
+from ..data.batches import Batch
+from .wiring import Bound, Wiring
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+Casting = Callable[[], AbstractContextManager[object]]
+
+
+def casting(precision: Precision, device: torch.device) -> Casting | None:
+    """The context of a forward pass in that precision; none where nothing is cast."""
+    kind = AUTOCAST.get(precision)
+    if kind is None:
+        return None
+    return lambda: torch.autocast(device.type, dtype=kind)
+
+
+def scaler(precision: Precision, device: torch.device) -> "torch.amp.GradScaler | None":
+    """Half precision loses small gradients, so they are scaled up; a step whose gradients then overflow is left out (PyTorch's rule)."""
+    return torch.amp.GradScaler(device.type) if precision == "fp16" else None
+
+
+@dataclass
+class Update:
+    """`weights` are all that its optimizers move."""
+
+    plan: UpdatePlan
+    model: nn.Module
+    wiring: Wiring
+    losses: tuple[Bound, ...]
+    optimizers: tuple[torch.optim.Optimizer, ...]
+    weights: list[Tensor]
+    clip: ClipPlan
+    cast: Casting | None = None
+    scaler: "torch.amp.GradScaler | None" = None
+
+    def __post_init__(self) -> None:
+        self.clips = self.clip.norm is not None or self.clip.value is not None
+        self.lbfgs = any(isinstance(o, torch.optim.LBFGS) for o in self.optimizers)
+
+    def __call__(self, batches: Sequence[Batch]) -> Tensor:
+        """Moves the weights once; gives the loss, and behind it each term where there are several."""
+        if self.lbfgs:
+            return self.with_closure(batches)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        values = self.gradients(batches)
+        if self.clips:
+            self.cut()
+        if self.scaler is None:
+            for optimizer in self.optimizers:
+                optimizer.step()
+        else:
+            for optimizer in self.optimizers:
+                self.scaler.step(optimizer)
+            self.scaler.update()
+        return values
+
+    def gradients(self, batches: Sequence[Batch]) -> Tensor:
+        """Adds the gradients of the loss over the rows of all batches."""
+        if len(batches) == 1:
+            return self.backward(batches[0], None)
+        rows = [len(batch[0]) for batch in batches]
+        total = sum(rows)
+        values = self.backward(batches[0], rows[0] / total)
+        for batch, count in zip(batches[1:], rows[1:], strict=True):
+            values = values + self.backward(batch, count / total)
+        return values
+
+    def backward(self, batch: Batch, share: float | None) -> Tensor:
+        with self.cast() if self.cast is not None else nullcontext():
+            values = self.wiring.forward(self.model, batch)
+            loss, terms = self.wiring.losses_of(self.losses, values)
+        if share is not None:
+            loss = loss * share
+        (self.scaler.scale(loss) if self.scaler is not None else loss).backward()  # type: ignore[no-untyped-call]
+        if not terms:
+            return loss.detach()
+        return torch.stack([loss.detach(), *(t.detach() if share is None else t.detach() * share for t in terms)])
+
+    def cut(self) -> None:
+        """Clips the gradients as they are without scale."""
+        if self.scaler is not None:
+            for optimizer in self.optimizers:
+                self.scaler.unscale_(optimizer)
+        if self.clip.value is not None:
+            nn.utils.clip_grad_value_(self.weights, self.clip.value)
+        if self.clip.norm is not None:
+            nn.utils.clip_grad_norm_(self.weights, self.clip.norm)
+
+    def with_closure(self, batches: Sequence[Batch]) -> Tensor:
+        """An optimizer that looks at the loss several times a step (L-BFGS); what is told is the loss before the step."""
+        first: list[Tensor] = []
+
+        def closure() -> Tensor:
+            for weight in self.weights:
+                weight.grad = None
+            values = self.gradients(batches)
+            if self.clips:
+                self.cut()
+            first.append(values)
+            return values if values.dim() == 0 else values[0]
+
+        for optimizer in self.optimizers:
+            optimizer.step(closure)  # type: ignore[arg-type]
+        return first[0]
