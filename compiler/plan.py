@@ -64,10 +64,14 @@ class DataPlan(Frozen):
 
 
 class InputPlan(Frozen):
-    """An input of the model, bound to the column of its name. `batched` inputs are cut into batches, others are given whole."""
+    """An input of the model, bound to the column of its name. `batched` inputs are cut into batches, others are given whole.
+
+    `shape` is over the free dims of the model: a number, a name, or a formula of them (`2 * T + 1`).
+    """
 
     name: str
     dtype: Literal["float", "int", "bool"]
+    shape: list[int | str]
     batched: bool = True
 
 

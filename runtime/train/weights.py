@@ -5,6 +5,7 @@ as safetensors' own `save_model` does.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -39,11 +40,11 @@ def put(model: nn.Module, weights: Snapshot) -> None:
     model.load_state_dict({**weights, **{key: weights[first] for key, first in twins.items() if first in weights}})
 
 
-def write(path: Path, weights: Snapshot, twins: dict[str, str]) -> None:
-    """The snapshot as a safetensors file, whole."""
+def write(path: Path, weights: Snapshot, twins: dict[str, str], notes: Mapping[str, str] | None = None) -> None:
+    """The snapshot as a safetensors file, whole; with `notes` in its metadata."""
     from safetensors.torch import save
 
-    data = save({k: t.cpu() for k, t in weights.items()}, metadata={"format": "pt", **twins})
+    data = save({k: t.cpu() for k, t in weights.items()}, metadata={"format": "pt", **(notes or {}), **twins})
     write_whole(path, _in_order(data))
 
 

@@ -109,7 +109,7 @@ def lenet(name: str = "lenet.arch", source: str | None = None, program: str | No
         place=at["train LeNet"],
     )
     model = ModelPlan(
-        class_name="LeNet", arguments={"classes": 10}, inputs=[InputPlan(name="image", dtype="float")], outputs=["logits"]
+        class_name="LeNet", arguments={"classes": 10}, inputs=[InputPlan(name="image", dtype="float", shape=["B", 1, 8, 8])], outputs=["logits"]
     )
     layers = [
         ("class LeNet", "model LeNet"),
@@ -175,7 +175,7 @@ def autoencoder(name: str = "autoencoder.arch", **changes: Any) -> Hand:
     model = ModelPlan(
         class_name="Autoencoder",
         arguments={"code": 8},
-        inputs=[InputPlan(name="x", dtype="float")],
+        inputs=[InputPlan(name="x", dtype="float", shape=["B", 30])],
         outputs=["rebuilt", "z", "anomaly"],
     )
     return Hand(

@@ -1,0 +1,130 @@
+"""The network as a torch.export program with its free dims free, traced once for all formats.
+
+Comes in: a network in evaluation mode, its plan, and the sizes to trace it at. Goes out: the program, and from where on each free dim may be.
+"""
+
+import contextlib
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+from torch.fx.experimental import _config as config
+
+from ...compiler.plan import InputPlan
+from .sizes import BATCH, REFUSED, Free
+
+
+@dataclass(frozen=True)
+class Traced:
+    """`symbols` are the program's own names for sizes with ours (`s77`: `H`); `least` is the least size of each free dim that it takes."""
+
+    program: ExportedProgram
+    symbols: dict[str, str]
+    least: dict[str, int]
+
+    def takes(self, given: Sequence[Tensor]) -> bool:
+        """Whether the program runs on these."""
+        try:
+            with quiet(), torch.no_grad():
+                self.program.module()(*given)
+        except REFUSED:
+            return False
+        return True
+
+
+def trace(model: nn.Module, inputs: Sequence[InputPlan], dims: Sequence[Free], given: Sequence[Tensor]) -> Traced:
+    """Raises what torch raises: of the network's own text, or that a dim cannot be free."""
+    plain = [item for item in dims if item.step]
+    with quiet(), torch.no_grad(), config.patch(backed_size_oblivious=True):  # sizes that come out as 1 on the way are not special
+        try:
+            program = torch.export.export(model, tuple(given), dynamic_shapes=_named(inputs, plain), strict=False)
+        except Exception as error:
+            if not dims_refused(error):
+                raise
+            program = torch.export.export(model, tuple(given), dynamic_shapes=_inferred(inputs, plain), strict=False)
+    return Traced(program, *_symbols(program, inputs))
+
+
+def _named(inputs: Sequence[InputPlan], dims: Sequence[Free]) -> tuple[Any, ...]:
+    """Each dim by its name, one with a step as so many times another; sizes that are formulas are for torch to find out."""
+    known = {item.name: Dim(item.name) if item.step == 1 else item.step * Dim(f"{item.name}_{item.step}") for item in dims}
+    names = {item.name for item in dims}
+    return tuple(
+        {axis: known.get(size, Dim.DYNAMIC) if _free(size, names) else Dim.STATIC for axis, size in enumerate(item.shape)}
+        for item in inputs
+    )
+
+
+def _inferred(inputs: Sequence[InputPlan], dims: Sequence[Free]) -> tuple[Any, ...]:
+    """The batch by its name; of the others torch finds out what holds."""
+    names = {item.name for item in dims}
+    return tuple(
+        {
+            axis: Dim(BATCH) if size == BATCH and BATCH in names else Dim.DYNAMIC if _free(size, names) else Dim.STATIC
+            for axis, size in enumerate(item.shape)
+        }
+        for item in inputs
+    )
+
+
+def _free(size: int | str, names: set[str]) -> bool:
+    return isinstance(size, str) and bool(names & set(re.findall(r"\w+", size)))
+
+
+def dims_refused(error: BaseException) -> bool:
+    """Whether torch says that a dim cannot be as free as was asked for."""
+    return "Constraints violated" in str(error) or "specialized" in str(error) or "ConstraintViolation" in type(error).__name__
+
+
+def _symbols(program: ExportedProgram, inputs: Sequence[InputPlan]) -> tuple[dict[str, str], dict[str, int]]:
+    symbols: dict[str, str] = {}
+    least: dict[str, int] = {}
+    values = _inputs(program)
+    for item, value in zip(inputs, values, strict=True):
+        for size, name in zip(value.shape, item.shape, strict=True):
+            if not isinstance(size, torch.SymInt) or not isinstance(name, str):
+                continue
+            expression = size.node.expr
+            symbols[str(expression)] = name
+            lower = program.range_constraints.get(expression)
+            if lower is not None and name.isidentifier():
+                least[name] = max(least.get(name, 1), int(lower.lower))
+            for root in expression.free_symbols:
+                if str(root) not in symbols and expression != root:
+                    factor = expression.coeff(root)
+                    symbols[str(root)] = f"{name} // {factor}" if expression == factor * root else f"{name}_root"
+    return symbols, least
+
+
+def _inputs(program: ExportedProgram) -> list[Tensor]:
+    names = {spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"}
+    return [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
+
+
+def layer_of(node: "torch.fx.Node") -> tuple[str, str]:
+    """The key of the layer that a node of the program came from, and the traceback that it was written at."""
+    modules: Mapping[str, Any] = node.meta.get("nn_module_stack") or {}
+    key = next((path for path, _ in reversed(list(modules.values())) if path), "")
+    return str(key), str(node.meta.get("stack_trace") or "")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Within: what torch and its helpers say of themselves is not said."""
+    loggers = [logging.getLogger(name) for name in ("torch", "torch.export", "torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
