@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .runtime.compiling import Compiled
     from .runtime.compiling import check_spec as check
     from .runtime.compiling import compile_spec as compile
-    from .runtime.loader import load
+    from .runtime.loading import load
     from .runtime.run import Run
     from .runtime.stops import Stopped
     from .runtime.train.api import train
@@ -37,7 +37,7 @@ _HOMES = {
     "Stopped": ("runtime.stops", "Stopped"),
     "check": ("runtime.compiling", "check_spec"),
     "compile": ("runtime.compiling", "compile_spec"),
-    "load": ("runtime.loader", "load"),
+    "load": ("runtime.loading", "load"),
     "train": ("runtime.train.api", "train"),
 }
 

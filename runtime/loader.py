@@ -9,6 +9,7 @@ import builtins
 import linecache
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
@@ -17,8 +18,6 @@ from ..dsl.span import Span
 from .executable import CompiledLike, Executable, executable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import nn
 
 Spans = Mapping[int, Span]
@@ -45,17 +44,6 @@ def build(compiled: CompiledLike | Executable) -> "nn.Module":
     return cast("nn.Module", getattr(load_module(exe), plan.class_name)(**plan.arguments))
 
 
-def load(path_or_name: "str | Path", model: str | None = None, **hyperparameters: Any) -> "nn.Module":
-    """A spec (a file, or a shipped spec's name) as a fresh network; a run folder as the network it trained."""
-    from .compiling import compile_spec
-    from .run import Run
-    from .run_folder import is_run
-
-    if is_run(path_or_name):
-        return Run(path_or_name).model()
-    return build(compile_spec(path_or_name, model=model, **hyperparameters))
-
-
 def _executable(compiled: CompiledLike | Executable) -> Executable:
     return compiled if isinstance(compiled, Executable) else executable(compiled)
 
@@ -74,7 +62,41 @@ def _load(name: str, text: str, spans: Spans, sources: Mapping[str, str], import
     for code in _compiled(text, f"<{unique}.py>", spans, sources):
         exec(code, module.__dict__)
     sys.modules[unique] = module  # so that torch finds the globals of the module by its name
+    if not imports:
+        _make_portable(module, _Text(name, text, dict(spans), dict(sources)))
     return module
+
+
+@dataclass(frozen=True)
+class _Text:
+    """What a module is made from. Pickles carry it, so that another process makes the same classes; a copy of it is itself."""
+
+    name: str
+    text: str
+    spans: dict[int, Span]
+    sources: dict[str, str]
+
+    def __deepcopy__(self, memo: object) -> "_Text":
+        return self
+
+
+def _make_portable(module: ModuleType, text: _Text) -> None:
+    """Lets instances of the module's own classes be pickled and copied, in and out of processes that never saw the spec."""
+
+    def reduce(self: Any, protocol: int) -> tuple[Any, ...]:
+        if type(self).__module__ != module.__name__:  # torch made a class of its own of it, and knows how that is copied
+            return cast("tuple[Any, ...]", object.__reduce_ex__(self, protocol))
+        return _revived, (text, type(self).__qualname__), self.__getstate__()
+
+    for value in vars(module).values():
+        if isinstance(value, type) and value.__module__ == module.__name__:
+            value.__reduce_ex__ = reduce  # type: ignore[assignment,method-assign]
+
+
+def _revived(text: _Text, name: str) -> Any:
+    """An instance without state of a class of that text; pickle calls this by its name."""
+    made = getattr(_load(text.name, text.text, text.spans, text.sources, {}), name)
+    return made.__new__(made)
 
 
 def _importer(imports: Mapping[str, ModuleType]) -> Callable[..., ModuleType]:

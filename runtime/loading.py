@@ -118,8 +118,6 @@ def _unreadable(path: Path, error: OSError) -> Misused:
 
 def _from_file(path: Path) -> "nn.Module":
     """The network that a file was exported from, compiled anew from the texts in its metadata: data, as all specs are."""
-    from .compiling import attempt_of
-
     spec = _metadata(path)
     try:
         sources = {str(name): str(text) for name, text in spec["sources"].items()}
@@ -130,7 +128,7 @@ def _from_file(path: Path) -> "nn.Module":
     found, report = compile_source(Source(root, sources[root]), root=model, hypers=hypers, read=_reader(sources))
     if found is None:
         raise InputFaults(report=report)
-    return build(attempt_of(found))
+    return build(found)
 
 
 def _metadata(path: Path) -> dict[str, Any]:
@@ -156,7 +154,9 @@ def _reader(sources: dict[str, str]) -> Reader:
     beside = reader(Source("spec.arch", ""))
 
     def read(module: str, is_file: bool, importer: str) -> Source | str:
-        name = os.path.normpath(os.path.join(os.path.dirname(importer), module)) if is_file else f"{module.replace('.', '/')}.arch"
+        name = (
+            os.path.normpath(os.path.join(os.path.dirname(importer), module)) if is_file else f"{module.replace('.', '/')}.arch"
+        )
         if name in sources:
             return Source(name, sources[name])
         return "is not in the file" if is_file or not module.startswith(LIBRARY) else beside(module, is_file, importer)

@@ -55,4 +55,6 @@ def _data(value: Any, places: bool) -> Any:
             return [_data(item, places) for item in value]
         case bool() | int() | float() | str() | None:
             return value
-    return str(value)
+    from ..elaborate.values import Items, describe
+
+    return [_data(item, places) for item in value.items] if isinstance(value, Items) else describe(value)

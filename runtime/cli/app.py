@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-COMMANDS = ("check", "fmt", "compile", "summary", "render", "train", "eval", "predict", "export", "specs", "new", "layers", "explain")
+COMMANDS = (
+    "check",
+    "fmt",
+    "compile",
+    "summary",
+    "render",
+    "train",
+    "eval",
+    "predict",
+    "export",
+    "specs",
+    "new",
+    "layers",
+    "explain",
+)
 
 
 def build(words: Sequence[str] = ()) -> typer.Typer:

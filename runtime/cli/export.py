@@ -18,7 +18,10 @@ Source = Annotated[
 def run(
     what: Source,
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="PATH", help="Where to write; the ending may say the format. - for standard output.")
+        str,
+        typer.Option(
+            "-o", "--output", metavar="PATH", help="Where to write; the ending may say the format. - for standard output."
+        ),
     ],
     to: Annotated[
         str | None, typer.Option("--to", metavar="onnx|pt2|safetensors", help="The format, where the ending does not say it.")

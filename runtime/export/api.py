@@ -51,8 +51,8 @@ def export(
 ) -> Exported:
     """Exports a run with its best weights, or a spec with fresh ones drawn from `seed`, to `path`.
 
-    `to` is onnx, pt2 or safetensors, or what the ending of `path` says; `dims` fixes free dims. The file has been run in another process before
-    it is there. Raises `Stopped` and leaves nothing where that fails.
+    `to` is onnx, pt2 or safetensors, or what the ending of `path` says; `dims` fixes free dims. The file has been run in another process
+    before it is there. Raises `Stopped` and leaves nothing where that fails.
     """
     from ..files import write_whole
 
@@ -96,7 +96,9 @@ def exported(
         raise
 
 
-def _network(what: "str | Path | CompiledLike", model: str | None, hypers: dict[str, Any], seed: int) -> "tuple[Executable, nn.Module]":
+def _network(
+    what: "str | Path | CompiledLike", model: str | None, hypers: dict[str, Any], seed: int
+) -> "tuple[Executable, nn.Module]":
     """The network in evaluation mode on the CPU, and what it was built from."""
     from ..run_folder import is_run, read
 
@@ -106,9 +108,11 @@ def _network(what: "str | Path | CompiledLike", model: str | None, hypers: dict[
         if model is not None or hypers:
             from ..faults.runs import BadSetting
 
-            raise Misused(BadSetting(NOWHERE, "export", "a run has its model and its hyperparameters; --model and --set are for a spec"))
+            raise Misused(
+                BadSetting(NOWHERE, "export", "a run has its model and its hyperparameters; --model and --set are for a spec")
+            )
         saved = read(Path(what))
-        return saved.exe, trained(saved).cpu()
+        return saved.exe, trained(saved).cpu().float()
     import torch
 
     from ..train.setup import built
@@ -204,7 +208,9 @@ def _traced(
             raise
         if dims_refused(error):
             said = str(error)
-            names = tuple(dim.name for dim in dims if f"{dim.name} =" in said or f"({dim.name}" in said) or tuple(d.name for d in dims)
+            names = tuple(dim.name for dim in dims if f"{dim.name} =" in said or f"({dim.name}" in said) or tuple(
+                d.name for d in dims
+            )
             raise InputFaults(DimNotFree(NOWHERE, names, "what the network computes depends on the very size")) from error
         span = blamed(error, exe) or NOWHERE
         raise InputFaults(NotTraced(span, _layer(error, model), first_line(error))) from error
@@ -216,7 +222,9 @@ def _fixed(inputs: list[Any], fixed: Mapping[str, int]) -> list[Any]:
 
     def shape(item: Any) -> list[int | str]:
         return [
-            size_of(size, fixed) if isinstance(size, str) and set(free_dims([item.model_copy(update={"shape": [size]})])) <= set(fixed) else size
+            size_of(size, fixed)
+            if isinstance(size, str) and set(free_dims([item.model_copy(update={"shape": [size]})])) <= set(fixed)
+            else size
             for size in item.shape
         ]
 
@@ -284,5 +292,3 @@ def _module_beside(file: Path, exe: Executable) -> list[str]:
     source.write_text(exe.source, encoding="utf-8")
     arguments.write_text(json.dumps(exe.plan.model.arguments), encoding="utf-8")
     return [str(source), exe.plan.model.class_name, str(arguments)]
-
-

@@ -1,7 +1,7 @@
 """What another process does with exported files: run them, with everything but archc. Called by its path, never imported by archc.
 
-`python foreign.py JOBS.json TENSORS.npz RESULTS.npz`, where a job is `[kind, path, …]`. The tensors are called `case.position`, and the results
-`kind.case.position`.
+`python foreign.py JOBS.json TENSORS.npz RESULTS.npz`, where a job is `[kind, path, …]`. The tensors are called `case.position`, and the
+results `kind.case.position`.
 """
 
 import json
@@ -24,7 +24,7 @@ def main(jobs: str, tensors: str, results: str) -> None:
     with open(jobs, encoding="utf-8") as text:
         for kind, path, *model in json.load(text):
             print(kind, flush=True)
-            run = {"onnx": onnx, "pt2": pt2, "safetensors": safetensors}[kind](path, *model)
+            run: Any = globals()[kind](path, *model)
             for case, given in cases.items():
                 for i, output in enumerate(run([given[k] for k in sorted(given)])):
                     found[f"{kind}.{case}.{i}"] = output

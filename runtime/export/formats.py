@@ -1,8 +1,8 @@
 """The three formats: from a traced network, or its weights, to a file.
 
-ONNX: one file, named inputs and outputs, sizes under the names of the spec, what it was made from in its metadata. pt2: what `torch.export.load`
-reads, with the same as an extra file `archc.json`. safetensors: each tensor once, tied ones under their other names in the metadata, where
-safetensors' own `load_model` looks for them; with the spec beside them, so that `archc.load` needs nothing else.
+ONNX: one file, named inputs and outputs, sizes under the names of the spec, what it was made from in its metadata. pt2: what
+`torch.export.load` reads, with the same as an extra file `archc.json`. safetensors: each tensor once, tied ones under their other names
+in the metadata, where safetensors' own `load_model` looks for them; with the spec beside them, so that `archc.load` needs nothing else.
 """
 
 import json
@@ -31,7 +31,7 @@ INSTALL_ONNX = "'archc[onnx]', or: pip install onnx onnxscript onnxruntime"
 
 
 def names_of(plan: ModelPlan) -> tuple[list[str], list[str]]:
-    """The names of inputs and outputs in the file: those of the spec; an output called as an input is, or as another output, gets a number."""
+    """The names of inputs and outputs in the file: those of the spec; an output called as an input, or as another output, gets a number."""
     inputs = [item.name for item in plan.inputs]
     outputs: list[str] = []
     for name in plan.outputs:
@@ -129,10 +129,18 @@ def _refused(error: BaseException, exe: Executable) -> NotInFormat:
         said = str(cause)
         node = _node_of(cause) or node
         cause = cause.__cause__
-    operation = re.search(r"OpOverload\(op='(?:aten\.)?([\w.]+)'", said)
     layer, trace = layer_of(node) if node is not None else ("", "")
-    what = operation[1] if operation else getattr(getattr(node, "target", None), "__name__", "") or said.splitlines()[0]
-    return NotInFormat(place_in(trace, exe), "ONNX", what, layer)
+    return NotInFormat(place_in(trace, exe), "ONNX", _written_as(node) or said.splitlines()[0], layer)
+
+
+def _written_as(node: fx.Node | None) -> str:
+    """What the network calls, of which the node is a part: `cumprod`, not one of the steps that torch makes of it."""
+    if node is None:
+        return ""
+    sources, name = node.meta.get("from_node"), node.name
+    while sources:
+        name, sources = sources[-1].name, sources[-1].from_node
+    return re.sub(r"_\d+$", "", name)
 
 
 def _node_of(error: BaseException) -> fx.Node | None:
@@ -177,10 +185,11 @@ def write_safetensors(model: nn.Module, exe: Executable, path: Path) -> None:
 
 
 def relative_sources(exe: Executable) -> dict[str, str]:
-    """The texts of the spec, the root first, under names that say nothing of the machine: `net.arch`, `parts/block.arch`, `std/recurrent.arch`."""
+    """The texts of the spec, the root first, under names that say nothing of the machine: `spec.arch`, `parts/block.arch`."""
     root = next(iter(exe.sources), "")
-    home = os.path.dirname(root)
-    return {
-        (name.replace(":", "/") if ":" in name else os.path.relpath(name, home or ".").replace(os.sep, "/")) if name != root else "spec.arch": text
-        for name, text in exe.sources.items()
-    }
+    home = os.path.dirname(root) or "."
+
+    def relative(name: str) -> str:
+        return name.replace(":", "/") if ":" in name else os.path.relpath(name, home).replace(os.sep, "/")
+
+    return {"spec.arch" if name == root else relative(name): text for name, text in exe.sources.items()}

@@ -1,7 +1,7 @@
 """Operations that torch writes to ONNX for the traced sizes only, said for all sizes.
 
-Adaptive pooling cuts each dim into cells that begin at floor(i * size / cells) and end at ceil((i + 1) * size / cells), as PyTorch defines it. A
-cell is a product of ranges, so the dims are pooled one after another.
+Adaptive pooling cuts each dim into cells that begin at floor(i * size / cells) and end at ceil((i + 1) * size / cells), as PyTorch defines
+it. A cell is a product of ranges, so the dims are pooled one after another.
 """
 
 from collections.abc import Callable, Sequence

@@ -86,14 +86,18 @@ def shapes(inputs: Sequence[InputPlan], sizes: Sizes) -> list[tuple[int, ...]]:
 
 def asked(model: nn.Module, inputs: Sequence[InputPlan]) -> Runs:
     """Whether the network runs at these sizes, found without computing anything."""
-    state = {name: tensor.to("meta") for name, tensor in {**dict(model.named_parameters()), **dict(model.named_buffers())}.items()}
+    state = {
+        name: tensor.to("meta") for name, tensor in {**dict(model.named_parameters()), **dict(model.named_buffers())}.items()
+    }
 
     def runs(sizes: Sizes) -> bool:
         try:
             wanted = shapes(inputs, sizes)
             if any(size < 1 for shape in wanted for size in shape):
                 return False
-            given = [torch.empty(shape, dtype=DTYPES[item.dtype], device="meta") for item, shape in zip(inputs, wanted, strict=True)]
+            given = [
+                torch.empty(shape, dtype=DTYPES[item.dtype], device="meta") for item, shape in zip(inputs, wanted, strict=True)
+            ]
             with torch.device("meta"), torch.no_grad():
                 torch.func.functional_call(model, state, tuple(given))
         except REFUSED:

@@ -1,6 +1,6 @@
 """The network as a torch.export program with its free dims free, traced once for all formats.
 
-Comes in: a network in evaluation mode, its plan, and the sizes to trace it at. Goes out: the program, and from where on each free dim may be.
+Comes in: a network in evaluation mode, its plan, and the sizes to trace it at. Goes out: the program, and the least of each free dim.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
-from torch.fx.experimental import _config as config
+from torch.fx.experimental import _config
 
 from ...compiler.plan import InputPlan
 from .sizes import BATCH, REFUSED, Free
@@ -38,10 +38,17 @@ class Traced:
         return True
 
 
+config: Any = _config
+
+
 def trace(model: nn.Module, inputs: Sequence[InputPlan], dims: Sequence[Free], given: Sequence[Tensor]) -> Traced:
     """Raises what torch raises: of the network's own text, or that a dim cannot be free."""
     plain = [item for item in dims if item.step]
-    with quiet(), torch.no_grad(), config.patch(backed_size_oblivious=True):  # sizes that come out as 1 on the way are not special
+    with (
+        quiet(),
+        torch.no_grad(),
+        config.patch(backed_size_oblivious=True),
+    ):  # sizes that come out as 1 on the way are not special
         try:
             program = torch.export.export(model, tuple(given), dynamic_shapes=_named(inputs, plain), strict=False)
         except Exception as error:
@@ -56,7 +63,7 @@ def _named(inputs: Sequence[InputPlan], dims: Sequence[Free]) -> tuple[Any, ...]
     known = {item.name: Dim(item.name) if item.step == 1 else item.step * Dim(f"{item.name}_{item.step}") for item in dims}
     names = {item.name for item in dims}
     return tuple(
-        {axis: known.get(size, Dim.DYNAMIC) if _free(size, names) else Dim.STATIC for axis, size in enumerate(item.shape)}
+        {axis: known.get(str(size), Dim.DYNAMIC) if _free(size, names) else Dim.STATIC for axis, size in enumerate(item.shape)}
         for item in inputs
     )
 

@@ -9,8 +9,8 @@ def at_layer(layer: str) -> str:
 
 
 class NotTraced(Fault):
-    """torch.export follows the network once, with sizes that stand for all sizes, and writes down what it computes. Something in the network
-    could not be followed so. The layer and its line in the spec are named; what follows is what torch said."""
+    """torch.export follows the network once, with sizes that stand for all sizes, and writes down what it computes. Something in the
+    network could not be followed so. The layer and its line in the spec are named; what follows is what torch said."""
 
     code = "E0758"
     title = "the network cannot be exported"
@@ -22,8 +22,8 @@ class NotTraced(Fault):
 
 
 class NotInFormat(Fault):
-    """A format has its own set of operations, and what the network does here has no counterpart in it. `pt2` takes everything that torch.export
-    can follow, and `safetensors` takes the weights of every network."""
+    """A format has its own set of operations, and what the network does here has no counterpart in it. `pt2` takes everything that
+    torch.export can follow, and `safetensors` takes the weights of every network."""
 
     code = "E0759"
     title = "the format cannot say this"
@@ -40,8 +40,8 @@ class NotInFormat(Fault):
 
 
 class ExportDiffers(Fault):
-    """Each exported file is run in another process, at other sizes than it was traced at, and must give what the network gives, to 1e-5 of the
-    largest number. This one did not, and was not kept."""
+    """Each exported file is run in another process, at other sizes than it was traced at, and must give what the network gives, to 1e-5 of
+    the largest number. This one did not, and was not kept."""
 
     code = "E0760"
     title = "the exported file gives other numbers"
@@ -79,7 +79,9 @@ class PackageMissing(Fault):
     install: str
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.reason} needs {self.package}, which is not installed", helps=(Help(f"pip install {self.install}"),))
+        return self.say(
+            f"{self.reason} needs {self.package}, which is not installed", helps=(Help(f"pip install {self.install}"),)
+        )
 
 
 class UnknownExport(Fault):
@@ -160,8 +162,8 @@ class WeightsUnfit(Fault):
 
 
 class NotExported(Fault):
-    """`archc.load` takes a .safetensors file that archc exported: its spec and hyperparameters stand in it. Weights from elsewhere are loaded
-    into a spec that fits them."""
+    """`archc.load` takes a .safetensors file that archc exported: its spec and hyperparameters stand in it. Weights from elsewhere are
+    loaded into a spec that fits them."""
 
     code = "E0768"
     title = "the file does not say its network"

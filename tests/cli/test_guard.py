@@ -158,6 +158,7 @@ def test_help_is_plain_and_complete(archc: Archc) -> None:
         "train",
         "eval",
         "predict",
+        "export",
         "specs",
         "new",
         "layers",

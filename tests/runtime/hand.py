@@ -109,7 +109,10 @@ def lenet(name: str = "lenet.arch", source: str | None = None, program: str | No
         place=at["train LeNet"],
     )
     model = ModelPlan(
-        class_name="LeNet", arguments={"classes": 10}, inputs=[InputPlan(name="image", dtype="float", shape=["B", 1, 8, 8])], outputs=["logits"]
+        class_name="LeNet",
+        arguments={"classes": 10},
+        inputs=[InputPlan(name="image", dtype="float", shape=["B", 1, 8, 8])],
+        outputs=["logits"],
     )
     layers = [
         ("class LeNet", "model LeNet"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from archc.runtime.evaluate import evaluate
-from archc.runtime.loader import load
+from archc.runtime.loading import load
 from archc.runtime.predict import predict
 from archc.runtime.run import Run
 from archc.runtime.stops import InputFaults, Misused, RunFailed
