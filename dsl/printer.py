@@ -116,8 +116,7 @@ class _Printer:
     def _equals(self, body: Sequence[ast.Node], k: int) -> int | None:
         if k == len(body) or not isinstance(body[k], Aligned):
             return None
-        span = body[k].span
-        return self.marks.equals.get(span.start.line) if span.start.line == span.end.line else None
+        return self.marks.equals.get(body[k].span.start.line)
 
     def _statement(self, node: ast.Statement, indent: int, width: int, first: bool) -> None:
         lines, write = self.lines, self.expressions.write
@@ -317,11 +316,10 @@ class _Printer:
     def _train(self, item: ast.Train) -> None:
         lines = self.lines
         lines.write("train " + ("" if item.name is None else f"{item.name.text}: ") + item.model.text)
+        data = " " if item.data is None else f" on {item.data.text} "
         if item.hypers:
-            lines.write("(")
-            self.expressions.args(item.hypers, 0)
-            lines.write(")")
-        lines.write(" " if item.data is None else f" on {item.data.text} ")
+            self.expressions.args(item.hypers, 0, data + "{")
+        lines.write(data)
         self._clauses(self._head_end(item), item.clauses, 0)
 
     def _clauses(self, head_end: Loc, clauses: Sequence[AnyClause], indent: int) -> None:
@@ -356,15 +354,19 @@ class _Printer:
                     write(arg.value, indent)
 
     def _phase(self, node: ast.Phase, indent: int) -> None:
-        """On one line if it has one clause and its author wrote it so."""
-        clauses = node.clauses
+        """On one line if it has one clause, its author wrote it so, and it fits."""
+        lines, clauses = self.lines, node.clauses
         inline = len(clauses) == 1 and node.span.start.line == node.span.end.line and not self.expressions.forced(clauses[0])
-        if not inline:
-            self._clauses(node.name.span.end, clauses, indent)
-            return
-        self.lines.write("{ ")
-        self._clause(clauses[0], indent, 0)
-        self.lines.write(" }")
+        done, before = len(lines.done), lines.line
+        if inline:
+            lines.write("{ ")
+            self._clause(clauses[0], indent, 0)
+            lines.write(" }")
+            if len(lines.done) == done and lines.fits(""):
+                return
+            del lines.done[done:]
+            lines.line = before
+        self._clauses(node.name.span.end, clauses, indent)
 
     def _left(self, node: ast.Node) -> str:
         """The left side of an assignment or a column, without the `=`."""

@@ -1,7 +1,8 @@
 """Expressions -> lines: flows broken at `->`, long calls in their brackets, bodies of stacks.
 
 Where a flow is broken is the author's choice and is kept; what is longer than WIDTH is broken besides. Breaks outside of brackets
-stand only where the language lets a line go on: before `->`, an operator, `else`.
+stand only where the language lets a line go on: before `->`, an operator, `else`. What is broken for its width looks, when it is read
+again, as if its author had broken it; so width is measured on the text that a node would have on one line, whoever broke it.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,9 +13,13 @@ from .span import Loc
 
 WIDTH = 120
 STEP = 4
+MANY, SHORT = 12, 10
+"""More items than this, none of them longer, are a row of numbers and not a list to be read one by one."""
+FARTHEST = WIDTH // 2
+"""A flow whose first step ends right of this column begins a new line before its first arrow."""
 
-# Whether it cannot stand on one line, its text if it can, and what writes it
-Item = tuple[bool, str, Callable[[int], None]]
+# Its text if it can stand on one line, whether its author wanted it to, and what writes it
+Item = tuple[str | None, bool, Callable[[int], None]]
 Wrapped = ast.Call | ast.List | ast.Tuple | ast.Index | ast.Record
 
 
@@ -55,6 +60,29 @@ class ExpressionWriter:
         self.flat = one_line
         self.lines, self.body, self.between, self.has_comment = lines, body, between, has_comment
         self._forced: dict[int, tuple[ast.Node, bool]] = {}
+        self._solid: dict[int, tuple[ast.Node, bool]] = {}
+
+    def solid(self, node: ast.Node) -> bool:
+        """`node` cannot stand on one line: it holds comments, or a body of several statements."""
+        known = self._solid.get(id(node))
+        if known is None:
+            known = self._solid[id(node)] = (node, self._is_solid(node))
+        return known[1]
+
+    def _is_solid(self, node: ast.Node) -> bool:
+        if isinstance(node, ast.If):
+            return True
+        if isinstance(node, ast.Flow) and any(
+            self.has_comment(a.span.end, b.span.start) for a, b in zip(node.steps, node.steps[1:], strict=False)
+        ):
+            return True
+        if isinstance(node, ast.Stack) and (len(node.body) > 1 or self.has_comment(node.span.start, node.span.end)):
+            return True
+        return any(self.solid(child) for child in children(node))
+
+    def one_line(self, node: ast.Expr, least: int = flat.TERNARY) -> str | None:
+        """The text of `node` on one line, if it can stand there."""
+        return None if self.solid(node) else self.flat.expr(node, least)
 
     def forced(self, node: ast.Node) -> bool:
         """`node` cannot stand on one line, or its author did not want it to."""
@@ -137,11 +165,8 @@ class ExpressionWriter:
     def _operator(self, op: str, right: ast.Expr, indent: int, least: int) -> None:
         """An operator and its right side, on a new line where they would not fit."""
         lines, gap = self.lines, "" if op == ".." else " "
-        if (
-            not self.forced(right)
-            and not lines.fits(gap + op + gap + self.flat.expr(right, least))
-            and lines.column > indent + STEP
-        ):
+        text = self.one_line(right, least)
+        if text is not None and not lines.fits(gap + op + gap + text) and lines.column > indent + STEP:
             lines.end(indent + STEP)
             lines.write(op + gap)
         else:
@@ -159,7 +184,7 @@ class ExpressionWriter:
         self.lines.write("]")
 
     def param(self, node: ast.Param, indent: int) -> None:
-        if not self.forced(node):
+        if not self.forced(node) and self.lines.fits(self.flat.param(node)):
             self.lines.write(self.flat.param(node))
             return
         self.lines.write(node.name.text)
@@ -172,8 +197,9 @@ class ExpressionWriter:
             self.lines.write(" = ")
             self.write(node.default, indent)
 
-    def args(self, args: tuple[ast.Arg, ...], indent: int) -> None:
-        self._row([self._item("" if a.name is None else f"{a.name.text}=", a.value) for a in args], indent)
+    def args(self, args: tuple[ast.Arg, ...], indent: int, then: str = "") -> None:
+        """`(…)`, and room for what comes after it on its last line."""
+        self._bracketed("(", ")", [self._item("" if a.name is None else f"{a.name.text}=", a.value) for a in args], indent, then)
 
     def _row(self, items: list[Item], indent: int) -> None:
         for k, (_, _, write) in enumerate(items):
@@ -187,13 +213,14 @@ class ExpressionWriter:
         here = len(lines.done)
         self.write(steps[0], indent, flat.AS)
         whole = len(lines.done) == here
-        first = self.breaks(steps[0], steps[1]) or not whole or not self._step_fits(steps[1])
+        first = self.breaks(steps[0], steps[1]) or not whole or lines.column > FARTHEST or not self._step_fits(steps[1])
         arrow = indent + hang if first and whole else lines.column + 1
         if not whole:
             first, arrow = self.breaks(steps[0], steps[1]), indent + hang
         for k in range(1, len(steps)):
             self.between(steps[k - 1].span.end, steps[k].span.start, arrow)
             new = self.breaks(steps[k - 1], steps[k]) or (not self._step_fits(steps[k]) and (k > 1 or first))
+            new = new or (k == 1 and first and whole)
             if new:
                 lines.end(arrow)
                 lines.write("-> ")
@@ -203,9 +230,11 @@ class ExpressionWriter:
             self.write(steps[k], inner, flat.AS)
 
     def _step_fits(self, step: ast.Expr) -> bool:
-        if self.forced(step):
-            return True
-        return self.lines.fits(" -> " + self.flat.expr(step, flat.AS))
+        inner = step.value if isinstance(step, ast.As) else step
+        if isinstance(inner, ast.Stack) and not self._inline(inner):
+            return self.solid(inner) or self.lines.fits(f" -> {self.flat.stack_head(inner)} {{")
+        text = self.one_line(step, flat.AS)
+        return text is None or self.lines.fits(" -> " + text)
 
     # Brackets ---------------------------------------------------------------------------------------------------------
 
@@ -226,30 +255,41 @@ class ExpressionWriter:
 
     def _wrapped(self, node: Wrapped, indent: int) -> None:
         """A call, list, tuple, index or record; if it is too long, and nothing in it breaks anyway, its items are on lines of their own."""
-        lines = self.lines
         opener, closer, items = self._parts(node, indent)
+        self._bracketed(opener, closer, items, indent)
+
+    def _bracketed(self, opener: str, closer: str, items: list[Item], indent: int, then: str = "") -> None:
+        lines = self.lines
         lines.write(opener)
-        if any(forced for forced, _, _ in items) or not items:
-            self._row(items, indent)
-        else:
-            together = ", ".join([text for _, text, _ in items])
-            if lines.fits(together + closer):
-                lines.write(together + closer)
-                return
-            lines.end(indent + STEP)
-            if lines.fits(together):
+        texts = [text for text, _, _ in items if text is not None]
+        together, wanted = ", ".join(texts), not any(forced for _, forced, _ in items)
+        if len(texts) < len(items) or lines.fits(together + closer + then):
+            if wanted:
                 lines.write(together)
             else:
-                for k, (_, _, write) in enumerate(items):
-                    write(indent + STEP)
-                    if k < len(items) - 1:
-                        lines.write(",")
-                        lines.end(indent + STEP)
+                self._row(items, indent)
+        elif items:
+            lines.end(indent + STEP)
+            if wanted and lines.fits(together):
+                lines.write(together)
+            else:
+                self._column(items, indent + STEP)
             lines.end(indent)
         lines.write(closer)
 
+    def _column(self, items: list[Item], indent: int) -> None:
+        """Each item on a line of its own; of a list of short ones, as many to a line as it takes."""
+        filled = len(items) > MANY and all(text is not None and len(text) <= SHORT for text, _, _ in items)
+        for k, (text, _, write) in enumerate(items):
+            if k and filled and self.lines.fits(f", {text},"):
+                self.lines.write(", ")
+            elif k:
+                self.lines.write(",")
+                self.lines.end(indent)
+            write(indent)
+
     def _parts(self, node: Wrapped, indent: int) -> tuple[str, str, list[Item]]:
-        """The brackets, and for each item whether it is forced, its text on one line (if it is not), and how to write it."""
+        """The brackets and what stands in them."""
         match node:
             case ast.Call():
                 self.write(node.function, indent, flat.POSTFIX)
@@ -268,14 +308,15 @@ class ExpressionWriter:
             self.lines.write(prefix)
             self.write(value, indent)
 
-        forced = self.forced(value)
-        return forced, "" if forced else prefix + self.flat.expr(value), write
+        text = self.one_line(value)
+        return None if text is None else prefix + text, self.forced(value), write
 
     def _slice(self, node: ast.Expr | ast.Slice | ast.Rest) -> Item:
         if not isinstance(node, ast.Slice | ast.Rest):
             return self._item("", node)
         sides = [] if isinstance(node, ast.Rest) else [node.start, node.stop]
         forced = any(side is not None and self.forced(side) for side in sides)
+        solid = any(side is not None and self.solid(side) for side in sides)
 
         def write(indent: int) -> None:
             if not forced:
@@ -286,7 +327,7 @@ class ExpressionWriter:
                 if side is not None:
                     self.write(side, indent)
 
-        return forced, "" if forced else self.flat.item(node), write
+        return None if solid else self.flat.item(node), forced, write
 
 
 def children(node: ast.Node) -> Iterator[ast.Node]:

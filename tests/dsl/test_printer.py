@@ -131,6 +131,53 @@ def test_what_the_formatter_does() -> None:
     assert format_source(Source("kempt.arch", KEMPT)) == KEMPT
 
 
+WIDE = """\
+model Net(widths = [64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576, 2097152, 4194304], depth = 3)(x: [B, 64]) {
+    h = rearrange("b (t d) -> b t d", t=some_long_name_of_a_hyperparameter, d=another_long_name)(x) -> layer_norm -> dense(4) -> relu
+    h = concat(h, x -> dense(64) -> batch_norm -> relu -> dropout(0.1) -> dense(64) -> batch_norm -> relu -> dense(3), dim=1)
+    return h * (x -> dense(64) -> batch_norm -> relu -> dropout(0.1) -> dense(64) -> batch_norm -> relu -> dropout(0.1) -> dense(64))
+}
+
+train long: Net(widths=[64, 128, 256, 512, 1024, 2048, 4096], depth=4, dropout=0.5, classes=1000, channels=3) on photographs_of_animals {
+    phase one { loss some_loss(first_output, the_target_of_it, weight=0.25) + some_loss(second_output, the_target_of_it, weight=0.75) }
+}
+"""
+BROKEN = """\
+model Net(
+    widths = [
+        64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576, 2097152,
+        4194304
+    ],
+    depth = 3
+)(
+    x: [B, 64]
+) {
+    h = rearrange("b (t d) -> b t d", t=some_long_name_of_a_hyperparameter, d=another_long_name)(x)
+        -> layer_norm -> dense(4) -> relu
+    h = concat(
+        h, x -> dense(64) -> batch_norm -> relu -> dropout(0.1) -> dense(64) -> batch_norm -> relu -> dense(3), dim=1
+    )
+    return h
+        * (x -> dense(64) -> batch_norm -> relu -> dropout(0.1) -> dense(64) -> batch_norm -> relu -> dropout(0.1)
+             -> dense(64))
+}
+
+train long: Net(
+    widths=[64, 128, 256, 512, 1024, 2048, 4096], depth=4, dropout=0.5, classes=1000, channels=3
+) on photographs_of_animals {
+    phase one {
+        loss some_loss(first_output, the_target_of_it, weight=0.25)
+            + some_loss(second_output, the_target_of_it, weight=0.75)
+    }
+}
+"""
+
+
+def test_what_is_too_wide_is_broken_where_it_reads_well() -> None:
+    assert format_source(Source("wide.arch", WIDE)) == BROKEN
+    assert format_source(Source("broken.arch", BROKEN)) == BROKEN
+
+
 def test_a_file_with_faults_is_left_as_it_is() -> None:
     report, text = Report(), "model  M( x: [B] ) {\n y = \n}"
     assert format_source(Source("t", text), report) == text
