@@ -144,7 +144,9 @@ def _nodes(value: object) -> Iterator[ast.Node]:
 
 
 def descendants(node: ast.Node) -> Iterator[ast.Node]:
-    """The node and all below it."""
-    yield node
-    for child in children(node):
-        yield from descendants(child)
+    """The node and all below it, in the order of the text."""
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        waiting += reversed([*children(current)])

@@ -12,6 +12,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ..dsl import ast
+from ..dsl.depth import room
 from ..dsl.diagnostic import Report
 from ..dsl.source import Source
 from ..dsl.span import Span
@@ -60,6 +61,7 @@ def no_schema(call: SourceCall) -> Schema | None:
     return None
 
 
+@room()
 def check_source(source: Source, *, read: Reader = no_imports, schema: Schemas = no_schema) -> Report:
     """Everything that is wrong with a spec.
 
@@ -90,6 +92,7 @@ def check_source(source: Source, *, read: Reader = no_imports, schema: Schemas =
     return report
 
 
+@room()
 def compile_source(
     source: Source,
     *,

@@ -6,7 +6,7 @@ without having been reported, no two declarations of a file share a name, and no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -15,7 +15,7 @@ from ..dsl.diagnostic import Report
 from ..dsl.parser import parse
 from ..dsl.source import Source
 from ..dsl.span import Loc, Span
-from .errors.names import BoundInOneBranch, ImportCycle, ImportFailed, NameTaken, ReservedKey, UnknownName
+from .errors.names import BoundInOneBranch, ImportCycle, ImportFailed, NameTaken, ReservedKey, UnknownDtype, UnknownName
 from .keys import children, is_reserved_key
 from .layers import registry
 
@@ -28,6 +28,10 @@ FUNCTIONS = frozenset(
 CONSTANTS = frozenset({"inf", "pi"})
 SPECIAL = frozenset({"recur", "bidirectional", "attend", "over", "training", "ema", "kl", "gradient_penalty"})
 """Names of forms that are no layers of the registry."""
+LONGEST_CHAIN = 100
+"""So many files may import one the next."""
+DTYPES = ("float", "int", "bool", "binary")
+LATENTS = ("binary", "real", "onehot")
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +141,12 @@ def _import(item: ast.Import, unit: Unit, report: Report, read: Reader, units: d
         report.add(ImportFailed(_module_place(item, unit.source), item.module, found))
         _poison(item, unit)
         return
+    if len(chain) > LONGEST_CHAIN:
+        report.add(
+            ImportFailed(_module_place(item, unit.source), item.module, f"is imported through more than {LONGEST_CHAIN} files")
+        )
+        _poison(item, unit)
+        return
     if found.name in chain:
         report.add(ImportCycle(_module_place(item, unit.source), (*chain[chain.index(found.name) :], found.name)))
         _poison(item, unit)
@@ -169,6 +179,7 @@ class _Names:
         self.bound: list[set[str]] = [set()]
         self.halves: dict[str, Span] = {}  # bound in one branch of an `if` only
         self.fixed = registry().keys() | FUNCTIONS | CONSTANTS | SPECIAL
+        self.sound = True  # all its types are of dtypes that there are
 
     def declaration(self, node: ast.Declaration) -> None:
         self.namespace(node)
@@ -184,6 +195,8 @@ class _Names:
             if isinstance(type_, ast.TensorType):
                 self.type(type_)
         self.body(node.body)
+        if not self.sound:
+            self.unit.broken.add(id(node))
 
     def namespace(self, node: ast.Declaration) -> None:
         """Hyperparameters, dims and tensors share one namespace."""
@@ -207,7 +220,10 @@ class _Names:
             if isinstance(dim, ast.Name) and dim.id[0].isupper():
                 self.bound[-1].add(dim.id)
 
-    def type(self, type_: ast.TensorType) -> None:
+    def type(self, type_: ast.TensorType, dtypes: Sequence[str] = DTYPES) -> None:
+        if type_.dtype is not None and type_.dtype.text not in dtypes:
+            self.report.add(UnknownDtype(type_.dtype.span, type_.dtype.text, tuple(dtypes)))
+            self.sound = False
         for dim in type_.dims:
             if not isinstance(dim, ast.Rest):
                 self.expression(dim)
@@ -235,7 +251,7 @@ class _Names:
                     self.expression(node.init)
                 self.bind(node.name.text)
             case ast.LatentDef():
-                self.type(node.type)
+                self.type(node.type, LATENTS)
                 self.bind(node.name.text)
             case ast.Draw():
                 self.expression(node.distribution)

@@ -73,6 +73,8 @@ LITERALS = {"True": "true", "False": "false", "None": "none"}
 # A token after which a value is complete, so that + and ~ after it have a left side
 ENDS = frozenset({"NAME", "PRIMED", "NUMBER", "STRING", ")", "]", "}", "true", "false", "none"})
 
+MOST_DIGITS = 40
+
 SPACES = frozenset({"Zs", "Cf"})
 
 
@@ -149,7 +151,16 @@ class Lexer:
                 else:
                     tokens.append(Token(text, text, number, column, self.first))
             elif kind == "number":
-                tokens.append(Token("NUMBER", text, number, column, self.first))
+                tokens.append(
+                    Token(
+                        "NUMBER",
+                        text if len(text) <= MOST_DIGITS else self._long(text, column),
+                        number,
+                        column,
+                        self.first,
+                        len(text),
+                    )
+                )
             elif kind == "string":
                 tokens.append(Token("STRING", text, number, column, self.first))
             elif kind == "comment":
@@ -206,8 +217,16 @@ class Lexer:
             return
         self._put("PRIMED" if primes else "NAME", name + "'" if primes else name, column, len(text))
 
+    def _long(self, text: str, column: int) -> str:
+        """A number of many digits is a fault, and read as 0."""
+        digits = sum(c.isdigit() for c in text)
+        if digits <= MOST_DIGITS:
+            return text
+        self.report(f.LongNumber(self._span(column, len(text)), digits, MOST_DIGITS))
+        return "0"
+
     def _bad_number(self, text: str, column: int) -> None:
-        mend = _number(text)
+        mend = _number(text) if len(text) <= MOST_DIGITS else None
         self.report(f.BadNumber(self._span(column, len(text)), text, mend))
         self._put("NUMBER", mend or "0", column, len(text))
 

@@ -14,6 +14,7 @@ from ..errors.calls import (
     NotATensor,
     NotCompileTime,
     OutputNames,
+    TooLarge,
     TooManyArguments,
     UnknownArgument,
     WrongResult,
@@ -32,11 +33,12 @@ from .body import Body
 from .expressions import advice_on_tensors, has_tensor, number, one
 from .facts import Facts
 from .limits import too_large
-from .parts import Part, Site, bind_inputs, dim_of, hyper_scope, split_rest
+from .parts import Part, Site, bind_inputs, dim_of, dtype_of, hyper_scope, split_rest
 from .statements import Returned, run
 from .values import POISON, Group, Items, Poison, Tensor, Value, describe, type_key, value_key
 
-MAX_WEIGHTS = 1 << 40
+MAX_DEPTH = 200
+"""So many parts may stand inside of one another; brackets nest no deeper either."""
 SURE = (MissingArgument, NoSuchDim, TooManyArguments, UnknownArgument, WrongDtype, WrongRank, WrongTensorCount)
 """Faults that no value of a hyperparameter would heal."""
 
@@ -98,6 +100,10 @@ class Elaborator:
             tuple((name, value_key(hypers[name])) for name in sorted(hypers)),
             tuple(t and type_key(t) for t in types),
         )
+        if key not in self.cache and len(self.active) >= MAX_DEPTH:
+            raise Refusal(
+                TooLarge(use.span if use else declared.node.span, f"parts stand inside of one another more than {MAX_DEPTH} deep")
+            )
         if key not in self.cache:
             self.active.append(declared)
             self.uses.append(use)
@@ -228,8 +234,7 @@ class Elaborator:
 
     def _keeps(self, body: Body, promised: ast.TensorType, given: TensorType) -> bool:
         split = split_rest(promised.dims, given.rank)
-        dtype = "float" if promised.dtype is None else promised.dtype.text
-        if split is None or dtype != given.dtype:
+        if split is None or dtype_of(promised) != given.dtype:
             return False
         before, covered = split
         rests = [i for i, dim in enumerate(promised.dims) if isinstance(dim, ast.Rest)]
@@ -334,8 +339,7 @@ def root_inputs(declared: Declared, body: Body) -> tuple[TensorType | None, ...]
             if size is None:
                 return None
             shape.append(size)
-        dtype = "float" if param.type.dtype is None else param.type.dtype.text
-        types.append(TensorType(dtype, tuple(Size.of(size.value) for size in shape), param.span))  # type: ignore[arg-type]
+        types.append(TensorType(dtype_of(param.type), tuple(Size.of(size.value) for size in shape), param.span))
     return tuple(types)
 
 

@@ -28,7 +28,7 @@ def arithmetic(body: Body, op: str, left: Value, right: Value, span: Span) -> Va
     """`left op right` on numbers; lists join with +."""
     if op == "+" and isinstance(left, Items) and isinstance(right, Items):
         return Items(left.items + right.items)
-    if not (is_number(left) and is_number(right)):
+    if not (is_number(left) and is_number(right) and op in OPERATIONS):
         raise Refusal(BadArithmetic(span, f"{op} does not work on {describe(left)} and {describe(right)}"))
     if isinstance(left, Size) and isinstance(right, Size):
         return _whole(body, op, left, right, span)

@@ -18,7 +18,7 @@ from ..errors.calls import (
 )
 from ..errors.names import NotCompiledYet
 from ..errors.shapes import DimsDisagree, WrongDtype, WrongRank
-from ..graph import Axis, Graph, TensorType, Use
+from ..graph import Axis, DType, Graph, TensorType, Use
 from ..keys import snake
 from ..layers.base import Refusal
 from ..shapes import Dim, Size
@@ -344,6 +344,16 @@ def _kind_of_default(default: ast.Expr | None) -> str | None:
 # Signatures -----------------------------------------------------------------------------------------------------------
 
 
+def dtype_of(type_: ast.TensorType) -> DType:
+    """The dtype that a type says; `binary` are floats from 0 to 1."""
+    match None if type_.dtype is None else type_.dtype.text:
+        case "int":
+            return "int"
+        case "bool":
+            return "bool"
+    return "float"
+
+
 def bind_inputs(body: Body, declared: ast.Declaration, types: tuple[TensorType | None, ...], call: Site | None) -> bool:
     """Unify the signature with what is given, and make the inputs. False when something does not fit."""
     pairs = list(zip(declared.tensors, types, strict=True))
@@ -405,8 +415,8 @@ def _local_type(
     if aligned is None:
         body.elaborator.report(WrongRank(place, what, wanted, str(given), given.origin))
         return None
-    dtype = "float" if signature.dtype is None else signature.dtype.text
-    if dtype != given.dtype and not (dtype == "binary" and given.dtype == "float"):
+    dtype = dtype_of(signature)
+    if dtype != given.dtype:
         body.elaborator.report(WrongDtype(place, what, dtype, str(given), given.origin))
         return None
     shape = []

@@ -28,7 +28,7 @@ from .statements import run
 from .values import CALLABLES, POISON, Group, Items, Outputs, Poison, Scope, Tensor, Value, describe, type_key, value_key
 
 MAX_LEVELS = 100_000
-UNSETTLED = 1_000
+UNSETTLED = 100
 """So many levels may differ before the first two of one type, where there are more in all than may differ."""
 
 
@@ -343,14 +343,17 @@ def _applied(
         return None
     if isinstance(result, Poison):
         return None
-    if stack.node.kind == "parallel":
-        value = one(result)
-        return [], [("output", value)], True
-    outputs = list(result.items) if isinstance(result, Outputs | Group) else [result]
-    if len(outputs) < len(inputs):
-        body.report(Unpacking(expr.span, len(inputs), len(outputs)))
+    outputs = [one(value) for value in result.items] if isinstance(result, Outputs | Group) else [result]
+    wanted = 1 if stack.node.kind == "parallel" else len(inputs)
+    if len(outputs) < wanted:
+        body.report(Unpacking(expr.span, wanted, len(outputs)))
         return None
-    return [one(value) for value in outputs[: len(inputs)]], [], True
+    tensors = [value for value in outputs[:wanted] if isinstance(value, Tensor)]
+    if len(tensors) < wanted:
+        other = next(value for value in outputs if not isinstance(value, Tensor))
+        body.report(NotATensor(expr.span, describe(other), advice_on_tensors(other)))
+        return None
+    return ([], [("output", tensors[0])], True) if stack.node.kind == "parallel" else (tensors, [], True)
 
 
 def _graph(stack: _Stack, body: Body, outputs: tuple[Output, ...]) -> Graph:

@@ -10,7 +10,7 @@ from ...dsl.span import Span
 from ..errors.calls import AssertionFailed, NotATensor, NotCallable, NotCompileTime, PrimeMisplaced, Unpacking, WrongArgument
 from ..errors.names import NotCompiledYet
 from ..errors.shapes import UnknownSize
-from ..graph import Assertion, DType, Operation, Parameter, TensorType
+from ..graph import Assertion, Operation, Parameter, TensorType
 from ..layers.base import Initialiser, Refusal
 from ..shapes import Size
 from ..values import Real
@@ -164,7 +164,7 @@ def _layer(body: Body, node: ast.LayerDef) -> None:
 
 
 def _param(body: Body, node: ast.ParamDef) -> None:
-    from .parts import dim_of
+    from .parts import dim_of, dtype_of
 
     name = node.name.text
     sizes = [dim_of(body, dim) for dim in node.type.dims]
@@ -172,7 +172,7 @@ def _param(body: Body, node: ast.ParamDef) -> None:
     if len(shape) != len(sizes):
         body.scope.names[name] = POISON
         return
-    type_ = TensorType(_dtype(node.type), shape, node.type.span)
+    type_ = TensorType(dtype_of(node.type), shape, node.type.span)
     for size in shape:
         if size.number is None:
             raise Refusal(UnknownSize(node.type.span, f"the {node.kind} {name}", str(size), str(type_)))
@@ -186,13 +186,6 @@ def _param(body: Body, node: ast.ParamDef) -> None:
     )
     body.label(number, 0, name)
     body.scope.names[name] = body.tensor(number, 0, name)
-
-
-def _dtype(type_: ast.TensorType) -> DType:
-    name = "float" if type_.dtype is None else type_.dtype.text
-    if name not in ("float", "int", "bool"):
-        raise Refusal(NotCompiledYet(type_.span, f"a tensor of {name}"))
-    return name  # type: ignore[return-value]
 
 
 def _init(body: Body, node: ast.ParamDef, type_: TensorType) -> Operation | None:

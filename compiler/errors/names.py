@@ -24,6 +24,13 @@ ADVICE = {
 }
 """What to say of names that nothing here is like."""
 
+NUMBERS = {
+    "float": ("float16", "float32", "float64", "bfloat16", "half", "double", "f32", "Tensor", "tensor"),
+    "int": ("int32", "int64", "uint8", "long", "integer", "i64"),
+    "bool": ("boolean", "mask"),
+}
+"""What others call the kinds of numbers."""
+
 
 class UnknownName(Fault):
     """A name that nothing in scope bears.
@@ -63,6 +70,25 @@ class NameTaken(Fault):
     def diagnostic(self) -> Diagnostic:
         labels = () if self.first == NOWHERE else (Label(self.first, "the first one"),)
         return self.say(f"the name {self.name} is taken by {self.what} already", "the second one", *labels)
+
+
+class UnknownDtype(Fault):
+    """A type is of a kind of numbers that there is not.
+
+    `[B, D]` is a tensor of floats, `int[B, T]` of whole numbers, `bool[B]` of truths, and `binary[B, D]` of floats from 0 to 1; the latent
+    units of an energy are `binary`, `real` or `onehot`. How precisely floats are kept is said where a model is trained.
+    """
+
+    code = "E0209"
+    title = "an unknown kind of tensor"
+
+    name: str
+    known: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        synonyms = {name: kind for kind, names in NUMBERS.items() for name in names if kind in self.known}
+        helps = did_you_mean(self.name, self.span, self.known, synonyms)
+        return self.say(f"there are no tensors of {self.name}; there are {', '.join(self.known)}", "not known", helps=helps)
 
 
 class BoundInOneBranch(Fault):

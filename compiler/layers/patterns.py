@@ -88,7 +88,8 @@ class Rearrange(Layer):
             return data
         named = {name: value for name, value in data.items() if name not in cls.model_fields}
         kept = {name: value for name, value in data.items() if name in cls.model_fields}
-        return kept | {"sizes": {**kept.get("sizes", {}), **named}}
+        sizes = kept.get("sizes", {})
+        return kept | {"sizes": {**sizes, **named} if isinstance(sizes, dict) else sizes}
 
     def plan(self, rank: int) -> Plan:
         sides = self.pattern.split("->")

@@ -66,6 +66,19 @@ class BadNumber(Fault):
         return self.say(f"{quoted(self.text)} is not a number of the language", helps=helps)
 
 
+class LongNumber(Fault):
+    """A number has no more digits than anything could be counted with: sizes, weights and rates all have far fewer."""
+
+    code = "E0144"
+    title = "a number with too many digits"
+
+    digits: int
+    most: int
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"this number has {self.digits:,} digits; {self.most} are the most", "too long")
+
+
 class TooManyPrimes(Fault):
     """`h'` is the next value of `h`, one time step or one level on. There is no way to name the value after that one."""
 

@@ -1,91 +1,16 @@
-"""No input ends in an exception, and none takes long: mutated programs, and programs that ask for too much."""
+"""Programs that ask for too much end soon, in a diagnostic. (Those that are made by machine are in tests/fuzz.)"""
 
 from __future__ import annotations
 
-import random
-import re
 import time
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-from archc.compiler.layers import registry
 from archc.dsl.render import render_report
 
 from .spec import body, check, messages
 
-SEED = 20260101
-ROUNDS = 450
 SECONDS = 2.0
-LAYERS = sorted(name for name in registry() if name.isidentifier())
-HERE = Path(__file__).parent
-TOKEN = re.compile(r'\s+|#[^\n]*|"[^"\n]*"|[A-Za-z_]\w*\'?|\d+(?:\.\d+)?(?:e-?\d+)?|->|\*\*|//|[=!<>]=|\.\.\.?|.', re.DOTALL)
-
-
-@cache
-def programs() -> list[str]:
-    files = [
-        *(HERE / "programs").glob("*.arch"),
-        *(HERE.parent.parent / "specs").glob("*.arch"),
-        *(HERE.parent / "dsl").glob("*.arch"),
-    ]
-    faults = sorted((HERE.parent / "golden" / "faults").glob("*.arch"))
-    return [path.read_text(encoding="utf-8") for path in [*sorted(files), *faults]]
-
-
-def words(text: str) -> list[str]:
-    return TOKEN.findall(text)
-
-
-NUMBERS = ("0", "-1", "1", "2", "7", "64", "0.5", "1e300", "999999999999999999999", "none", "true", '"text"', "[]", "[1, 2]")
-KEPT = frozenset("model block cell attention energy adversarial data train if else stack parallel from in as layer param".split())
-
-
-def mutated(draw: random.Random) -> str:
-    """A program with one to three tokens changed: mostly names and numbers for others, so that it still parses; else anything."""
-    tokens = words(draw.choice(programs()))
-    solid = [i for i, token in enumerate(tokens) if not token.isspace() and not token.startswith("#")]
-    names = [i for i in solid if tokens[i].isidentifier() and tokens[i] not in KEPT]
-    numbers = [i for i in solid if tokens[i][0].isdigit()] or names
-    for _ in range(draw.randint(1, 3)):
-        i, j = draw.choice(solid), draw.choice(solid)
-        name, number = draw.choice(names), draw.choice(numbers)
-        match draw.choices(
-            ("name", "swap names", "number", "layer", "delete", "double", "swap", "copy"), (6, 4, 6, 4, 1, 1, 1, 1)
-        )[0]:
-            case "name":
-                tokens[name] = tokens[draw.choice(names)]
-            case "swap names":
-                other = draw.choice(names)
-                tokens[name], tokens[other] = tokens[other], tokens[name]
-            case "number":
-                tokens[number] = draw.choice(NUMBERS)
-            case "layer":
-                tokens[name] = draw.choice(LAYERS)
-            case "delete":
-                tokens[i] = ""
-            case "double":
-                tokens[i] += f" {tokens[i]}"
-            case "swap":
-                tokens[i], tokens[j] = tokens[j], tokens[i]
-            case "copy":
-                tokens[i] = tokens[j]
-    return "".join(tokens)
-
-
-@pytest.mark.parametrize("part", range(3))
-def test_mutated_programs_end_in_a_report(part: int) -> None:
-    draw = random.Random(SEED + part)
-    for _ in range(ROUNDS // 3):
-        text = mutated(draw)
-        start = time.process_time()
-        try:
-            report = check(text)
-            render_report(report)
-        except Exception as error:
-            raise AssertionError(f"{type(error).__name__}: {error}\n{text}") from error
-        assert time.process_time() - start < SECONDS, text
 
 
 def timed(text: str, files: dict[str, str] | None = None) -> float:

@@ -132,7 +132,8 @@ def test_what_the_formatter_does() -> None:
 
 
 WIDE = """\
-model Net(widths = [64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576, 2097152, 4194304], depth = 3)(x: [B, 64]) {
+model Net(widths = [64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576, 2097152, 4194304],
+    depth = 3)(x: [B, 64]) {
     h = rearrange("b (t d) -> b t d", t=some_long_name_of_a_hyperparameter, d=another_long_name)(x) -> layer_norm -> dense(4) -> relu
     h = concat(h, x -> dense(64) -> batch_norm -> relu -> dropout(0.1) -> dense(64) -> batch_norm -> relu -> dense(3), dim=1)
     return h * (x -> dense(64) -> batch_norm -> relu -> dropout(0.1) -> dense(64) -> batch_norm -> relu -> dropout(0.1) -> dense(64))
