@@ -152,7 +152,8 @@ def _call_layer(
     arguments, places = _bound(layer, rest, named, node)
     recipe = LayerRecipe(layer, arguments, callee.occurrence, node, built=True)
     if not operands:
-        build(body, recipe, places)  # so that its faults are told here
+        if layer.name != "attend":  # its index functions speak of tensors that are not here yet
+            build(body, recipe, places)  # so that its faults are told here
         return recipe
     places = {**places, **{i: span for i, (_, span) in enumerate(operands)}}
     return apply_layer(body, recipe, tuple(value for value, _ in operands), node.span, places)
@@ -299,6 +300,10 @@ def apply_layer(
     if layer.name in body.hooks and len(values) == 1:
         return body.hooks[layer.name](body, one(values[0]), span)
     values = _flattened(layer, values)
+    if layer.name == "attend":
+        from .index_functions import written_out
+
+        recipe, values = written_out(body, recipe, values, places, span)
     operands = tuple(_operand(layer, value, places.get(i, span)) for i, value in enumerate(values))
     if layer.tensors is not None and len(operands) != layer.tensors:
         takes = f"{layer.tensors} tensor{'s' if layer.tensors != 1 else ''}"

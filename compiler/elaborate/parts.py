@@ -115,7 +115,7 @@ def apply_part(
     declared = recipe.declared.node
     if recipe.declared.hollow:
         return POISON
-    if declared.kind not in ("block", "model"):
+    if declared.kind not in ("block", "model", "attention"):
         raise Refusal(NotCompiledYet(declared.name.span, f"the {declared.kind} {declared.name.text}"))
     if body.function:
         raise Refusal(NotCompiledYet(span, f"the {declared.kind} {declared.name.text} outside of a model"))

@@ -42,7 +42,6 @@ LATER: dict[type[ast.Node], str] = {
     ast.PlayerDef: "a player",
     ast.PenaltyDef: "a penalty",
     ast.Draw: "a draw",
-    ast.IndexFunction: "an index function",
     ast.Minimizes: "an objective",
 }
 
@@ -86,6 +85,10 @@ def _statement(body: Body, node: ast.Statement) -> Returned | None:
                 body.mark_gate(value.ref.node)
         case ast.Assert():
             _assert(body, node)
+        case ast.IndexFunction():
+            from .index_functions import define
+
+            define(body, node)
         case ast.If():
             return _if(body, node)
         case ast.Return():

@@ -131,6 +131,14 @@ class Function:
     name: str
 
 
+@fact
+class IndexFunction:
+    """`mask[i, j] = …`: an equation with the names that it sees, written out where it is used."""
+
+    node: ast.IndexFunction
+    scope: Scope
+
+
 Recipe = LayerRecipe | PartRecipe | FlowRecipe | StackRecipe
 Callable_ = Recipe | Shared | Function
 Value = Any  # one of the above, Size, Real, Truth, bool, str, None, AxisName, Poison
@@ -186,6 +194,8 @@ def describe(value: Value) -> str:
             return f"the function {value.name}"
         case AxisName():
             return f"the dim {value.name}"
+        case IndexFunction():
+            return f"the index function {value.node.name.text}"
     return "this"
 
 

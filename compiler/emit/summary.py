@@ -190,6 +190,7 @@ def _row(node: Node, cost: Cost, path: str, depth: int, note: str) -> Row:
     match node.op:
         case Layer() as op:
             arguments = arguments_of(op)
+            note = note or op.lowering()
         case Use(graph=inner, arguments=given):
             arguments = ", ".join(f"{name}={written(value)}" for name, value in hypers_of(inner, given).items())
         case Repeat(count=count, tied=tied):

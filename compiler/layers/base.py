@@ -42,6 +42,7 @@ Family = Literal[
     "activation",
     "dropout",
     "embedding",
+    "attention",
     "shape",
     "arithmetic",
     "reduction",
@@ -211,6 +212,7 @@ class Layer(Operation):
     owns: ClassVar[bool] = False  # it owns weights: each time it is written it is a new one
     stateful: ClassVar[bool] = False  # a submodule without weights of its own making (dropout): it gets a key
     pure: ClassVar[bool] = True  # equal inputs give equal outputs: it may be shared, folded or dropped
+    statement: ClassVar[bool] = False  # it takes statements of its own, and stands in no expression
     tensors: ClassVar[int | None] = 1  # how many tensors it takes; none for any number from 1
     numbers: ClassVar[bool] = False  # numbers may stand among its tensors
     variadic: ClassVar[str] = ""  # the argument that takes all that is given without a name: `reshape(1, 8, 8)`
@@ -249,6 +251,10 @@ class Layer(Operation):
         from ..emit.code import call
 
         return call(show.me, *inputs)
+
+    def lowering(self, *inputs: Any) -> str:
+        """What was chosen to compute it, and why, where there is a choice; for the summary."""
+        return ""
 
     def cost(self, inputs: tuple[Any, ...], outputs: tuple[TensorType, ...]) -> Dim:
         """Multiply-adds of one application; 0 for what is not counted by custom (elementwise, norms, pooling)."""

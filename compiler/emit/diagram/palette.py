@@ -40,6 +40,7 @@ _FAMILIES: dict[Family, HueName] = {
     "linear": "weights",
     "convolution": "weights",
     "embedding": "memory",
+    "attention": "attention",
     "normalisation": "norm",
     "activation": "activation",
     "pooling": "pooling",

@@ -9,14 +9,14 @@ import re
 from collections.abc import Callable, Mapping
 
 from ....dsl.span import Span
-from ...graph import Graph, Hyper, Parameter, Repeat, Use
+from ...graph import Graph, Hyper, Node, Parameter, Repeat, Use
 from ...keys import RESERVED_KEYS
 from ...layers.base import Layer
 from ...shapes import Size
 from ...values import Real
 from ..code import Show
 from .checks import check_lines
-from .construct import Entry, Made, entries, fillings, layer_call, stack_lines, tensor_lines
+from .construct import Entry, Made, entries, fillings, layer_call, operand_types, stack_lines, tensor_lines
 from .forward import Setting, Writer
 from .lines import Line, Page, docstring
 from .names import Names, checked_key, identifier
@@ -52,12 +52,14 @@ class ClassWriter:
         for text in doc:
             page.raw(f"    {text}" if text else "")
         init = self._init()
+        forward, methods = self._forward()
         if doc:
             page.blank()
-        if init:
-            page.add(*(line.moved(1) for line in init))
-            page.blank()
-        page.add(*(line.moved(1) for line in self._forward()))
+        for lines in (init, *methods):
+            if lines:
+                page.add(*(line.moved(1) for line in lines))
+                page.blank()
+        page.add(*(line.moved(1) for line in forward))
 
     def _paragraphs(self) -> list[str]:
         """What the spec says of it, and what was decided in all its instances."""
@@ -66,6 +68,7 @@ class ClassWriter:
         fixed = self.fixed or {}
         facts = [f"Fixed: {', '.join(f'{name}={value}' for name, value in fixed.items())}."] if fixed else []
         facts += [f"Where {fact}." for fact in decided if not _words(fact) <= {*fixed, *_WORDS}]
+        facts += [f"{said}." for node in self.graph.nodes if (said := _lowering(self.graph, node))]
         return [self.graph.doc or "", "\n".join(facts)]
 
     # Constructor ------------------------------------------------------------------------------------------------------
@@ -123,7 +126,8 @@ class ClassWriter:
 
     # Forward ----------------------------------------------------------------------------------------------------------
 
-    def _forward(self) -> list[Line]:
+    def _forward(self) -> tuple[list[Line], list[list[Line]]]:
+        """`forward`, and further functions that it calls."""
         plan, span = self.plan, self.span
         local = {name: identifier(name) for name in (*plan.read, *plan.runtime)}
         lent = lent_names(plan.part.lent)
@@ -139,7 +143,7 @@ class ClassWriter:
         given += [f"{local[name]}: {'float' if name in plan.real else 'int'}" for name in plan.runtime]
         given += [f"{name}: nn.Module" for name in lent.values()]
         head = Line(f"def forward({', '.join(given)}) -> {returns(self.graph)}:", span)
-        return [head, *(line.moved(1) for line in (*dims, *checks, *body))]
+        return [head, *(line.moved(1) for line in (*dims, *checks, *body))], list(writer.methods.values())
 
 
 def _check_built(plan: Plan, built: set[str]) -> None:
@@ -150,6 +154,11 @@ def _check_built(plan: Plan, built: set[str]) -> None:
     wanted |= {key for kid in plan.kids.values() for key, far in kid.part.lent if far == 1}
     if missing := sorted(key for key in wanted if key is not None and key not in built):
         raise ValueError(f"{plan.graph.name} has no submodule {', '.join(missing)}")
+
+
+def _lowering(graph: Graph, node: Node) -> str:
+    """What was chosen to compute a step, where there was a choice."""
+    return node.op.lowering(*operand_types(graph, node)) if isinstance(node.op, Layer) else ""
 
 
 _WORDS = ("not", "and", "or", "none", "true", "false")

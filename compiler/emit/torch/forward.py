@@ -18,7 +18,7 @@ from ..code import Code, Show, call
 from .fuse import Fusion
 from .lines import Line, quoted
 from .names import checked_key, identifier
-from .wiring import RETURN, Purity, Wiring
+from .wiring import RETURN, Purity, Wiring, stands_alone
 
 USUAL = ("x", "y", "z", "u", "v", "w")
 
@@ -43,6 +43,7 @@ class Writer:
         self.graph, self.setting = graph, setting
         self.wiring = Wiring(graph, purity)
         self.lines: list[Line] = []
+        self.methods: dict[str, list[Line]] = {}  # further functions of the class, by name
         self.variables: dict[Ref, str] = {}  # a collected list has the number -1 - k
         self.holders: dict[str, Ref] = {}
         self.fates: dict[Ref, str | None] = {}  # names of what values become
@@ -59,6 +60,10 @@ class Writer:
                 continue
             if isinstance(self.wiring.nodes[i].op, Repeat):
                 write_repeat(self, i)
+            elif stands_alone(self.wiring.nodes[i]):
+                from .attention import write_attend
+
+                write_attend(self, i)
             else:
                 self._statement(i)
         self._return()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from ...graph import Node, Ref, Repeat, Use
+from ...graph import Node, Ref, Use
 from ..code import ATOM, Code
-from .wiring import RETURN, Wiring, is_atom
+from .wiring import RETURN, Wiring, is_atom, stands_alone
 
 DEEPEST, WIDEST, STAGE = 5, 92, 3
 
@@ -46,12 +46,12 @@ class Fusion:
 
     def _may(self, i: int) -> bool:
         node, reader = self.wiring.nodes[i], self.wiring.only_reader(i)
-        if reader is None or isinstance(node.op, Repeat) or _is_named(node):
+        if reader is None or stands_alone(node) or _is_named(node):
             return False
         user, place = reader
         if user == RETURN:
             return True
-        if isinstance(self.wiring.nodes[user].op, Repeat):
+        if stands_alone(self.wiring.nodes[user]):
             return False
         return self.places(user).count(place) == 1
 
@@ -103,7 +103,7 @@ class Fusion:
 
     def below(self, i: int) -> list[int]:
         """The steps that stand directly inside step `i`."""
-        if isinstance(self.wiring.nodes[i].op, Repeat):
+        if stands_alone(self.wiring.nodes[i]):
             return []
         operands = self.wiring.operands[i]
         places = dict.fromkeys(place for place in self.places(i) if place < len(operands))
@@ -150,7 +150,7 @@ class _Sizes:
     def measure(self, i: int) -> None:
         """Step `i`, after those inside it."""
         wiring = self.fusion.wiring
-        if isinstance(wiring.nodes[i].op, Repeat):
+        if stands_alone(wiring.nodes[i]):
             self.depths[i], self.widths[i] = 0, 0
             return
         code = self.fusion.express(i, tuple(self._operand(operand) for operand in wiring.operands[i]))

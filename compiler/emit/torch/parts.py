@@ -133,11 +133,12 @@ class Census:
         setting = Setting(recorder(read), lending(kids, lent), lent_names(lent))
         writer = Writer(graph, setting, self.purity)
         lines = [line.text for line in writer.write()]
+        methods = tuple(line.text for lines in writer.methods.values() for line in lines)
         for assertion in graph.assertions:
             needs |= dict.fromkeys(sorted(names_of(assertion.condition)))
         needs |= {name: None for name in read if name not in graph.dims}
         checks = tuple((str(a.condition), a.message) for a in graph.assertions)
-        key = (graph.name, graph.kind, graph.span, tuple(writer.parameters), tuple(lines), tuple(made), checks)
+        key = (graph.name, graph.kind, graph.span, tuple(writer.parameters), tuple(lines), methods, tuple(made), checks)
         return _Draft(graph, key, kids, needs, lent, arguments, holes)
 
     def _given(self, application: Application) -> dict[str, Text]:

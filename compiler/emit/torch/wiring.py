@@ -41,6 +41,11 @@ def is_atom(node: Node) -> bool:
     return isinstance(node.op, Input | Parameter | Weight)
 
 
+def stands_alone(node: Node) -> bool:
+    """Does it take statements of its own: a stack, or an op that says so?"""
+    return isinstance(node.op, Repeat) or bool(getattr(node.op, "statement", False))
+
+
 def is_empty(node: Node) -> bool:
     """A stack of no level: what goes in comes out."""
     return isinstance(node.op, Repeat) and not node.op.levels

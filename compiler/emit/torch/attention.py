@@ -1,0 +1,211 @@
+"""An `attend` in a `forward`: heads split, the mask or bias made by broadcasting of positions, and the call that its lowering asks for.
+
+Comes in: a writer at an `attend`. Goes out: its lines, and the function of the class that builds what is kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...attention.lowering import lowering_of
+from ...graph import Ref
+from ...layers.attention import Attend
+from ...shapes import Size
+from ..code import ATOM, PRODUCT, Code, Show, binary, call, method
+from .equations import Sheet, joined
+from .lines import Line
+from .names import Names, identifier
+
+if TYPE_CHECKING:
+    from .forward import Writer
+
+INFINITY = 'float("-inf")'
+
+
+def write_attend(writer: Writer, i: int) -> None:
+    """The lines of an `attend`, and the variable of what comes out."""
+    _Attention(writer, i).write()
+
+
+class _Attention:
+    def __init__(self, writer: Writer, i: int) -> None:
+        self.writer, self.i, self.node = writer, i, writer.wiring.nodes[i]
+        assert isinstance(self.node.op, Attend)
+        self.op: Attend = self.node.op
+        self.operands = writer.wiring.operands[i]
+        self.codes = [writer.code(operand) for operand in self.operands]
+        self.types = [writer.graph.type_of(ref) for ref in self.operands if isinstance(ref, Ref)]
+        self.heads, self.shared = self.op.counts(self.types[0], self.types[1])
+        self.extents = dict(
+            zip("bhij", (self.types[0].shape[0], self.heads, self.types[0].shape[-2], self.types[1].shape[-2]), strict=True)
+        )
+        self.show = Show(writer.setting.names)
+        self.taken: set[str] = set()
+
+    def say(self, text: str, comment: str = "") -> None:
+        self.writer.lines.append(Line(text, self.node.span, comment=comment))
+
+    def free(self, name: str) -> str:
+        """A variable for this step alone, like `name`."""
+        number, found = 1, identifier(name)
+        while found in self.taken or not self.writer.is_free(found, self.i - 1):
+            number += 1
+            found = f"{identifier(name)}{number}"
+        self.taken.add(found)
+        return found
+
+    def write(self) -> None:
+        q, k, v = self._split()
+        kind = lowering_of(self.op).kind
+        result = self._plain(q, k, v) if kind == "plain" else self._fused(q, k, v, kind)
+        if self.types[0].rank == 3:
+            result = Code(f"{result.at(ATOM)}.transpose(1, 2).flatten(2)")
+        ref = Ref(self.i)
+        self.say(f"{self.writer.assign(ref)} = {result}", self.writer._comment(self.i, [ref]))
+
+    # Heads ------------------------------------------------------------------------------------------------------------
+
+    def _split(self) -> tuple[str, str, str]:
+        """q, k and v as `[B, heads, T, d]`."""
+        codes = [code.text for code in self.codes[:3]]
+        if self.types[0].rank == 4:
+            return codes[0], codes[1], codes[2]
+        parts = [(codes[0], self.show(self.heads)), *((code, self.show(self.shared)) for code in codes[1:])]
+        names: dict[tuple[str, str], str] = {}
+        for place, part in enumerate(parts):
+            if part not in names:
+                names[part] = self._renamed(place, part[0])
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for code, heads in names:
+            groups.setdefault(heads, []).append((code, names[code, heads]))
+        for heads, members in groups.items():
+            self._split_line(heads, members)
+        return names[parts[0]], names[parts[1]], names[parts[2]]
+
+    def _renamed(self, place: int, code: str) -> str:
+        """The variable of a tensor in heads: its own where nothing reads that any more."""
+        ref = self.operands[place]
+        assert isinstance(ref, Ref)
+        own = code.isidentifier() and self.writer.is_free(code, self.i) and code not in self.taken
+        if own and sum(other == ref for other in self.operands) == 1:
+            self.taken.add(code)
+            return code
+        return self.free("qkv"[place])
+
+    def _split_line(self, heads: str, members: list[tuple[str, str]]) -> None:
+        def cut(text: str) -> str:
+            return f"{text}.unflatten(-1, ({heads}, -1)).transpose(1, 2)"
+
+        size = self.heads if heads == self.show(self.heads) else self.shared
+        which = 0 if members[0][0] == self.codes[0].text else 1
+        shape = self.types[which].shape
+        comment = f"[{shape[0].text}, {size.text}, {shape[1].text}, {(shape[2] // size).text}]"
+        if len(members) == 1:
+            self.say(f"{members[0][1]} = {cut(members[0][0])}", comment)
+            return
+        targets, sources = (", ".join(names) for names in zip(*((new, old) for old, new in members), strict=True))
+        item = next(name for name in ("t", "x", "each", "tensor") if name not in heads)
+        self.say(f"{targets} = ({cut(item)} for {item} in ({sources}))", comment)
+
+    # scaled_dot_product_attention -------------------------------------------------------------------------------------
+
+    def _fused(self, q: str, k: str, v: str, kind: str) -> Code:
+        options: dict[str, str] = {}
+        if kind == "causal":
+            options["is_causal"] = "True"
+        elif kind in ("kept", "batch"):
+            options["attn_mask"] = self._kept(q) if kind == "kept" else self._built(q)
+        if self.op.dropout.value:
+            options["dropout_p"] = f"{self.show(self.op.dropout)} if self.training else 0.0"
+        if self.op.scale is not None:
+            options["scale"] = self.show(self.op.scale)
+        if self.heads.text != self.shared.text:
+            options["enable_gqa"] = "True"
+        return call("F.scaled_dot_product_attention", q, k, v, **options)
+
+    def _built(self, q: str) -> str:
+        """A mask or bias that is built here."""
+        mask, bias = self.op.mask, self.op.bias
+        sheet = self._sheet(self.show, f"{q}.device", f"{q}.dtype", self.free)
+        code = sheet.mask_of(mask is not None, bias is not None)
+        for line in sheet.lines:
+            self.say(line)
+        name = self.free("bias" if mask is None else "mask")
+        axes = ", ".join(sheet.shape_of(self.extents))
+        self.say(f"{name} = {code}", f"[{axes}]")
+        return name
+
+    def _sheet(self, show: Show, device: str, dtype: str, free: object, score: str = "") -> Sheet:
+        tensors = {place: code for place, code in enumerate(self.codes) if place >= 3}
+        return Sheet(joined(self.op.equations), show, self.extents, tensors, device, dtype, free, score)  # type: ignore[arg-type]
+
+    def _kept(self, q: str) -> str:
+        """A mask or bias that depends on sizes alone: a function of the class builds it once."""
+        mask, bias = self.op.mask, self.op.bias
+        numbers: dict[str, None] = {}
+
+        def record(name: str) -> str:
+            numbers[name] = None
+            return parameters.setdefault(name, names.new(name))
+
+        names = Names({"device", "dtype"})
+        parameters: dict[str, str] = {}
+        sheet = self._sheet(Show(record), "device", "dtype", names.new)
+        code = sheet.mask_of(mask is not None, bias is not None)
+        keys = {node.key for node in self.writer.graph.nodes} | {hyper.name for hyper in self.writer.graph.hypers}
+        methods = Names({*(key for key in keys if key), *(name.lower() for name in self.writer.graph.dims), *self.writer.methods})
+        name = methods.new("bias" if mask is None else "mask")
+        real = sheet.reals
+        given = [f"{parameters[n]}: {'float' if n in real else 'int'}" for n in numbers] + ["device: torch.device"]
+        given += ["dtype: torch.dtype"] if sheet.typed else []
+        said = ", ".join(f"{n}[{', '.join(e.indices)}] = {e.text}" for n, e in self.op.equations.items())
+        lines = [
+            Line("@staticmethod", self.node.span),
+            Line("@kept", self.node.span),
+            Line(f"def {name}({', '.join(given)}) -> Tensor:", self.node.span),
+            *(Line(text, self.node.span, 1) for text in docstring_of(said)),
+            *(Line(text, self.node.span, 1) for text in (*sheet.lines, f"return {code}")),
+        ]
+        self.writer.methods[name] = lines
+        arguments = [str(self.writer.setting.names(n)) for n in numbers] + [f"{q}.device"]
+        return call(f"self.{name}", *arguments, *([f"{q}.dtype"] if sheet.typed else [])).text
+
+    # Written out ------------------------------------------------------------------------------------------------------
+
+    def _plain(self, q: str, k: str, v: str) -> Code:
+        """Scores, their softmax, and the sum, one after the other."""
+        if self.heads.text != self.shared.text:
+            shares = self.show(Size.of(self.heads.value // self.shared.value, self.heads.text // self.shared.text))
+            for name in dict.fromkeys((k, v)):
+                self.say(f"{name} = {name}.repeat_interleave({shares}, dim=1)")
+        score = self.free("score")
+        scale = Code(f"{q}.shape[-1]**-0.5", PRODUCT + 1) if self.op.scale is None else self.show.code(self.op.scale)
+        axes = ", ".join(str(self.extents[axis].text) for axis in "bhij")
+        self.say(f"{score} = {q} @ {k}.mT * {scale.at(PRODUCT + 1)}", f"[{axes}]")
+        sheet = self._sheet(self.show, f"{q}.device", f"{q}.dtype", self.free, score)
+        roots = {name: sheet.value(name) for name in self.op.equations}
+        for line in sheet.lines:
+            self.say(line)
+        if "score" in roots:
+            self.say(f"{score} = {roots['score']}")
+        if "bias" in roots:
+            self.say(f"{score} = {binary('+', Code(score), roots['bias'])}")
+        weights = Code(score)
+        if "mask" in roots:
+            mask = self.free("mask")
+            self.say(f"{mask} = {roots['mask']}")
+            lowest = f"torch.finfo({score}.dtype).min"
+            weights = method(weights, "masked_fill", f"~{mask}", lowest)
+        weights = method(weights, "softmax", "-1")
+        if "mask" in roots:
+            weights = binary("*", weights, Code(mask))
+        self.say(f"{score} = {weights}")
+        if self.op.dropout.value:
+            self.say(f"{score} = {call('F.dropout', score, self.show(self.op.dropout), 'self.training')}")
+        return Code(f"{score} @ {v}", PRODUCT)
+
+
+def docstring_of(said: str) -> list[str]:
+    from .lines import docstring
+
+    return docstring([f"{said}."])
