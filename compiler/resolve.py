@@ -16,7 +16,7 @@ from ..dsl.parser import parse
 from ..dsl.source import Source
 from ..dsl.span import Loc, Span
 from .errors.names import BoundInOneBranch, ImportCycle, ImportFailed, NameTaken, ReservedKey, UnknownDtype, UnknownName
-from .keys import children, is_reserved_key
+from .keys import children, descendants, is_reserved_key
 from .layers import registry
 
 Reader = Callable[[str, bool, str], Source | str]
@@ -26,7 +26,7 @@ FUNCTIONS = frozenset(
     {"len", "min", "max", "sum", "abs", "sqrt", "log", "exp", "ceil", "floor", "range", "enumerate", "zip", "reverse"}
 )
 CONSTANTS = frozenset({"inf", "pi"})
-SPECIAL = frozenset({"recur", "bidirectional", "attend", "over", "training", "ema", "kl", "gradient_penalty"})
+SPECIAL = frozenset({"recur", "bidirectional", "over", "training", "ema", "kl", "gradient_penalty"})
 """Names of forms that are no layers of the registry."""
 LONGEST_CHAIN = 100
 """So many files may import one the next."""
@@ -195,7 +195,17 @@ class _Names:
             if isinstance(type_, ast.TensorType):
                 self.type(type_)
         self.body(node.body)
+        if node.kind == "attention":
+            self.attends(node)
         if not self.sound:
+            self.unit.broken.add(id(node))
+
+    def attends(self, node: ast.Declaration) -> None:
+        """An `attention` has an `attend` somewhere in its body."""
+        if not any(isinstance(inner, ast.Name) and inner.id == "attend" for part in node.body for inner in descendants(part)):
+            from .errors.attention import NoAttend
+
+            self.report.add(NoAttend(node.name.span, node.name.text))
             self.unit.broken.add(id(node))
 
     def namespace(self, node: ast.Declaration) -> None:

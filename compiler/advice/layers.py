@@ -56,6 +56,16 @@ def _bias(flow: Flow, node: Node, x: TensorType, texts: Texts) -> Iterator[Fault
     yield BiasBeforeNorm(before.node.span, before.layer.name, norm.callee.id, node.span, mend)
 
 
+def _empty_rows(flow: Flow, node: Node, x: TensorType, texts: Texts) -> Iterator[Fault]:
+    """A mask that hides all keys from some queries."""
+    from ..attention.recognise import empty_rows
+    from ..errors.attention import EmptyRows
+
+    mask = getattr(node.op, "mask", None)
+    if mask is not None and (which := empty_rows(mask)):
+        yield EmptyRows(node.span, mask.text, which)
+
+
 def _image(flow: Flow, node: Node, x: TensorType, texts: Texts) -> Iterator[Fault]:
     """dense where the last dim is the width of an image."""
     if x.rank not in (4, 5) or len(node.refs) != 1:
@@ -156,7 +166,7 @@ def _alone(flow: Flow, node: Node, x: TensorType, texts: Texts) -> Iterator[Faul
 
 
 Look = Callable[[Flow, Node, TensorType, Texts], Iterator[Fault]]
-LOOKS: dict[str, list[Look]] = {"dense": [_image, _between]}
+LOOKS: dict[str, list[Look]] = {"dense": [_image, _between], "attend": [_empty_rows]}
 for _names, _look in ((CENTRING, _bias), (SLIDING, _time), (TWICE, _twice), (CONSTANT, _alone)):
     for _name in _names:
         LOOKS.setdefault(_name, []).append(_look)

@@ -118,6 +118,14 @@ class _Body:
                 alive -= names
                 alive |= self._uses(node.value)
                 return alive
+            case ast.IndexFunction():
+                if node.name.text not in alive:
+                    from ..errors.attention import UnusedIndexFunction
+
+                    mend = whole_lines(self.source, node.span)
+                    self.found.append(UnusedIndexFunction(node.name.span, node.name.text, mend))
+                alive.discard(node.name.text)
+                return alive | (self._uses(node.value) - {index.text for index in node.indices})
             case ast.If():
                 then = self._alive(node.then, set(alive))
                 otherwise = self._alive(node.otherwise or (), set(alive))

@@ -18,8 +18,11 @@ Kind = Literal["plain", "whole", "causal", "kept", "batch"]
 
 @dataclass(frozen=True)
 class Lowering:
-    """`whole`: no mask at all; `causal`: the flag of scaled_dot_product_attention; `kept`: with a mask built once; `batch`: with a mask built in
-    each forward; `plain`: scores written out."""
+    """How, and why.
+
+    `whole`: no mask at all; `causal`: the flag of scaled_dot_product_attention; `kept`: with a mask built once; `batch`: with a mask
+    built in each forward; `plain`: scores written out.
+    """
 
     kind: Kind
     reason: str

@@ -1,6 +1,7 @@
 """The forms of masks: what an equation lets through, whatever way it is written.
 
-`j <= i`, `i >= j`, `not (j > i)`, `i - j >= 0` and `j - i < 1` are one condition: a linear form of the indices that is at least 0. A mask is a
+`j <= i`, `i >= j`, `not (j > i)`, `i - j >= 0` and `j - i < 1` are one condition: a linear form of the indices that is at least
+0. A mask is a
 conjunction of such conditions, of equalities, and of others that stay as they are.
 """
 
@@ -95,7 +96,9 @@ class Form:
         left, right = (self.linears[arg] for arg in term.args)
         if op == "!=":
             return None
-        if (op in ("<=", "<") and self.terms[term.args[0]].op == "abs") or (op in (">=", ">") and self.terms[term.args[1]].op == "abs"):
+        if (op in ("<=", "<") and self.terms[term.args[0]].op == "abs") or (
+            op in (">=", ">") and self.terms[term.args[1]].op == "abs"
+        ):
             return self._around(term, op)
         match op:
             case ">=":
@@ -159,3 +162,14 @@ class Form:
         """Exactly `j <= i`."""
         below, above, others = self.bounds()
         return len(below) == 1 and not above and not others and below[0].rest == 0 and below[0].text == 0
+
+
+def empty_rows(mask: Equation) -> str:
+    """Which queries can be proved to have no key, in words; nothing where none can."""
+    if mask.root.op == "number":
+        return "" if mask.root.value else "every query"
+    below, above, _ = Form(mask).bounds()
+    for bound in below:  # i - j + rest >= 0
+        if any((-(bound.rest + other.rest)).at_least(1) for other in above):
+            return "every query"
+    return "the query at position 0" if any((-bound.rest).at_least(1) for bound in below) else ""

@@ -29,7 +29,8 @@ Reach = Literal["whole", "start", "any"]
 class Term(Frozen):
     """One step. `args` are the places of the terms it reads.
 
-    `op` is an index (`b h i j`), the score `s`, a `number`, a `read` of tensor number `tensor` of those that the equation reads, an operator,
+    `op` is an index (`b h i j`), the score `s`, a `number`, a `read` of tensor number `tensor` of those that the equation reads,
+    an operator,
     a function, `where`, or `layer` for an elementwise op of the registry.
     """
 
@@ -127,7 +128,9 @@ class Terms:
             for place in sorted(wanted)
         )
         text = written(terms, tuple(names[tensor] for tensor in read))
-        return Equation.model_construct(terms=terms, indices=indices, text=text, tensors=tuple(operands[tensor] for tensor in read))
+        return Equation.model_construct(
+            terms=terms, indices=indices, text=text, tensors=tuple(operands[tensor] for tensor in read)
+        )
 
 
 # Text -----------------------------------------------------------------------------------------------------------------
@@ -150,7 +153,7 @@ def written(terms: tuple[Term, ...], names: tuple[str, ...] = ()) -> str:
         match op:
             case "number":
                 shown = str(term.value).lower() if isinstance(term.value, bool) else str(term.value)
-                made = (shown, 9 if _is_word(shown) else 5)
+                made = (shown, 9 if _is_word(shown) else 7 if _is_word(shown[1:]) else 5)
             case "read":
                 name = names[term.tensor] if term.tensor < len(names) else f"tensor{term.tensor}"
                 made = (f"{name}[{', '.join(at(arg, 0) for arg in args)}]" if args else name, 9)

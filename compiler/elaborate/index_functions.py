@@ -1,6 +1,7 @@
 """Index functions: `mask[i, j] = j <= i` is written out where `attend` is given it.
 
-Comes in: the equation as it stands in the text. Goes out: its terms, with what is known at compile time folded, every value of one dtype, and
+Comes in: the equation as it stands in the text. Goes out: its terms, with what is known at compile time folded, every value of
+one dtype, and
 every tensor read inside its dims as far as that can be proved.
 """
 
@@ -359,7 +360,7 @@ class Writer:
         known = function.id in ON_NUMBERS or function.id in registry()
         if self.body.scope.get(function.id) is not MISSING or not known:
             raise Refusal(NotAnIndexExpression(node.span, f"{function.id}(…)", self._called()))
-        if not any(isinstance(arg, Entry) for arg in args):
+        if function.id in ON_NUMBERS and not any(isinstance(arg, Entry) for arg in args):
             return expressions.evaluate(self.body, node)
         places = [arg.value for arg in node.args if arg.name is None]
         if function.id in ("min", "max") and len(args) > 1:
@@ -377,7 +378,7 @@ class Writer:
 
     def _layer(self, node: ast.Call, function: ast.Name, args: list[Value], places: list[ast.Expr]) -> Value:
         """An elementwise op of the registry: `tanh(s / cap)`."""
-        layer = registry()[function.id] if function.id in registry() else None
+        layer = registry().get(function.id)
         if layer is None or not issubclass(layer, Elementwise) or layer.owns or not layer.pure or len(args) != 1:
             raise Refusal(NotAnIndexExpression(node.span, f"{function.id}(…)", self._called()))
         named = {arg.name.text: expressions.evaluate(self.body, arg.value) for arg in node.args if arg.name is not None}
@@ -529,6 +530,5 @@ def _reordered(name: str, argument: str, formals: tuple[str, ...]) -> str:
     forms = [form for form in FORMS[argument] if set(formals) <= set(form)]
     if not forms:
         return ""
-    return f"the order is query before key: {name}[{', '.join(min(forms, key=len))}]"
-
-
+    listed = f"{name}[{', '.join(forms[0])}]"
+    return f"the query stands before the key: {listed}" if len(forms[0]) == len(formals) else f"with b there are four: {listed}"

@@ -1,6 +1,6 @@
 """Faults of attention: index functions, and what `attend` compares."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, Label
+from ...dsl.diagnostic import Diagnostic, Edit, Fault, Help, Label
 from ...dsl.span import NOWHERE, Span
 
 
@@ -44,7 +44,8 @@ class WidthsDiffer(Fault):
 class NotAnIndexFunction(Fault):
     """`mask`, `bias` and `score` of `attend` are index functions: equations that say a value for each pair of positions.
 
-    They are written before the `attend`, `mask[i, j] = j <= i`, and given by their name, `attend(q, k, v, mask=mask)`. A tensor becomes one by
+    They are written before the `attend`, `mask[i, j] = j <= i`, and given by their name, `attend(q, k, v, mask=mask)`. A tensor
+    becomes one by
     being indexed: `mask[b, h, i, j] = keep[b, j]`.
     """
 
@@ -57,14 +58,17 @@ class NotAnIndexFunction(Fault):
 
     def diagnostic(self) -> Diagnostic:
         return self.say(
-            f"{self.argument} of attend is an index function, but this is {self.got}", "not an index function", helps=_help(self.mend)
+            f"{self.argument} of attend is an index function, but this is {self.got}",
+            "not an index function",
+            helps=_help(self.mend),
         )
 
 
 class WrongIndices(Fault):
     """An index function has indices of a fixed number and order.
 
-    A `mask` or `bias` that is given to `attend` has `[i, j]`, `[h, i, j]` or `[b, h, i, j]`: query position, key position, head, example. A `score`
+    A `mask` or `bias` that is given to `attend` has `[i, j]`, `[h, i, j]` or `[b, h, i, j]`: query position, key position, head,
+    example. A `score`
     has `[s, h, i, j]`, where s is the score itself. A function that is used in another takes as many indices as it was defined with.
     """
 
@@ -101,7 +105,8 @@ class Recursion(Fault):
 class NotAnIndexExpression(Fault):
     """An index function speaks of one pair of positions at a time.
 
-    It may use arithmetic, comparisons, `and or not`, `… if … else …`, functions of single numbers (`tanh`, `exp`, `min`), other index functions,
+    It may use arithmetic, comparisons, `and or not`, `… if … else …`, functions of single numbers (`tanh`, `exp`, `min`), other
+    index functions,
     and tensors at one place. Layers that own weights, slices, flows and whole tensors do not belong in it; compute those before, give
     the tensor a name, and read it by index.
     """
@@ -122,7 +127,8 @@ class NotAnIndexExpression(Fault):
 class WrongIndexDtype(Fault):
     """A value in an index function has the wrong dtype.
 
-    A mask is true or false; a bias and a score are numbers; the places of a tensor are whole numbers; arithmetic works on numbers, `and or not`
+    A mask is true or false; a bias and a score are numbers; the places of a tensor are whole numbers; arithmetic works on
+    numbers, `and or not`
     on truths. `floor(x)` and `ceil(x)` make whole numbers, a comparison makes a truth.
     """
 
@@ -146,7 +152,10 @@ class WrongIndexDtype(Fault):
 
 
 class WrongTensorIndices(Fault):
-    """A tensor in an index function is read at one place, so it is given one index for each of its dims: `keep[b, j]` for `keep: bool[B, S]`."""
+    """A tensor in an index function is read at one place, so it is given one index for each of its dims.
+
+    For `keep: bool[B, S]` that is `keep[b, j]`.
+    """
 
     code = "E1006"
     title = "a tensor is read with too few or too many indices"
@@ -231,7 +240,8 @@ class LengthsDiffer(Fault):
 class HeadsDisagree(Fault):
     """Tensors that are split into heads before `attend`, `[B, heads, T, d]`, say themselves how many there are.
 
-    k and v have one number of heads, which divides that of q. `heads=` and `kv_heads=` may be left out; where they are given they must agree.
+    k and v have one number of heads, which divides that of q. `heads=` and `kv_heads=` may be left out; where they are given they
+    must agree.
     """
 
     code = "E1010"
@@ -246,7 +256,10 @@ class HeadsDisagree(Fault):
 
 
 class IndexFunctionElsewhere(Fault):
-    """An index function has no value of its own: it is given to `attend`, or used in another index function with its indices, `near[i, j]`."""
+    """An index function has no value of its own.
+
+    It is given to `attend`, or used in another index function with its indices, `near[i, j]`.
+    """
 
     code = "E1011"
     title = "an index function where a value is wanted"
@@ -268,10 +281,14 @@ class UnusedIndexFunction(Fault):
     title = "an index function that nothing uses"
 
     name: str
-    mend: str = ""
+    mend: tuple[Edit, ...] = ()
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"the index function {self.name} is never used", "decides nothing", helps=_help(self.mend))
+        return self.say(
+            f"the index function {self.name} is never used",
+            "decides nothing",
+            helps=(Help("give it to attend, or leave the line out", self.mend),),
+        )
 
 
 class EmptyRows(Fault):

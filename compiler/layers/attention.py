@@ -38,18 +38,23 @@ def kept(function):
 
 
 class Attend(Layer):
-    """Attention: `softmax(q·kᵀ·scale + bias, where mask)·v`, for each head by itself (Vaswani et al., 2017; F.scaled_dot_product_attention).
+    """Attention: `softmax(q·kᵀ·scale + bias, where mask)·v`, for each head by itself (Vaswani et al., 2017).
 
-    On `[B, T, D]`, split into `heads`, or on `[B, heads, T, d]` already split. `kv_heads` below `heads` lets query heads share keys and values.
-    `mask`, `bias` and `score` are index functions: `mask[i, j] = j <= i`. The scale is one over the root of a head's width where none is
-    given. `dropout` drops weights in training. A query with nothing to attend to gets zeros.
+    On `[B, T, D]`, split into `heads`, or on `[B, heads, T, d]` already split. `kv_heads` below `heads` lets query heads share
+    keys and values. `mask`, `bias` and `score` are index functions: `mask[i, j] = j <= i`. The scale is one over the root of a
+    head's width where none is given. `dropout` drops weights in training. A query with nothing to attend to gets zeros.
     """
 
     name: ClassVar[str] = "attend"
     family: ClassVar[Family] = "attention"
     formula: ClassVar[str] = "y[b, h, i] = sum over j of softmax(q[b, h, i] · k[b, h, j] * scale + bias[b, h, i, j]) * v[b, h, j]"
     example: ClassVar[str] = "q: [B, T, 64], k: [B, S, 64], v: [B, S, 64] -> attend(heads=4)"
-    synonyms: ClassVar[tuple[str, ...]] = ("MultiheadAttention", "scaled_dot_product_attention", "MultiHeadAttention", "Attention")
+    synonyms: ClassVar[tuple[str, ...]] = (
+        "MultiheadAttention",
+        "scaled_dot_product_attention",
+        "MultiHeadAttention",
+        "Attention",
+    )
     tensors: ClassVar[int | None] = None
     statement: ClassVar[bool] = True
 
@@ -107,13 +112,13 @@ class Attend(Layer):
     def _whole(self, see: Checker, q: TensorType, k: TensorType, v: TensorType) -> TensorType:
         """On `[B, T, D]`."""
         heads, shared = self.counts(q, k)
+        self._share(see, heads, shared)
         for which, (tensor, parts) in enumerate(zip((q, k, v), (heads, shared, shared), strict=True)):
             if not see.divides(parts, tensor.shape[-1]):
                 rule = f"the width of {NAMES[which]} is split into {parts} heads"
                 raise Refusal(
                     DoesNotDivide(see.place(which), rule, str(tensor.shape[-1]), str(parts), see.origin(which, tensor.rank - 1))
                 )
-        self._share(see, heads, shared)
         if not see.same(q.shape[-1] // heads, k.shape[-1] // shared):
             raise self._widths(see, q, k, heads, shared)
         width = v.shape[-1] if see.same(heads, shared) else v.shape[-1] // shared * heads
@@ -147,9 +152,8 @@ class Attend(Layer):
             split = f", so that a head of q is {each[0]} wide and one of k is {each[1]}"
         mend = ""
         ratio = widths[0].value.divided(widths[1].value)
-        if self.kv_heads is None and q.rank == 3 and ratio is not None and (ratio.constant or 0) > 1:
-            if (heads.value % ratio) == 0 or heads.number is None:
-                mend = f"to share key heads between query heads, say attend(…, kv_heads={_written(self, heads)} / {ratio})"
+        if self.kv_heads is None and q.rank == 3 and ratio is not None and (ratio.constant or 0) > 1 and heads.value % ratio == 0:
+            mend = f"to share key heads between query heads, say attend(…, kv_heads={heads.text.symbol or heads} / {ratio})"
         origins = see.origin(0, q.rank - 1), see.origin(1, k.rank - 1)
         return Refusal(WidthsDiffer(see.place(1), str(q), str(k), str(widths[0]), str(widths[1]), *origins, split, mend))
 
@@ -160,13 +164,7 @@ class Attend(Layer):
         """Scores and their sums: each query by each key."""
         q, k, v = inputs[:3]
         heads, shared = self.counts(q, k)
-        pairs = q.shape[0].value * heads.value * q.shape[-2].value * k.shape[-2].value
-        wide = (q.shape[-1].value // heads.value, v.shape[-1].value // shared.value) if q.rank == 3 else ()
-        return pairs * sum(wide or (q.shape[-1].value, v.shape[-1].value), Dim.of(0))
-
-
-def _written(op: Attend, heads: Size) -> str:
-    """The heads as the text has them: the name of a hyperparameter, or the number."""
-    return heads.text.symbol or str(heads)
-
-
+        pairs: Dim = q.shape[0].value * heads.value * q.shape[-2].value * k.shape[-2].value
+        parts = (heads, shared) if q.rank == 3 else (Size.of(1), Size.of(1))
+        widths: list[Dim] = [tensor.shape[-1].value // count.value for tensor, count in zip((q, v), parts, strict=True)]
+        return pairs * (widths[0] + widths[1])

@@ -11,7 +11,7 @@ from ...attention.lowering import lowering_of
 from ...graph import Ref
 from ...layers.attention import Attend
 from ...shapes import Size
-from ..code import ATOM, PRODUCT, Code, Show, binary, call, method
+from ..code import ATOM, PRODUCT, SIGN, Code, Show, binary, call, method
 from .equations import Sheet, joined
 from .lines import Line
 from .names import Names, identifier
@@ -19,7 +19,7 @@ from .names import Names, identifier
 if TYPE_CHECKING:
     from .forward import Writer
 
-INFINITY = 'float("-inf")'
+LONGEST = 100
 
 
 def write_attend(writer: Writer, i: int) -> None:
@@ -58,10 +58,15 @@ class _Attention:
         q, k, v = self._split()
         kind = lowering_of(self.op).kind
         result = self._plain(q, k, v) if kind == "plain" else self._fused(q, k, v, kind)
-        if self.types[0].rank == 3:
-            result = Code(f"{result.at(ATOM)}.transpose(1, 2).flatten(2)")
         ref = Ref(self.i)
-        self.say(f"{self.writer.assign(ref)} = {result}", self.writer._comment(self.i, [ref]))
+        target = self.writer.assign(ref)
+        if self.types[0].rank == 3:
+            joined_heads = Code(f"{result.at(ATOM)}.transpose(1, 2).flatten(2)")
+            if len(joined_heads.text) > LONGEST:
+                self.say(f"{target} = {result}")
+                joined_heads = Code(f"{target}.transpose(1, 2).flatten(2)")
+            result = joined_heads
+        self.say(f"{target} = {result}", self.writer.comment(self.i, [ref]))
 
     # Heads ------------------------------------------------------------------------------------------------------------
 
@@ -179,15 +184,17 @@ class _Attention:
             for name in dict.fromkeys((k, v)):
                 self.say(f"{name} = {name}.repeat_interleave({shares}, dim=1)")
         score = self.free("score")
-        scale = Code(f"{q}.shape[-1]**-0.5", PRODUCT + 1) if self.op.scale is None else self.show.code(self.op.scale)
+        width = Code(f"{q}.shape[-1]")
+        scale = binary("**", width, Code("-0.5", SIGN)) if self.op.scale is None else self.show.code(self.op.scale)
         axes = ", ".join(str(self.extents[axis].text) for axis in "bhij")
         self.say(f"{score} = {q} @ {k}.mT * {scale.at(PRODUCT + 1)}", f"[{axes}]")
         sheet = self._sheet(self.show, f"{q}.device", f"{q}.dtype", self.free, score)
-        roots = {name: sheet.value(name) for name in self.op.equations}
+        roots = {name: sheet.value(name) if name == "mask" else sheet.number(name) for name in self.op.equations}
         for line in sheet.lines:
             self.say(line)
         if "score" in roots:
-            self.say(f"{score} = {roots['score']}")
+            whole = sheet.axes[sheet.roots["score"]] >= set("bhij")
+            self.say(f"{score} = {roots['score'] if whole else method(roots['score'], 'expand_as', score)}")
         if "bias" in roots:
             self.say(f"{score} = {binary('+', Code(score), roots['bias'])}")
         weights = Code(score)

@@ -6,6 +6,7 @@ depends on `j` alone has the shape `[T]`, one of `i` and `j` `[T, T]`, one of th
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -16,6 +17,7 @@ from ...values import Formula, Real, names_of
 from ..code import ATOM, Code, Show, binary, call, method, unary
 
 LOGIC = {"and": "&", "or": "|"}
+LINEAR = ("+", "-", "*", "neg", "abs")
 WIDEST = 96
 
 
@@ -67,7 +69,7 @@ class Sheet:
         self.indices: dict[str, str] = {}
         self.codes: dict[int, Code] = {}
         self.axes = self._axes()
-        self.uses = Counter(arg for term in self.terms for arg in term.args)
+        self.uses = Counter(arg for term in self.terms for arg in self._needed(term))
         self.uses.update(self.roots.values())
         self.floats = self._floats()
 
@@ -77,6 +79,19 @@ class Sheet:
             own = frozenset((term.op,)) if term.op in INDICES else frozenset(INDICES) if term.op == "s" else frozenset[str]()
             found.append(own.union(*(found[arg] for arg in term.args)))
         return found
+
+    def _needed(self, term: Term) -> tuple[int, ...]:
+        """The terms that stand in the text of a term: the indices of a view do not."""
+        return () if self._is_view(term) else term.args
+
+    def _is_view(self, term: Term) -> bool:
+        """Is a tensor read along its own dims, in the order of the indices?"""
+        letters = [self.terms[arg].op for arg in term.args]
+        return (
+            term.op == "read"
+            and all(reach != "any" for reach in term.reach)
+            and letters == sorted(set(letters), key=INDICES.index)
+        )
 
     # Dtypes -----------------------------------------------------------------------------------------------------------
 
@@ -103,11 +118,14 @@ class Sheet:
             term = self.terms[place]
             if term.dtype != "int" or place in self.roots.values() or place not in readers or not self._is_tensor(place):
                 continue
-            if all(
-                place in self._converts(self.terms[reader]) or (reader in found and self.terms[reader].op in ("+", "-", "*", "neg"))
+            if (not term.args or term.op in (*LINEAR, "read")) and all(
+                place in self._converts(self.terms[reader]) or (reader in found and self.terms[reader].op in LINEAR)
                 for reader in readers[place]
             ):
                 found.add(place)
+        for place in sorted(found):  # floats are made at the leaves
+            if self.terms[place].op in LINEAR and not any(arg in found for arg in self.terms[place].args):
+                found.discard(place)
         return found
 
     # Terms ------------------------------------------------------------------------------------------------------------
@@ -116,11 +134,15 @@ class Sheet:
         """The value of an equation."""
         return self._code(self.roots[name])
 
+    def number(self, name: str) -> Code:
+        """The value of an equation of numbers, in the dtype of the queries."""
+        return self._typed(self.roots[name])
+
     def _code(self, root: int) -> Code:
         wanted = {root}
         for place in range(root, -1, -1):
             if place in wanted:
-                wanted.update(self.terms[place].args)
+                wanted.update(self._needed(self.terms[place]))
         for place in sorted(wanted):
             if place not in self.codes:
                 self.codes[place] = self._kept(place, self._made(place), place == root)
@@ -129,7 +151,7 @@ class Sheet:
     def _kept(self, place: int, code: Code, is_root: bool) -> Code:
         """What is used twice, has a name or is long gets a line."""
         term = self.terms[place]
-        simple = not term.args or (term.op == "read" and all(reach != "any" for reach in term.reach))
+        simple = not term.args or self._is_view(term)
         if simple or is_root or not (self.uses[place] > 1 or term.name or len(code.text) > WIDEST):
             return code
         name = self.free(term.name or "t")
@@ -138,7 +160,7 @@ class Sheet:
 
     def _made(self, place: int) -> Code:
         term = self.terms[place]
-        args = [self.codes[arg] for arg in term.args]
+        args = [self.codes[arg] for arg in self._needed(term)]
         for number in self._converts(term):
             if number not in self.floats:
                 self.typed = True
@@ -168,6 +190,8 @@ class Sheet:
             case "abs" | "sqrt" | "log" | "exp":
                 return method(args[0], term.op)
             case "layer":
+                if not self._is_tensor(term.args[0]):
+                    args = [self._scalar(args[0])]
                 made: Code = term.layer.forward(Show(self.show.names, "", (TensorType("float", ()),)), args[0])  # type: ignore[union-attr]
                 return made
         return binary(term.op, *args)
@@ -184,7 +208,9 @@ class Sheet:
             self.typed = self.typed or as_float
             dims = ", None" * (len(INDICES) - 1 - INDICES.index(index))
             column = f"[:{dims}]" if dims else ""
-            self.lines.append(f"{name} = {call('torch.arange', self.show(self.extents[index]), **dtype, device=self.device)}{column}")
+            self.lines.append(
+                f"{name} = {call('torch.arange', self.show(self.extents[index]), **dtype, device=self.device)}{column}"
+            )
         return Code(self.indices[index])
 
     def _extreme(self, term: Term, args: list[Code]) -> Code:
@@ -192,25 +218,21 @@ class Sheet:
         if all(sides):
             return call("torch.minimum" if term.op == "min" else "torch.maximum", *args)
         x, bound = args if sides[0] else args[::-1]
+        if (inner := re.fullmatch(r"(.*)\.clamp\(min=([^()]*)\)", x.text)) and term.op == "min":
+            return Code(f"{inner[1]}.clamp({inner[2]}, {bound})")
         return method(x, "clamp", **{"max" if term.op == "min" else "min": bound.text})
 
     def _read(self, place: int, term: Term, args: list[Code]) -> Code:
         base = self.tensors[term.tensor]
-        letters = [self.terms[arg].op for arg in term.args]
-        views = all(reach != "any" for reach in term.reach) and len(set(letters)) == len(letters)
         if not term.args:
             code = base
-        elif views and letters == sorted(letters, key=INDICES.index):
-            code = self._view(base, letters, term)
+        elif self._is_view(term):
+            code = self._view(base, [self.terms[arg].op for arg in term.args], term)
         else:
-            args = [self._as_place(arg, code) for arg, code in zip(term.args, args, strict=True)]
             code = Code(f"{base.at(ATOM)}[{', '.join(arg.text for arg in args)}]")
         if place in self.floats:
             self.typed = True
             return method(code, "to", self.dtype)
-        return code
-
-    def _as_place(self, arg: int, code: Code) -> Code:
         return code
 
     def _view(self, base: Code, letters: list[str], term: Term) -> Code:
@@ -260,8 +282,13 @@ class Sheet:
             return code
         self.typed = True
         if not self._is_tensor(root):
-            return call("torch.full", "()", code, dtype=self.dtype, device=self.device)
+            return self._scalar(code)
         return method(code, "to", self.dtype)
+
+    def _scalar(self, code: Code) -> Code:
+        """A number as a tensor."""
+        self.typed = True
+        return call("torch.full", "()", code, dtype=self.dtype, device=self.device)
 
     def _truth(self, root: int) -> Code:
         code = self._code(root)

@@ -175,18 +175,18 @@ class Writer:
         elif len(node.outputs) == 1 or len(used) == 1:
             code = self.selected(i, used[0])
             target = self.assign(refs[0])
-            self.lines.append(Line(f"{target} = {code}", node.span, comment=self._comment(i, refs)))
+            self.lines.append(Line(f"{target} = {code}", node.span, comment=self.comment(i, refs)))
         else:
             code = self.tree(i)
             targets = [self.assign(Ref(i, k)) if k in used else "_" for k in range(len(node.outputs))]
-            self.lines.append(Line(f"{', '.join(targets)} = {code}", node.span, comment=self._comment(i, refs)))
+            self.lines.append(Line(f"{', '.join(targets)} = {code}", node.span, comment=self.comment(i, refs)))
 
     def _return(self) -> None:
         codes = [self.code(ref) for ref in self.wiring.returned]
         refs = list(dict.fromkeys(self.wiring.returned))
         inside = [ref for ref in refs if ref.node in self.fusion.inside]
         alone = len(refs) == 1 and inside and not self.setting.labels
-        comment = self._comment(inside[0].node, inside) if alone else ""
+        comment = self.comment(inside[0].node, inside) if alone else ""
         span = self.wiring.nodes[refs[-1].node].span if refs else self.graph.span
         returned = ", ".join(code.text for code in codes)
         if self.setting.labels:
@@ -194,7 +194,7 @@ class Writer:
             returned = f"{{{', '.join(f'{quoted(output.name)}: {code}' for output, code in pairs)}}}"
         self.lines.append(Line(f"return {returned}", span, comment=comment))
 
-    def _comment(self, i: int, refs: list[Ref]) -> str:
+    def comment(self, i: int, refs: list[Ref]) -> str:
         """The shape that comes out, where it is none of those that went in."""
         if any(ref in self.setting.vague for ref in refs):
             return ""

@@ -32,7 +32,12 @@ def is_bare(op: Repeat) -> bool:
     """Is each level one op without a submodule, so that the loop needs none?"""
     for level in op.levels:
         work = [(i, node) for i, node in enumerate(level.graph.nodes) if not isinstance(node.op, Input)]
-        if len(work) != 1 or work[0][1].key is not None or stands_alone(work[0][1]) or isinstance(work[0][1].op, Use | Repeat | Parameter | Weight):
+        if (
+            len(work) != 1
+            or work[0][1].key is not None
+            or stands_alone(work[0][1])
+            or isinstance(work[0][1].op, Use | Repeat | Parameter | Weight)
+        ):
             return False
         if [output.ref for output in level.graph.outputs] != [Ref(work[0][0], k) for k in range(len(level.graph.outputs))]:
             return False
