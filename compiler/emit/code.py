@@ -58,7 +58,7 @@ def binary(op: str, left: Code, right: Code) -> Code:
 
 def unary(op: str, operand: Code) -> Code:
     """`-x`, `~x`, `not x`."""
-    return Code(f"not {operand.at(NOT)}", NOT) if op == "not" else Code(f"{op}{operand.at(SIGN)}", SIGN)
+    return Code(f"not {operand.at(NOT)}", NOT) if op == "not" else Code(f"{op}{operand.at(POWER + 1)}", SIGN)
 
 
 @dataclass(frozen=True)
