@@ -285,3 +285,53 @@ class NothingTrained(Fault):
     def diagnostic(self) -> Diagnostic:
         of = f" of {self.targets}" if self.targets else ""
         return self.say(f"{self.optimizer}{of} has no parameters to train", "nothing to train", helps=(Help("take it away"),))
+
+
+class InitUnreadable(Fault):
+    """`init` reads the best weights of a run folder, a safetensors file, or a state dict that torch.save wrote; this is none of them."""
+
+    code = "E0722"
+    title = "weights to begin with cannot be read"
+    path: str
+    problem: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.path} cannot be read: {self.problem}", "read here")
+
+
+class InitMisfit(Fault):
+    """Weights to begin with must fit: every tensor of the target is there, with its shape. A key moves when a layer of its kind is
+    written before it; a name (`as`, `layer`) makes it permanent."""
+
+    code = "E0723"
+    title = "weights to begin with do not fit"
+    path: str
+    fitting: int
+    problems: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        mend = "checkpoint(…, partial=true) takes what fits and leaves the rest as it is drawn"
+        helps = (Help(mend),) if self.fitting else ()
+        return self.say(f"the weights of {self.path} do not fit this model", "wanted here", notes=self.problems, helps=helps)
+
+
+class SpecChanged(Fault):
+    """A run goes on with the spec that it began with, whose text lies in its folder. A changed spec is another run: it can begin with what
+    still fits of the old one's weights."""
+
+    code = "E0724"
+    title = "the spec has changed since the run began"
+    folder: str
+    settings: tuple[str, ...]
+    changes: tuple[str, ...]
+    partial: bool
+    fits: bool
+
+    def diagnostic(self) -> Diagnostic:
+        argument = ", partial=true" if self.partial else ""
+        helps = (
+            Help(f"archc train --resume {self.folder} (without the spec) goes on as it began"),
+            Help(f'a new run begins with the old weights where the program says: init checkpoint("{self.folder}"{argument})'),
+        )
+        what = f"{' and '.join(self.settings)} {'are' if len(self.settings) > 1 else 'is'}"
+        return self.say(f"{what} not what {self.folder} began with", notes=self.changes, helps=helps[: 1 + self.fits])

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...compiler.plan import Precision, TrainPlan
+from ...compiler.plan import PhasePlan, Precision, TrainPlan
 from ...dsl.span import NOWHERE
 from ..blame import WRITING
 from ..data.calls import COMMAND_LINE, from_command_line
 from ..data.sources import Table, absolute, read_data
 from ..executable import CompiledLike, Executable, executable
-from ..faults.runs import BadSetting, DiskTrouble, FixedSetting, NoProgram
+from ..faults.runs import BadSetting, DiskTrouble, FixedSetting, NoProgram, SpecChanged
 from ..run_folder import SavedRun, is_run, last_step, planned, read
 from ..stops import InputFaults, Interrupted, Misused, RunFailed, Stopped
 from .determinism import prepare_environment
@@ -133,11 +133,18 @@ def changed(exe: Executable, settings: dict[str, Any]) -> Executable:
         length = {"epochs": positive("epochs", settings["epochs"]), "steps": None}
     if settings.get("precision") is not None:
         length["precision"] = settings["precision"]
-    phases = [phase.model_copy(update=length) for phase in plan.phases]
+    phases = [phase.model_copy(update=length | begun(phase, exe.base)) for phase in plan.phases]
     text = settings.get("data")
     source = absolute(from_command_line(text), Path.cwd()) if text is not None else absolute(plan.data.source, exe.base)
     data = plan.data.model_copy(update={"source": source})
     return planned(exe, plan.model_copy(update={**updates, "data": data, "phases": phases}))
+
+
+def begun(phase: PhasePlan, base: Path) -> dict[str, Any]:
+    """The paths that `init` reads, named from the root: relative to the spec, or else to where the command runs."""
+    named = [(clause, base / clause.path) for clause in phase.init]
+    found = [(clause, path if path.exists() or not Path(clause.path).exists() else Path(clause.path)) for clause, path in named]
+    return {"init": [clause.model_copy(update={"path": str(path.absolute())}) for clause, path in found]}
 
 
 def positive(name: str, value: int) -> int:
@@ -171,6 +178,8 @@ def _resume(
 
             progress.note(f"{folder} is finished; there is nothing left to do")
             return Run(folder)
+        for name in changed_since(saved):
+            progress.note(f"{name} has changed since the run began, which goes on with its own copy")
         table = _again(saved)
         from .session import resume
 
@@ -180,6 +189,19 @@ def _resume(
         raise
 
 
+def changed_since(saved: SavedRun) -> list[str]:
+    """The files of the spec that are no longer as the run began with."""
+    found = []
+    for name, text in saved.exe.sources.items():
+        try:
+            now = Path(name).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            continue
+        if now != text:
+            found.append(name)
+    return found
+
+
 def _again(saved: SavedRun) -> Table:
     return read_data(saved.plan.data, saved.folder)
 
@@ -187,17 +209,28 @@ def _again(saved: SavedRun) -> Table:
 def refuse_changes(saved: SavedRun, exe: Executable | None, settings: dict[str, Any]) -> None:
     """A resume goes on with exactly what the run began with; anything given beside it must say the same."""
     plan = saved.plan
+    if exe is not None:
+        refuse_changed_spec(saved, exe)
     differing = [k for k in LENGTHS if settings[k] is not None and any(settings[k] != getattr(p, k) for p in plan.phases)]
     differing += [k for k in ("seed", "split_seed") if settings[k] is not None and settings[k] != getattr(plan, k)]
     if settings["data"] is not None and not same_source(plan, settings["data"]):
         differing.append("data")
-    if exe is not None:
-        if (exe.plan.model, own_text(exe.source)) != (saved.exe.plan.model, own_text(saved.exe.source)):
-            differing.append("the model")
-        if own_text(exe.program or "") != own_text(saved.exe.program or "") or clauses(plan_of(exe)) != clauses(plan):
-            differing.append("the train program")
     if differing:
         raise Misused(FixedSetting(NOWHERE, str(saved.folder), tuple(differing)))
+
+
+def refuse_changed_spec(saved: SavedRun, exe: Executable) -> None:
+    """Where the spec given beside a run is another: what changed, and what of the run's weights would still load."""
+    changed = []
+    if (exe.plan.model, own_text(exe.source)) != (saved.exe.plan.model, own_text(saved.exe.source)):
+        changed.append("the model")
+    plans = clauses(plan_of(exe)), clauses(saved.plan)
+    if own_text(exe.program or "") != own_text(saved.exe.program or "") or plans[0] != plans[1]:
+        changed.append("the train program")
+    if changed:
+        from .changes import described
+
+        raise Misused(SpecChanged(NOWHERE, str(saved.folder), tuple(changed), *described(saved, exe, plans)))
 
 
 def same_source(plan: TrainPlan, text: str) -> bool:

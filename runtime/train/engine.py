@@ -25,7 +25,7 @@ from ..data.parts import Part
 from ..executable import Executable
 from ..faults.runs import NotFinite
 from ..stops import Interrupted, RunFailed, span_of
-from . import checkpoints, determinism, weights
+from . import checkpoints, determinism, initial, weights
 from .journal import Journal
 from .measure import evaluate
 from .phases import Phase
@@ -101,6 +101,8 @@ class Engine:
     def begin_phase(self) -> None:
         """The phase of the state, from its beginning."""
         self.phase = self.setting.phases[self.state.phase]
+        for line in initial.apply(self.plan, self.model):
+            self.progress.note(line)
         self.phase.begin()
         if self.plan.name:
             self.progress.note(f"phase {self.plan.name}: {self.phase.steps} steps")

@@ -16,11 +16,11 @@ from ..blame import WRITING, first_line, out_of_memory
 from ..data.parts import Fitted
 from ..data.sources import Table
 from ..executable import Executable
-from ..faults.runs import DiskTrouble, Drifted, NoCheckpoint, OutOfMemory
+from ..faults.runs import DiskTrouble, Drifted, NoCheckpoint, NotARun, OutOfMemory
 from ..run import DryRun, Run, packed_fitted
 from ..run_folder import CHECKPOINTS, METRICS, Lock, SavedRun, clean, create, create_next, update_record
 from ..stops import Interrupted, Misused, RunFailed, Stopped, span_of
-from . import checkpoints, determinism
+from . import checkpoints, determinism, initial
 from .api import plan_of
 from .effort import threads_worth
 from .engine import Engine, Setting
@@ -58,12 +58,14 @@ def resume(saved: SavedRun, table: Table, device: str | None, accept_drift: bool
         clean(folder)
         where = device_of(device or record["device"])
         with determinism.pinned():
-            if not accept_drift:
-                refuse_drift(saved, table, where)
-            setting, _, _ = settle(saved.exe, saved.plan, table, where)
             state, damaged = checkpoints.latest(folder / CHECKPOINTS, progress.note)
             if state is None and damaged:
                 raise RunFailed(NoCheckpoint(NOWHERE, str(folder), tuple(damaged)))
+            begun = int(state["state"]["phase"]) if state else -1
+            refuse_other_graph(saved, state)
+            if not accept_drift:
+                refuse_drift(saved, table, where, begun)
+            setting, _, _ = settle(saved.exe, saved.plan, table, where, begun)
             step = int(state["state"]["step"]) if state else 0
             update_record(folder, {"status": "running"})
             determinism.use_threads(int(record["threads"]))
@@ -152,6 +154,7 @@ def described(setting: Setting, table: Table, fitted: Fitted, threads: int) -> d
             "schema": {name: [field.dtype, list(field.shape)] for name, field in table.schema().items()},
             "fitted": packed_fitted(fitted),
         },
+        "init": [[initial.digest(clause) for clause in phase.init] for phase in plan.phases],
         "plan": exe.plan.model_dump(mode="json"),
     }
 
@@ -166,7 +169,14 @@ def version() -> str:
         return "source"
 
 
-def refuse_drift(saved: SavedRun, table: Table, device: torch.device) -> None:
+def refuse_other_graph(saved: SavedRun, state: dict[str, Any] | None) -> None:
+    """A checkpoint belongs to one graph; model.py and run.json may have been taken from another run."""
+    if state is not None and state["graph_hash"] != saved.exe.graph_hash:
+        problem = f"its checkpoint is of graph {state['graph_hash']}, and run.json of {saved.exe.graph_hash}"
+        raise Misused(NotARun(NOWHERE, str(saved.folder), problem))
+
+
+def refuse_drift(saved: SavedRun, table: Table, device: torch.device, begun: int) -> None:
     """The bits of a resumed run are those of an undisturbed one only where nothing has changed that they depend on."""
     record, changes = saved.record, []
     now = determinism.surroundings(device)
@@ -178,6 +188,10 @@ def refuse_drift(saved: SavedRun, table: Table, device: torch.device) -> None:
     ]
     if record["data"]["fingerprint"] != table.fingerprint(saved.plan.data.reads):
         changes.append("the data has changed")
+    for phase, digests in list(zip(saved.plan.phases, record["init"], strict=True))[begun + 1 :]:
+        for clause, before in zip(phase.init, digests, strict=True):
+            if initial.digest(clause) != before:
+                changes.append(f"{clause.path} has changed")
     if changes:
         raise Misused(Drifted(NOWHERE, str(saved.folder), tuple(changes)))
 

@@ -20,6 +20,7 @@ from ..stops import Misused
 from . import determinism
 from .effort import Effort
 from .engine import Setting
+from .initial import chosen
 from .phases import Phase, settled
 from .wiring import Wiring, as_fault, check_losses, in_precision, wire
 
@@ -60,16 +61,18 @@ def built(exe: Executable, seed: int, device: torch.device) -> nn.Module:
         return build(exe).to(device)
 
 
-def settle(exe: Executable, plan: TrainPlan, table: Table, device: torch.device) -> tuple[Setting, Fitted, int]:
+def settle(exe: Executable, plan: TrainPlan, table: Table, device: torch.device, begun: int = -1) -> tuple[Setting, Fitted, int]:
     """The setting of a run, from its table, checked as far as one batch in evaluation mode can tell; what was fitted; and how many
-    multiply-adds the forward pass of a batch takes."""
+    multiply-adds the forward pass of a batch takes. `begun` is the phase that a resumed run is in, none for a new one."""
     program = load_program(exe)
     determinism.seed_all(plan.split_seed)
     parts, fitted = ColumnProgram(exe, program, plan.data).prepare(table, plan.split_seed)
     model = in_precision(built(exe, plan.seed, device), plan.last)
-    phases = []
+    phases: list[Phase] = []
     for phase in plan.phases:
         wiring = wired(exe, plan, table, fitted, device, phase)
+        for clause in phase.init if len(phases) > begun else ():
+            chosen(clause, model)  # so that what does not fit is told now
         phases.append(settled(phase, model, wiring, parts, plan.seed, device))
     setting = Setting(exe, plan, device, model, phases, parts)
     return setting, fitted, try_out(setting)
