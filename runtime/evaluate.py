@@ -21,7 +21,7 @@ from .train.determinism import prepare_environment
 Data = str | Mapping[str, Any]
 
 
-def evaluate(run_folder: str | Path, split: str = "test", data: Data | None = None, device: str = "auto") -> dict[str, float]:
+def evaluate(run_folder: str | Path, split: str = "test", data: Data | None = None, device: str = "auto") -> dict[str, Any]:
     """`loss` and every metric by name. With `data`, all its rows count, whatever the split; it must have the labels too."""
     prepare_environment()
     saved = read_run(Path(run_folder))
@@ -33,7 +33,7 @@ def evaluate(run_folder: str | Path, split: str = "test", data: Data | None = No
         raise
 
 
-def _evaluate(saved: SavedRun, part: str, table: Table | None, device: str) -> dict[str, float]:
+def _evaluate(saved: SavedRun, part: str, table: Table | None, device: str) -> dict[str, Any]:
     plan = saved.plan
     if table is None:
         table = read_data(plan.data, saved.folder)

@@ -77,7 +77,7 @@ class Run:
         """The network with its best weights, in evaluation mode, built from the run's own model.py."""
         return trained(self.saved)
 
-    def evaluate(self, split: str = "test", data: "str | Mapping[str, Any] | None" = None) -> dict[str, float]:
+    def evaluate(self, split: str = "test", data: "str | Mapping[str, Any] | None" = None) -> dict[str, Any]:
         """All losses and metrics of the best weights on a part, or on all rows of other data."""
         from .evaluate import evaluate
 

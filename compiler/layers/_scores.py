@@ -17,6 +17,7 @@ class Score(Layer):
 
     reduce: ClassVar[Reduce] = "mean"
     better: ClassVar[Better]
+    matrix: ClassVar[bool] = False  # its value is a table and no number: shown, and never chosen by
 
 
 class Loss(Score):

@@ -217,7 +217,7 @@ class Layer(Operation):
     numbers: ClassVar[bool] = False  # numbers may stand among its tensors
     variadic: ClassVar[str] = ""  # the argument that takes all that is given without a name: `reshape(1, 8, 8)`
     further: ClassVar[str] = ""  # the argument that gathers names which are not declared, with their sizes: `rearrange("…", h=4)`
-    helper: ClassVar[str] = ""  # a function that its text calls, written once at the head of the generated file
+    helper: ClassVar[str] = ""  # a function that its text calls, written once at the head of the generated file (see `called`)
     synonyms: ClassVar[tuple[str, ...]] = ()  # names that torch.nn, Keras and others have for it, for hints
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -228,6 +228,10 @@ class Layer(Operation):
     @property
     def title(self) -> str:
         return self.name
+
+    def called(self) -> str:
+        """The text of the helper that its own text calls; none where it calls none."""
+        return self.helper
 
     @property
     def initialisers(self) -> "dict[str, Initialiser]":
@@ -294,6 +298,10 @@ class Owner(Layer):
         if self.bias_init is not None and not self.biased:
             raise ValueError("bias_init is given, but there is no bias")
         return self
+
+    def called(self) -> str:
+        """The text of the helper that its own text calls; none where it calls none."""
+        return self.helper
 
     @property
     def initialisers(self) -> "dict[str, Initialiser]":

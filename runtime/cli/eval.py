@@ -22,4 +22,8 @@ def run(
     if json:
         out_json({"run": folder, "split": None if data is not None else split, "data": data, "metrics": found})
     else:
-        out(table([[name, f"{value:.6g}"] for name, value in found.items()]))
+        numbers = {name: value for name, value in found.items() if not isinstance(value, list)}
+        out(table([[name, f"{value:.6g}"] for name, value in numbers.items()]))
+        for name, value in found.items():
+            if name not in numbers:
+                out(f"{name}\n{table([[f'{count:.0f}' for count in row] for row in value])}")

@@ -242,7 +242,7 @@ class Engine:
     def named_phase(self) -> dict[str, str]:
         return {"phase": self.plan.name} if self.plan.name else {}
 
-    def see_plateaus(self, values: dict[str, float] | None, loss: float) -> None:
+    def see_plateaus(self, values: dict[str, Any] | None, loss: float) -> None:
         """Schedules that follow the validation, or the training loss where there is none, hear of it."""
         score = self.score(values) if values is not None else -loss
         for player in self.phase.players:
@@ -294,7 +294,7 @@ class Engine:
         place = span_of(self.plan.losses[0].place)
         return RunFailed(NotFinite(place, what, value, step, self.saved, str(self.folder)))
 
-    def evaluated(self, part: str) -> dict[str, float] | None:
+    def evaluated(self, part: str) -> dict[str, Any] | None:
         """All losses and metrics on a part; none where there is no such part. The wish to stop is granted between batches."""
         columns = self.phase.validation if part == "validation" else self.setting.columns(part, self.phase)
         if columns is None:
@@ -303,7 +303,7 @@ class Engine:
         self.phase.train()
         return values
 
-    def note_best(self, values: dict[str, float]) -> bool:
+    def note_best(self, values: dict[str, Any]) -> bool:
         """Keeps the weights if no values before were better.
 
         Of equals the later is kept: it has seen more, and on a small validation part many epochs tie. For early stopping a tie is no gain.
@@ -316,14 +316,16 @@ class Engine:
         state.best = Best(score, state.epoch + 1, state.step, values, weights.snapshot(self.model, self.twins))
         return True
 
-    def score(self, values: dict[str, float]) -> float:
+    def score(self, values: dict[str, Any]) -> float:
         """What early_stop names, else the first metric, so turned that larger is better; the loss where none knows which way is good."""
         named = self.plan.early_stop.metric if self.plan.early_stop is not None else None
         terms = [*self.plan.metrics, *self.plan.losses]
-        chosen = next((t for t in terms if t.name == named), None) if named else next(iter(self.plan.metrics), None)
+        chosen = (
+            next((t for t in terms if t.name == named), None) if named else next((m for m in self.plan.metrics if m.better), None)
+        )
         if chosen is None or chosen.better is None or chosen.name not in values:
-            return -values["loss"]
-        return values[chosen.name] if chosen.better == "higher" else -values[chosen.name]
+            return -float(values["loss"])
+        return float(values[chosen.name]) * (1 if chosen.better == "higher" else -1)
 
     def end_phase(self) -> None:
         """The weights that the phase ends with; then the next phase, or the last words."""

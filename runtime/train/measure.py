@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,9 @@ from ..data.batches import in_order, size
 from ..data.held import Held, first
 from .determinism import evaluating
 from .wiring import Bound, Wiring, number
+
+Values = dict[str, Any]
+"""Numbers by name; a confusion table is a list of lists."""
 
 SMALL = 2**20  # bytes that an evaluation batch may grow to
 
@@ -22,7 +26,7 @@ def batch_size(columns: Held, batch: int) -> int:
 
 def evaluate(
     model: nn.Module, wiring: Wiring, columns: Held, batch: int, device: torch.device, pause: Callable[[], None]
-) -> dict[str, float]:
+) -> Values:
     """The total loss and each term by name. `pause` is called before each batch and may raise."""
     training = model.training
     model.eval()
@@ -35,7 +39,7 @@ def evaluate(
 
 def _evaluate(
     model: nn.Module, wiring: Wiring, columns: Held, batch: int, device: torch.device, pause: Callable[[], None]
-) -> dict[str, float]:
+) -> Values:
     terms = wiring.losses + wiring.metrics
     collected: list[list[tuple[Tensor, ...]]] = [[] for _ in terms]
     sums = [torch.zeros((), dtype=torch.float64, device=device) for _ in terms]
@@ -53,8 +57,13 @@ def _evaluate(
     for i, term in enumerate(terms):
         if term.term.reduce == "collect":
             sums[i] = number(term.function(*_joined(collected[i]))).to(device) * total
+    tables = {i: value for i, value in enumerate(sums) if value.dim()}
+    for i in tables:
+        sums[i] = sums[i].new_zeros(())
     means = (torch.stack(sums) / max(1, total)).tolist()
-    finished = [_finished(mean, term) for mean, term in zip(means, terms, strict=True)]
+    finished: list[Any] = [_finished(mean, term) for mean, term in zip(means, terms, strict=True)]
+    for i, table in tables.items():
+        finished[i] = (table / max(1, total)).tolist()
     return _named(finished, wiring.losses, wiring.metrics)
 
 
@@ -72,7 +81,7 @@ def _joined(batches: list[tuple[Tensor, ...]]) -> list[Tensor]:
     return [torch.cat(parts) if parts[0].dim() else parts[0] for parts in zip(*batches, strict=True)]
 
 
-def _named(values: list[float], losses: Sequence[Bound], metrics: Sequence[Bound]) -> dict[str, float]:
+def _named(values: list[Any], losses: Sequence[Bound], metrics: Sequence[Bound]) -> Values:
     """`loss`, the sum of the losses, then each loss by its name where there are several, then the metrics."""
     named = {"loss": sum(values[: len(losses)])}
     if len(losses) > 1:

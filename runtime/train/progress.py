@@ -36,7 +36,7 @@ class Silent:
 
 def shown(values: Mapping[str, Any]) -> str:
     """`loss 0.1234  accuracy 0.98`."""
-    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items() if not isinstance(value, list))
 
 
 def duration(seconds: float) -> str:
@@ -152,7 +152,7 @@ def table(final: Mapping[str, Any]) -> list[str]:
         head += f"; best after epoch {final['best_epoch']}"
     if not parts:
         return [head]
-    names = list(next(iter(parts.values())))
+    names = [name for name, value in next(iter(parts.values())).items() if not isinstance(value, list)]
     rows = [["", *names], *([part, *(f"{values[n]:.4g}" for n in names)] for part, values in parts.items())]
     widths = [max(len(row[i]) for row in rows) for i in range(len(names) + 1)]
     return [

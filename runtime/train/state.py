@@ -13,7 +13,7 @@ class Best:
     score: float
     epoch: int
     step: int
-    values: dict[str, float]
+    values: dict[str, Any]
     weights: Snapshot
 
 

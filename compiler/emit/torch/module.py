@@ -93,7 +93,7 @@ def helpers(graph: Graph) -> list[str]:
             continue
         seen.add(id(here))
         for node in here.nodes:
-            helper = getattr(node.op, "helper", "")
+            helper = node.op.called() if hasattr(node.op, "called") else ""
             if helper:
                 found[helper.strip("\n")] = None
             if isinstance(node.op, Use):

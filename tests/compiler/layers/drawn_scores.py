@@ -169,14 +169,14 @@ def _top_k(r: Random) -> Draw:
     return Draw(drawn.operands, drawn.arguments | {"k": r.choice((1, 1, 2, 5))}, stricter=METRIC)
 
 
-@draws("accuracy", "perplexity")
+@draws("accuracy", "perplexity", "bits", "confusion")
 def _of_classes(r: Random) -> Draw:
     scores, at, label = _scores(r)
     given: dict[str, Any] = {"dim": at} if at != (1 if len(scores) > 1 else 0) else {}
     return Draw((tensor(*scores, dtype=dtype(r, 0.95)), tensor(*_label(r, label), dtype="int")), given, stricter=METRIC)
 
 
-@draws("auroc", "precision", "recall", "f1")
+@draws("auroc", "average_precision", "precision", "recall", "f1")
 def _of_two(r: Random) -> Draw:
     label = shape(r, 1, 2, (2, 3))
     scores = label if r.random() < 0.6 else [label[0], 1, *label[1:]] if r.random() < 0.7 else [*label, 3]

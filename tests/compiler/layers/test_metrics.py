@@ -17,18 +17,25 @@ from .drawing import tensor
 
 
 def measured(name: str, *given: torch.Tensor, **arguments: Any) -> float:
+    value = computed(name, *given, **arguments)
+    assert value.shape == ()
+    assert value.dtype == torch.float32
+    return float(value)
+
+
+def computed(name: str, *given: torch.Tensor, **arguments: Any) -> torch.Tensor:
     layer = registry()[name](**arguments)
     dtypes: dict[torch.dtype, Any] = {torch.float32: "float", torch.int64: "int", torch.bool: "bool"}
     kinds = tuple(tensor(*one.shape, dtype=dtypes[one.dtype]) for one in given)
     found = layer.infer(Alone(), *kinds)
     assert isinstance(found, TensorType)
-    assert found.shape == ()
     scope: dict[str, Any] = {"torch": torch, "F": torch.nn.functional, "Tensor": torch.Tensor}
-    exec(type(layer).helper, scope)
+    exec(layer.called(), scope)
     names = [Code(f"x{at}") for at in range(len(given))]
-    value = eval(str(layer.forward(Show({}, "", kinds), *names)), scope | {f"x{at}": one for at, one in enumerate(given)})
-    assert value.dtype == torch.float32
-    return float(value)
+    value: torch.Tensor = eval(
+        str(layer.forward(Show({}, "", kinds), *names)), scope | {f"x{at}": one for at, one in enumerate(given)}
+    )
+    return value
 
 
 @pytest.fixture
@@ -74,3 +81,37 @@ def test_of_numbers() -> None:
     assert measured("r2", y, t) == pytest.approx(metrics.r2_score(t.numpy(), y.numpy()), abs=1e-5)
     assert measured("mae", y, t) == pytest.approx(metrics.mean_absolute_error(t.numpy(), y.numpy()), abs=1e-6)
     assert measured("mse", y, t) == pytest.approx(metrics.mean_squared_error(t.numpy(), y.numpy()), abs=1e-6)
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted", "micro"])
+@pytest.mark.parametrize("name", ["precision", "recall", "f1"])
+def test_of_several_classes(name: str, average: str) -> None:
+    torch.manual_seed(3)
+    label = torch.randint(0, 4, (300,))  # classes 4 and 5 are never the label
+    logits = torch.randn(300, 6) + 2 * torch.nn.functional.one_hot(label, 6)
+    logits[:, 5] = -9.0  # and class 5 is never said
+    expected = getattr(metrics, f"{name}_score")(label, logits.argmax(1), average=average, zero_division=0)
+    assert measured(name, logits, label, average=average) == pytest.approx(expected, abs=1e-6)
+    sequences = logits.view(30, 10, 6), label.view(30, 10)
+    assert measured(name, *sequences, average=average, dim=-1) == pytest.approx(expected, abs=1e-6)
+
+
+def test_average_precision(two: tuple[torch.Tensor, torch.Tensor]) -> None:
+    score, label = two
+    expected = metrics.average_precision_score(label, score)
+    assert measured("average_precision", score, label) == pytest.approx(expected, abs=1e-6)
+    assert measured("average_precision", score[:, None], label.bool()) == pytest.approx(expected, abs=1e-6)
+
+
+def test_confusion(two: tuple[torch.Tensor, torch.Tensor]) -> None:
+    score, label = two
+    assert computed("confusion", score, label).tolist() == metrics.confusion_matrix(label, score > 0).tolist()
+    logits, classes = torch.randn(50, 5), torch.randint(0, 5, (50,))
+    expected = metrics.confusion_matrix(classes, logits.argmax(1), labels=range(5))
+    assert computed("confusion", logits, classes).tolist() == expected.tolist()
+
+
+def test_bits() -> None:
+    logits, label = torch.randn(40, 7), torch.randint(0, 7, (40,))
+    expected = metrics.log_loss(label, logits.double().softmax(1), labels=range(7)) / 0.6931471805599453
+    assert measured("bits", logits, label) == pytest.approx(expected, rel=1e-5)
