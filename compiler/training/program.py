@@ -173,7 +173,7 @@ class _Program:
     def _read(self, said: Said, outer: Said) -> None:
         """All clauses of a program or a phase; what they make is kept by clause."""
         self.reader.read_all(said)
-        losses: set[str] = set()
+        losses = {"loss"} if sum(len(clause.args) for clause in said.get("loss", ())) > 1 else set()  # the name of their sum
         others = {term.name for name in ("metric", "watch") if name not in said for term in self._terms(outer, name)}
         for name in clauses.TERMS:
             for clause in said.get(name, ()):

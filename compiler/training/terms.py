@@ -67,7 +67,7 @@ class Terms:
             body.nodes[value.ref.node] = made.model_copy(update={"op": averaged()})
         matrix = getattr(made.op, "matrix", False)
         value = value if matrix else self._scalar(body, value, node.span)
-        name = _fresh(self._base(kind, clause, node), taken)
+        name = _fresh(self._base(kind, clause, node, taken), taken)
         taken.add(name)
         function = _fresh(name if name.startswith(kind) else f"{kind}_{name}", self.functions)
         self.functions.add(function)
@@ -106,12 +106,12 @@ class Terms:
         return known
 
     @staticmethod
-    def _base(kind: str, clause: ast.Clause, node: ast.Expr) -> str:
-        """The name before the colon; else that of the call or of the tensor."""
+    def _base(kind: str, clause: ast.Clause, node: ast.Expr, taken: set[str]) -> str:
+        """The name before the colon; else that of the call or of the tensor, but for a loss that is the only one."""
         if clause.targets:
             target = clause.targets[0]
             return target.id if isinstance(target, ast.Name) else kind
-        if kind == "loss":
+        if kind == "loss" and "loss" not in taken:
             return "loss"
         callee = node.function if isinstance(node, ast.Call) else None
         base = callee.id if isinstance(callee, ast.Name) else output_name(node)

@@ -52,7 +52,7 @@ def test_every_clause_has_its_place_in_the_plan() -> None:
         "early_stop 5",
     )
     made = plan(MODEL + data(*COLUMNS, "split = [0.5, 0.25, 0.25]") + train(*lines))
-    assert [(t.name, t.arguments) for t in made.last.losses] == [("nll", ["logits", "label"]), ("loss", ["logits"])]
+    assert [(t.name, t.arguments) for t in made.last.losses] == [("nll", ["logits", "label"]), ("loss2", ["logits"])]
     assert [(t.name, t.better) for t in made.last.metrics] == [("accuracy", "higher")]
     assert made.last.optimizers[0].arguments == {"lr": 0.1, "momentum": 0.9, "nesterov": True}
     assert [s.arguments for s in made.last.schedules[0].stages] == [{"warmup": 10, "to": 0.1}]
