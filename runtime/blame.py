@@ -1,7 +1,7 @@
 """Who is to blame for an exception out of generated code: the innermost place of the spec that its traceback goes through."""
 
 import errno
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
 
 from ..dsl.span import Loc, Span
 from .executable import Executable
@@ -25,9 +25,17 @@ def blamed(error: BaseException, exe: Executable) -> Span | None:
 
 
 def _span(trace: TracebackType, name: str) -> Span:
-    positions = list(trace.tb_frame.f_code.co_positions())
-    line, end_line, column, end_column = positions[trace.tb_lasti // 2]
-    start = Loc(line or trace.tb_lineno, (column or 0) + 1)
+    return _position(trace.tb_frame.f_code, trace.tb_lasti, trace.tb_lineno, name)
+
+
+def span_of_frame(frame: FrameType) -> Span:
+    """The place that a frame of generated code is at."""
+    return _position(frame.f_code, frame.f_lasti, frame.f_lineno, frame.f_code.co_filename)
+
+
+def _position(code: CodeType, instruction: int, number: int, name: str) -> Span:
+    line, end_line, column, end_column = list(code.co_positions())[instruction // 2]
+    start = Loc(line or number, (column or 0) + 1)
     return Span(name, start, Loc(end_line or start.line, (end_column or start.column) + 1))
 
 

@@ -1,9 +1,10 @@
 """`archc train`: runs the train program of a spec, or goes on with a run."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
+from ...compiler.plan import Precision
 from . import options
 from .show import out, out_json, say, show_report
 
@@ -35,6 +36,13 @@ def run(
     device: Annotated[
         str | None, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute; default auto.")
     ] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", metavar="float32|float64|bf16|fp16", help="Instead of what the spec says.")
+    ] = None,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Build the model by torch.compile; bits differ from a plain run.")
+    ] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="One batch forward and backward; nothing is written.")] = False,
     accept_drift: Annotated[bool, typer.Option("--accept-drift", help="Resume although the bits will differ.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
@@ -50,6 +58,8 @@ def run(
         raise typer.BadParameter("--epochs and --steps both say how long; give one", param_hint="--steps")
     if dry_run and (resume is not None or file is None):
         raise typer.BadParameter("--dry-run tries a spec, and --resume goes on with a run", param_hint="--dry-run")
+    if precision is not None and precision not in get_args(Precision):
+        raise typer.BadParameter(f"there are {', '.join(get_args(Precision))}", param_hint="--precision")
     found = _compiled(file, model, train, options.settings(set), data) if file is not None else None
     if dry_run and found is not None:
         _dry_run(found, data, seed, device, json)
@@ -65,6 +75,9 @@ def run(
         steps=steps,
         seed=seed,
         split_seed=split_seed,
+        precision=cast("Precision | None", precision),
+        compile=True if compile else None,
+        tensorboard=tensorboard,
         device=device,
         accept_drift=accept_drift,
         progress=not quiet,

@@ -1,6 +1,7 @@
 """Faults of runs: folders, devices, and what goes wrong while a run runs (E07xx)."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
+from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, nearest
+from ...dsl.span import Span
 from .data import listed
 
 
@@ -14,6 +15,8 @@ class NotFinite(Fault):
     step: int
     checkpoint: int | None
     folder: str
+    culprit: str = ""
+    place: Span | None = None
 
     def diagnostic(self) -> Diagnostic:
         saved = (
@@ -22,9 +25,12 @@ class NotFinite(Fault):
             else "no checkpoint was made before"
         )
         helps = (Help("a lower learning rate is the usual mend; also look for a log or a division of something near zero"),)
-        return self.say(
-            f"{self.term} is {self.value} at step {self.step}", "this loss", notes=(f"{saved}, in {self.folder}",), helps=helps
-        )
+        notes: tuple[str, ...] = (f"{saved}, in {self.folder}",)
+        if self.culprit:
+            notes = (f"the first value that was not finite is {self.culprit}", *notes)
+        more = (Label(self.place, "not finite from here on"),) if self.place is not None else ()
+        message = f"{self.term} is {self.value} at step {self.step}"
+        return self.say(message, "this loss", *more, notes=notes, helps=helps)
 
 
 class OutOfMemory(Fault):
@@ -35,10 +41,19 @@ class OutOfMemory(Fault):
     step: int
     batch: int
     detail: str
+    accumulate: int = 1
+    precision: str = "float32"
+    shares: tuple[str, ...] = ()
 
     def diagnostic(self) -> Diagnostic:
-        helps = (Help(f"lower batch, now {self.batch}: what a step keeps in memory grows with it"),)
-        return self.say(f"out of memory at step {self.step}: {self.detail}", "trained here", helps=helps)
+        half = max(1, self.batch // 2)
+        same = f"; batch {half} with accumulate {2 * self.accumulate} makes the same steps" if self.batch > 1 else ""
+        helps = [Help(f"lower batch, now {self.batch}: what a step keeps in memory grows with it{same}")]
+        if self.precision == "float32":
+            helps.append(Help("precision bf16 halves what a step keeps of its layers"))
+        return self.say(
+            f"out of memory at step {self.step}: {self.detail}", "trained here", notes=self.shares, helps=tuple(helps)
+        )
 
 
 class DiskTrouble(Fault):
@@ -335,3 +350,24 @@ class SpecChanged(Fault):
         )
         what = f"{' and '.join(self.settings)} {'are' if len(self.settings) > 1 else 'is'}"
         return self.say(f"{what} not what {self.folder} began with", notes=self.changes, helps=helps[: 1 + self.fits])
+
+
+class NoTensorboard(Fault):
+    """`--tensorboard` writes event files by the package tensorboard, which is not installed. The run folder has curves.svg in any case."""
+
+    code = "E0725"
+    title = "tensorboard is not installed"
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say("--tensorboard needs the package tensorboard", helps=(Help("pip install tensorboard"),))
+
+
+class NoCompiler(Fault):
+    """`--compile` builds the model by torch.compile, which needs a C++ compiler (or Triton on a GPU), and a model that it can take."""
+
+    code = "E0726"
+    title = "torch.compile does not work here"
+    problem: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"--compile: {self.problem}", helps=(Help("leave --compile away: it is off by default"),))

@@ -15,6 +15,7 @@ from ..run_folder import SavedRun, is_run, last_step, planned, read
 from ..stops import InputFaults, Interrupted, Misused, RunFailed, Stopped
 from .determinism import prepare_environment
 from .progress import Progress, chosen
+from .tensorboard import Board, require
 
 if TYPE_CHECKING:
     from ..run import DryRun, Run
@@ -36,6 +37,8 @@ def train(
     precision: Precision | None = None,
     device: str | None = None,
     accept_drift: bool = False,
+    compile: bool | None = None,
+    tensorboard: bool = False,
     progress: bool | Progress = True,
     diagram: Callable[[], str] | None = None,
     model: str | None = None,
@@ -43,13 +46,25 @@ def train(
 ) -> "Run":
     """Runs the train program of a spec and gives the finished run.
 
-    `out` is the run folder (default `runs/NAME-N`). `resume` names the folder of a run to go on with, to the same bits; a spec given beside
+    `out` is the run folder (default `runs/NAME-N`). `compile` builds the model by torch.compile; `tensorboard` writes event files.
+    `resume` names the folder of a run to go on with, to the same bits; a spec given beside
     it must be the one the run began with, and starts the run anew where nothing had been written yet. Raises `InputFaults`, `Misused`,
     `RunFailed` (each with its diagnostics and exit status) or `Interrupted`, which says how to go on.
     """
     prepare_environment()
     listener = chosen(progress) if isinstance(progress, bool) else progress
-    settings = {"data": data, "epochs": epochs, "steps": steps, "seed": seed, "split_seed": split_seed, "precision": precision}
+    if tensorboard:
+        require()
+        listener = Board(listener)
+    settings = {
+        "data": data,
+        "epochs": epochs,
+        "steps": steps,
+        "seed": seed,
+        "split_seed": split_seed,
+        "precision": precision,
+        "compile": compile,
+    }
     exe: Executable | None = None
     if out is not None and resume is not None:
         raise Misused(BadSetting(NOWHERE, "out", "a resumed run stays in its folder"))
@@ -62,7 +77,7 @@ def train(
             raise Misused(BadSetting(NOWHERE, "train", "give a spec to train, or a run folder to resume"))
         if resume is not None:
             listener.note(f"nothing had been written to {resume} yet: the run starts anew")
-        return _start(exe, out if resume is None else resume, device, listener, diagram)
+        return _start(exe, out if resume is None else resume, device, listener, diagram, bool(compile))
     except Stopped as stopped:
         stopped.knows({**(exe.sources if exe else {}), **({COMMAND_LINE: data} if data is not None else {})})
         raise
@@ -159,12 +174,17 @@ def started(folder: Path) -> bool:
 
 
 def _start(
-    exe: Executable, out: str | Path | None, device: str | None, progress: Progress, diagram: Callable[[], str] | None
+    exe: Executable,
+    out: str | Path | None,
+    device: str | None,
+    progress: Progress,
+    diagram: Callable[[], str] | None,
+    compile: bool,
 ) -> "Run":
     table = read_data(plan_of(exe).data, exe.base)
     from .session import start
 
-    return start(exe, table, Path(out) if out is not None else None, device or "auto", progress, diagram)
+    return start(exe, table, Path(out) if out is not None else None, device or "auto", progress, diagram, compile)
 
 
 def _resume(
@@ -213,6 +233,8 @@ def refuse_changes(saved: SavedRun, exe: Executable | None, settings: dict[str, 
         refuse_changed_spec(saved, exe)
     differing = [k for k in LENGTHS if settings[k] is not None and any(settings[k] != getattr(p, k) for p in plan.phases)]
     differing += [k for k in ("seed", "split_seed") if settings[k] is not None and settings[k] != getattr(plan, k)]
+    if settings["compile"] is not None and settings["compile"] != saved.record["compile"]:
+        differing.append("compile")
     if settings["data"] is not None and not same_source(plan, settings["data"]):
         differing.append("data")
     if differing:

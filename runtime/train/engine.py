@@ -10,6 +10,7 @@ a run leaves. Averages stand for the weights they are averages of, wherever weig
 import math
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,21 +20,25 @@ import torch
 from torch import Tensor, nn
 
 from ...compiler.plan import PhasePlan, TrainPlan
+from ...dsl.diagnostic import Fault
 from ..data.batches import Batch
 from ..data.held import Held
 from ..data.parts import Part
 from ..executable import Executable
 from ..faults.runs import NotFinite
 from ..stops import Interrupted, RunFailed, span_of
-from . import checkpoints, determinism, initial, weights
-from .journal import Journal
+from . import checkpoints, curves, determinism, initial, replay, weights
+from .health import Health
+from .journal import Journal, rows
 from .measure import evaluate
 from .phases import Phase
 from .progress import Progress
 from .signals import Wish
 from .state import Best, State
+from .updates import Update
 
 FLUSH = 0.5  # seconds between looks at the losses within an epoch
+PICTURE = 10.0  # seconds between pictures, at least
 PENDING = 4096  # losses that are kept on the device at most
 
 
@@ -76,6 +81,10 @@ class Engine:
         self.throttle = checkpoints.Throttle()
         self.next_look = 0.0
         self.phase = setting.phases[0]
+        self.warnings: list[str] = []
+        self.health = Health(self.model, setting.exe, span_of(setting.plan.place), self.warn)
+        self.next_picture = 0.0
+        self.looks = False  # whether the next step is looked into
 
     @property
     def plan(self) -> PhasePlan:
@@ -123,7 +132,16 @@ class Engine:
         checkpoints.save(self.folder / "checkpoints", self.state.step, content)
         self.saved = self.state.step
         self.write_best()
+        self.draw()
         self.throttle.took(time.monotonic() - start)
+
+    def draw(self) -> None:
+        """curves.svg, at the end and now and then before; a run does not fail for its picture."""
+        if self.state.finished or time.monotonic() > self.next_picture:
+            begun = time.monotonic()
+            with suppress(OSError):
+                curves.write(self.folder, rows(self.folder / "metrics.jsonl"))
+            self.next_picture = time.monotonic() + max(PICTURE, 100 * (time.monotonic() - begun))
 
     def check_weights(self) -> None:
         """Weights that are not finite are never saved: a checkpoint is one to go on from."""
@@ -184,13 +202,26 @@ class Engine:
             for player in players:
                 player.set(state.step - state.first_step)
             for update in phase.updates:
-                pending.append(update(batches))
+                pending.append(self.do(update, batches))
             if average is not None:
                 average.after_step()
             state.step += 1
             state.position += len(batches)
             if self.wish.asked or time.monotonic() > self.next_look or len(pending) > PENDING:
                 self.between()
+
+    def do(self, update: Update, batches: tuple[Batch, ...]) -> Tensor:
+        """One update, now and then looked into."""
+        if not self.looks:
+            return update(batches)
+        self.looks = False
+        return self.health.watch(lambda: update(batches))
+
+    def warn(self, fault: Fault) -> None:
+        """Something about how the run learns, said once."""
+        diagnostic = fault.diagnostic()
+        self.warnings.append(f"{diagnostic.code}: {diagnostic.message}")
+        self.progress.warn(diagnostic, self.setting.exe.sources)
 
     def steps_of_epoch(self) -> Iterator[tuple[Batch, ...]]:
         """The batches of each step; `accumulate` of them, fewer in the last."""
@@ -207,6 +238,7 @@ class Engine:
         self.journal.show()
         if self.throttle.ready():
             self.save()
+        self.looks = self.health.ready()
         self.next_look = time.monotonic() + FLUSH
 
     def end_epoch(self) -> None:
@@ -230,6 +262,8 @@ class Engine:
             raise
         self.journal.row(row)
         self.journal.show()
+        self.health.epoch(row["train"]["loss"])
+        self.looks = self.looks or self.health.ready()
         self.see_plateaus(values, row["train"]["loss"])
         state.epoch, state.position, state.loss_sum, state.loss_rows = state.epoch + 1, 0, 0.0, 0
         self.progress.epoch(state.step, row)
@@ -291,8 +325,10 @@ class Engine:
         return "" if rate is None else f', "lr": {rate!r}'
 
     def not_finite(self, what: str, value: str, step: int) -> RunFailed:
-        place = span_of(self.plan.losses[0].place)
-        return RunFailed(NotFinite(place, what, value, step, self.saved, str(self.folder)))
+        place = span_of(next((t.place for t in self.plan.losses if t.name == what), self.plan.losses[0].place))
+        found = replay.culprit(self, step)
+        said = (found.what, found.span) if found is not None else ("", None)
+        return RunFailed(NotFinite(place, what, value, step, self.saved, str(self.folder), *said))
 
     def evaluated(self, part: str) -> dict[str, Any] | None:
         """All losses and metrics on a part; none where there is no such part. The wish to stop is granted between batches."""

@@ -16,11 +16,11 @@ from ..blame import WRITING, first_line, out_of_memory
 from ..data.parts import Fitted
 from ..data.sources import Table
 from ..executable import Executable
-from ..faults.runs import DiskTrouble, Drifted, NoCheckpoint, NotARun, OutOfMemory
+from ..faults.runs import DiskTrouble, Drifted, NoCheckpoint, NoCompiler, NotARun, OutOfMemory
 from ..run import DryRun, Run, packed_fitted
 from ..run_folder import CHECKPOINTS, METRICS, Lock, SavedRun, clean, create, create_next, update_record
 from ..stops import Interrupted, Misused, RunFailed, Stopped, span_of
-from . import checkpoints, determinism, initial
+from . import checkpoints, determinism, initial, memory
 from .api import plan_of
 from .effort import threads_worth
 from .engine import Engine, Setting
@@ -28,22 +28,31 @@ from .journal import Journal
 from .progress import Progress
 from .setup import device_of, faults_of, first_batch, settle
 from .signals import Wish, listening
+from .tensorboard import Board
 from .wiring import as_fault
 
 
 def start(
-    exe: Executable, table: Table, out: Path | None, device: str, progress: Progress, diagram: Callable[[], str] | None
+    exe: Executable,
+    table: Table,
+    out: Path | None,
+    device: str,
+    progress: Progress,
+    diagram: Callable[[], str] | None,
+    compile: bool = False,
 ) -> Run:
     """A new run, to its end."""
     plan, where, most = plan_of(exe), device_of(device), torch.get_num_threads()
     with determinism.pinned():
         setting, fitted, multiplies = settle(exe, plan, table, where)
         threads = threads_worth(multiplies, most)
-        record = described(setting, table, fitted, threads)
+        record = {**described(setting, table, fitted, threads), "compile": compile}
         with listening() as wish:
             lock = create(out, exe, record, diagram) if out is not None else create_next(Path("runs"), exe, record, diagram)
             determinism.use_threads(threads)
             try:
+                if compile:
+                    built_by_torch(setting)
                 progress.begin(title(setting, lock.folder), setting.steps, 0, epochs_of(plan))
                 return go(setting, lock.folder, 0, None, progress, wish)
             finally:
@@ -69,6 +78,8 @@ def resume(saved: SavedRun, table: Table, device: str | None, accept_drift: bool
             step = int(state["state"]["step"]) if state else 0
             update_record(folder, {"status": "running"})
             determinism.use_threads(int(record["threads"]))
+            if record["compile"]:
+                built_by_torch(setting)
             with listening() as wish:
                 progress.begin(f"{title(setting, folder)}: goes on after step {step}", setting.steps, step, epochs_of(saved.plan))
                 return go(setting, folder, int(state["journal"]) if state else 0, state, progress, wish)
@@ -76,15 +87,30 @@ def resume(saved: SavedRun, table: Table, device: str | None, accept_drift: bool
         lock.release()
 
 
+def built_by_torch(setting: Setting) -> None:
+    """The model's forward pass by torch.compile, tried before step 1 on the first batch; its weights stay where they are."""
+    try:
+        setting.model.compile()
+        with determinism.evaluating(setting.device):
+            states = {k: t.clone() for k, t in setting.model.state_dict().items()}
+            setting.model.train()
+            setting.phases[0].wiring.forward(setting.model, first_batch(setting, setting.phases[0], 0))
+            setting.model.load_state_dict(states)
+    except Exception as error:
+        raise Misused(NoCompiler(NOWHERE, first_line(error))) from error
+
+
 def go(setting: Setting, folder: Path, offset: int, state: dict[str, Any] | None, progress: Progress, wish: Wish) -> Run:
     """Runs the engine, and writes into run.json how it ended."""
     journal = Journal(folder / METRICS, offset)
     try:
+        if isinstance(progress, Board):
+            progress.open(folder, int(state["state"]["step"]) if state is not None else 0)
         engine = Engine(setting, folder, journal, progress, wish)
         with telling(engine, folder):
             engine.begin(state)
             end = engine.run()
-            update_record(folder, {"status": "finished", "progress": end.told(), "result": end.final})
+            update_record(folder, {"status": "finished", **told(engine), "result": end.final})
         progress.end(end.final, str(folder))
         return Run(folder)
     finally:
@@ -118,7 +144,15 @@ def understood(error: Exception, engine: Engine, folder: Path) -> Stopped | None
     """What an exception means, where it means something."""
     if out_of_memory(error):
         place = span_of(engine.setting.plan.place)
-        fault: Fault = OutOfMemory(place, engine.state.step + 1, engine.plan.batch, first_line(error))
+        fault: Fault = OutOfMemory(
+            place,
+            engine.state.step + 1,
+            engine.plan.batch,
+            first_line(error),
+            engine.plan.accumulate,
+            engine.plan.precision,
+            memory.told(engine),
+        )
         return RunFailed(fault)
     if isinstance(error, OSError) and error.errno in WRITING:
         return RunFailed(DiskTrouble(NOWHERE, str(folder), error.strerror or str(error)))
@@ -127,9 +161,14 @@ def understood(error: Exception, engine: Engine, folder: Path) -> Stopped | None
 
 def noted(folder: Path, status: str, engine: Engine, reason: str = "") -> None:
     """Writes the status into run.json, as far as the disk allows."""
-    changes: dict[str, Any] = {"status": status, "progress": engine.state.told()}
+    changes: dict[str, Any] = {"status": status, **told(engine)}
     with suppress(OSError):
         update_record(folder, changes | ({"reason": reason} if reason else {}))
+
+
+def told(engine: Engine) -> dict[str, Any]:
+    """What run.json says of where a run is, and what was said of how it learns."""
+    return {"progress": engine.state.told(), "warnings": engine.warnings}
 
 
 def described(setting: Setting, table: Table, fitted: Fitted, threads: int) -> dict[str, Any]:

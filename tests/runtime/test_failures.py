@@ -46,7 +46,7 @@ def test_a_loss_that_is_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (diagnostic,) = stop.report.diagnostics
     assert (stop.exit_code, diagnostic.code) == (3, "E0701")
     assert diagnostic.message == "cross_entropy is nan at step 31"
-    assert diagnostic.notes == (f"the last good checkpoint is of step 23, in {tmp_path / 'run'}",)
+    assert diagnostic.notes[-1:] == (f"the last good checkpoint is of step 23, in {tmp_path / 'run'}",)
     assert diagnostic.span.source in stop.report.sources
     run = Run(tmp_path / "run")
     assert run.status == "failed"

@@ -30,7 +30,16 @@ PLACE = LENET.place
 def test_the_run_folder(lenet_run: Run) -> None:
     folder = lenet_run.folder
     names = {p.name for p in folder.iterdir() if not p.name.startswith(".")}
-    assert names == {"spec.arch", "model.py", "program.py", "run.json", "metrics.jsonl", "model.safetensors", "checkpoints"}
+    assert names == {
+        "spec.arch",
+        "model.py",
+        "program.py",
+        "run.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "checkpoints",
+        "curves.svg",
+    }
     assert (folder / "spec.arch").read_text() == hand.lenet().sources["lenet.arch"]
     assert (folder / "model.py").read_text() == hand.lenet().source
     record = lenet_run.record

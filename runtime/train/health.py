@@ -1,0 +1,100 @@
+"""What a person should be told of a run that learns badly: a loss that does not move, dead units, gradients that explode or vanish.
+
+A step is looked into every few seconds, so that a hundredth of the time is spent at most. Which steps are looked into follows the clock;
+what they compute does not. Each thing is said once.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...dsl.diagnostic import Fault
+from ...dsl.span import Span
+from ..executable import Executable
+from ..faults.health import DeadUnits, GradientsExplode, GradientsVanish, LossStands
+from .inspection import Looking, here
+from .weights import tied
+
+EVERY = 2.0  # seconds between looks, at least
+SHARE = 0.01  # of the time
+RECTIFIERS = ("relu", "relu_", "relu6")  # what gives exact zeros to units that are off
+LOOKS = 5  # looks in a row in which a unit is off before it is called dead
+DEAD = 0.5  # of the units of a layer
+STEEP, FLAT = 1e3, 1e-7  # norm of a gradient over that of its weights
+EPOCHS, STANDS = 3, 1e-3  # epochs in which a loss moves by less than this share
+
+
+class Health:
+    """Looks into steps of one phase; `tell` is called with what is wrong."""
+
+    def __init__(self, model: nn.Module, exe: Executable, place: Span, tell: Callable[[Fault], None]) -> None:
+        self.model, self.exe, self.place, self.tell = model, exe, place, tell
+        self.due = time.monotonic() + EVERY
+        self.off: dict[Span, tuple[int, Tensor]] = {}  # looks, and which units were off in all of them
+        self.steep: dict[str, int] = {}
+        self.flat: dict[str, int] = {}
+        self.losses: list[float] = []
+        self.said: set[str] = set()
+        self.names = [n for n, _ in model.named_parameters() if n not in tied(model)]
+
+    def ready(self) -> bool:
+        return time.monotonic() >= self.due
+
+    def watch(self, step: Callable[[], Tensor]) -> Tensor:
+        """Runs a step and looks into it."""
+        begun = time.monotonic()
+        with Looking(self.see):
+            values = step()
+        self.see_gradients()
+        self.due = time.monotonic() + max(EVERY, (time.monotonic() - begun) / SHARE)
+        return values
+
+    def see(self, name: str, result: Tensor) -> None:
+        """Units that are off for every row."""
+        if name not in RECTIFIERS or result.dim() < 2 or len(result) < 8:
+            return
+        place = here(self.exe)
+        if place is None:
+            return
+        units = 2 if result.dim() == 3 else 1  # [B, N], [B, T, D], [B, C, H, W]
+        off = (result <= 0).movedim(units, 0).flatten(1).all(1)
+        looks, before = self.off.get(place, (0, torch.ones_like(off)))
+        if before.shape != off.shape:
+            return
+        self.off[place] = (looks + 1, before & off)
+        share = float((before & off).float().mean())
+        if looks + 1 >= LOOKS and share > DEAD:
+            self.once(f"dead {place}", DeadUnits(place, int((before & off).sum()), off.numel()))
+
+    def see_gradients(self) -> None:
+        parameters = dict(self.model.named_parameters())
+        moved = [(n, parameters[n]) for n in self.names if parameters[n].grad is not None and parameters[n].dim() > 1]
+        if not moved:
+            return
+        gradients = torch.stack([torch.linalg.vector_norm(p.grad) for _, p in moved if p.grad is not None])
+        sizes = torch.stack([torch.linalg.vector_norm(p.detach()) for _, p in moved])
+        for (name, _), ratio in zip(moved, (gradients / sizes.clamp(min=1e-12)).tolist(), strict=True):
+            self.steep[name] = self.steep.get(name, 0) + 1 if ratio > STEEP else 0
+            self.flat[name] = self.flat.get(name, 0) + 1 if ratio < FLAT else 0
+            if self.steep[name] >= 2:
+                self.once("steep", GradientsExplode(self.place, name, ratio))
+            if self.flat[name] >= LOOKS:
+                self.once("flat", GradientsVanish(self.place, name, ratio))
+
+    def epoch(self, loss: float) -> None:
+        """The mean training loss of an epoch."""
+        self.losses.append(loss)
+        if len(self.losses) < EPOCHS + 1 or not all(map(math.isfinite, self.losses)):
+            return
+        first, last = self.losses[0], self.losses[-1]
+        if max(abs(loss - first) for loss in self.losses) <= STANDS * abs(first):
+            self.once("stands", LossStands(self.place, first, last, len(self.losses)))
+
+    def once(self, key: str, fault: Any) -> None:
+        if key not in self.said:
+            self.said.add(key)
+            self.tell(fault)
