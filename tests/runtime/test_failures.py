@@ -42,6 +42,7 @@ def bad(logits: Tensor) -> Tensor:
 
 def test_a_loss_that_is_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "Throttle", Often)
+    monkeypatch.setattr("archc.runtime.train.engine.FLUSH", 1e9)  # a checkpoint at the end of an epoch only
     stop = stopped(RunFailed, tmp_path, diverging(30))
     (diagnostic,) = stop.report.diagnostics
     assert (stop.exit_code, diagnostic.code) == (3, "E0701")
