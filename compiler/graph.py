@@ -97,6 +97,41 @@ class Use(Operation):
         return self.graph.name
 
 
+class State(Input):
+    """A state of a cell: an input of each step. The node's operand is what it starts from, which no step computes."""
+
+
+class Start(Operation):
+    """A tensor of one number, on the device of its operand and of its dtype where both are float: what a state begins as."""
+
+    value: Real
+
+
+class Recur(Use):
+    """A cell taken over dim 1 of its first inputs, `graph.stepped` of them; its further tensors, `constants`, are the same at every step.
+
+    Inputs: the stepped tensors, the constants, then `int[B]` lengths if `lengths`, then the states to start from if `given`.
+    Outputs: those of the cell with the steps in dim 1, then the last states. `both`: one cell ahead and one back, with weights of their
+    own, all they give concatenated in the last dim.
+    """
+
+    constants: int = 0
+    lengths: bool = False
+    given: bool = False
+    reverse: bool = False
+    both: bool = False
+
+    @property
+    def states(self) -> int:
+        """How many states the cell has."""
+        return sum(isinstance(node.op, State) for node in self.graph.nodes)
+
+    @property
+    def cells(self) -> int:
+        """How many sets of weights."""
+        return 2 if self.both else 1
+
+
 class Level(Frozen):
     """A run of `count` levels with one graph. `arguments` and `dims` as in `Use`; for a list, one run a level."""
 
@@ -206,6 +241,7 @@ class Graph(Frozen):
     outputs: tuple[Output, ...]
     assertions: tuple[Assertion, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
+    stepped: int = 0  # of a cell: how many of its inputs, the first ones, each step has anew
     decided: tuple[str, ...] = ()  # what an `if` or a list decided, for the docstring
     span: Span
 

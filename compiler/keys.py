@@ -31,6 +31,8 @@ RESERVED_KEYS = frozenset(
     """.split()
 )
 
+RECURRING = ("recur", "bidirectional")
+
 KindOf = Callable[[str], str | None]  # a name to the kind of submodule it builds, or none
 
 
@@ -68,6 +70,10 @@ def keys_of(body: tuple[ast.Statement, ...], kind_of: KindOf) -> dict[int, str]:
                     expression(inner)
             case ast.As():
                 expression(node.value, node.name.text)
+            case ast.Call(function=ast.Name(id=name), args=(_, *options)) if name in RECURRING and kind(name) == name:
+                expression(node.function, given)  # its cell is built by it, under its key
+                for option in options:
+                    expression(option)
             case ast.Call():
                 expression(node.function, given)
                 for arg in node.args:

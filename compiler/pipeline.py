@@ -243,9 +243,9 @@ def _unused_parts(program: Program, seen: set[int], report: Report) -> None:
     for declared in program.main.names.values():
         if declared.unit is not program.main or id(declared.node) in seen:
             continue
-        if declared.node.kind in ("block", "model", "attention") and not declared.hollow:
+        if declared.node.kind in ("block", "cell", "model", "attention") and not declared.hollow:
             elaborate_root(declared, {}, report, standalone=True)
-        elif declared.node.kind in ("cell", "energy"):
+        elif declared.node.kind == "energy":
             _later(declared, report)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .graph import Graph, Input, Ref, Repeat, Use
+from .graph import Graph, Input, Recur, Ref, Repeat, Use
 from .shapes import Size
 
 
@@ -35,7 +35,11 @@ def _problem(graph: Graph) -> str | None:
                 return f"node {number} ({node.op.title}) reads node {ref.node}, which is not before it"
             if not 0 <= ref.output < len(graph.nodes[ref.node].outputs):
                 return f"node {number} ({node.op.title}) reads an output that node {ref.node} does not have"
-        if isinstance(node.op, Use) and (wrong := _misfit(graph, node.inputs, node.op.graph)) is not None:
+        if isinstance(node.op, Recur):
+            taken = node.op.graph.stepped + node.op.constants + node.op.lengths + node.op.states * node.op.given
+            if len(node.refs) != taken:
+                return f"node {number} ({node.op.title}) has {len(node.refs)} tensors and takes {taken}"
+        elif isinstance(node.op, Use) and (wrong := _misfit(graph, node.inputs, node.op.graph)) is not None:
             return f"node {number} ({node.op.title}) {wrong}"
         if isinstance(node.op, Repeat) and len(node.refs) != node.op.carried + node.op.captured + node.op.walked:
             return f"node {number} ({node.op.title}) has {len(node.refs)} tensors"

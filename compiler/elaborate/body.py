@@ -46,6 +46,7 @@ class Body:
     captures: list[Tensor] = field(default_factory=list)  # of the outer body, in the order of the inputs made for them
     primes: dict[str, Tensor] = field(default_factory=dict)
     carried: frozenset[str] = frozenset()
+    states: dict[str, Tensor] | None = None  # of a cell, by name; none for what is no cell
     signature: list[tuple[Dim, Axis]] = field(default_factory=list)  # what the types of the inputs must equal, by axis
     defaults: dict[str, Value] = field(default_factory=dict)  # hyperparameters that were not given, in the part's own text
     owned: dict[str, tuple[object, Span]] = field(default_factory=dict)  # layer by key: what it is, for sharing

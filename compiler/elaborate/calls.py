@@ -42,6 +42,8 @@ from .values import (
     Outputs,
     PartRecipe,
     Poison,
+    RecurRecipe,
+    Recurring,
     Shared,
     StackRecipe,
     Tensor,
@@ -78,7 +80,11 @@ def call(body: Body, node: ast.Call, incoming: tuple[Value, ...] | None = None, 
         from .parts import call_part
 
         return call_part(body, callee, given, named, node)
-    if isinstance(callee, Shared | FlowRecipe | StackRecipe):
+    if isinstance(callee, Recurring):
+        from .recurrence import recur_of
+
+        return recur_of(body, callee, given, named, node)
+    if isinstance(callee, Shared | FlowRecipe | StackRecipe | RecurRecipe):
         values = tuple(one(value) for value, _ in given)
         spans: dict[int | str, Span] = {i: span for i, (_, span) in enumerate(given)}
         return apply(body, callee, values, {name: value for name, (value, _) in named.items()}, node.span, spans)
@@ -379,6 +385,10 @@ def apply(body: Body, target: Value, values: tuple[Value, ...], named: dict[str,
             from .stacks import run_stack
 
             return run_stack(body, target.stack, values, target.occurrence)
+        case RecurRecipe():
+            from .recurrence import apply_recur
+
+            return apply_recur(body, target, values, named, span, places)
         case Shared():
             return _apply_shared(body, target, values, named, span, places)
         case Function() if target.name in registry():
@@ -420,6 +430,10 @@ def _apply_shared(
         from .parts import apply_part
 
         return apply_part(body, shared.recipe, values, named, span, places, shared.key, owner, shared=True)
+    if isinstance(shared.recipe, RecurRecipe):
+        from .recurrence import apply_recur
+
+        return apply_recur(body, shared.recipe, values, named, span, places, shared.key, owner, shared=True)
     before, body.sharing = body.sharing, shared.body
     try:
         return apply(body, shared.recipe, values, named, span, places)

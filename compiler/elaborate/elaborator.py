@@ -23,7 +23,7 @@ from ..errors.calls import (
 from ..errors.names import ContainsItself, NotCompiledYet
 from ..errors.shapes import NoSuchDim, UnknownSize, WrongDtype, WrongRank
 from ..graph import Graph, Hyper, Output, TensorType
-from ..keys import keys_of, snake
+from ..keys import RECURRING, keys_of, snake
 from ..layers import registry
 from ..layers.base import Refusal
 from ..resolve import Declared
@@ -54,6 +54,7 @@ class Elaborator:
         self.sink, self.standalone = report, standalone
         self.facts = Facts()
         self.cache: dict[object, Part | None] = {}
+        self.cells: dict[tuple[int, int], Graph] = {}
         self.active: list[Declared] = []
         self.uses: list[Site | None] = []
         self.keys: dict[int, dict[int, str]] = {}
@@ -134,13 +135,22 @@ class Elaborator:
         if returned is None or body.poisoned:
             return None
         outputs = self._outputs(body, node, returned)
+        if outputs is not None and body.states is not None:
+            from .recurrence import next_states
+
+            outputs = next_states(body, node, outputs)
         if outputs is None:
             return None
         return Part(self.graph(body, node, outputs), tuple(body.signature), body.defaults)
 
+    def stepped(self, cell: Graph, count: int) -> Graph:
+        """The graph of a cell of which the first `count` inputs are stepped: one object for all such uses."""
+        return self.cells.setdefault((id(cell), count), cell.model_copy(update={"stepped": count}))
+
     def body(self, declared: Declared) -> Body:
         node = declared.node
-        return Body(self, declared.unit, node.name.text, self.keys_of(node.body, declared))
+        keys = self.keys_of(node.body, declared)
+        return Body(self, declared.unit, node.name.text, keys, states={} if node.kind == "cell" else None)
 
     def keys_of(self, statements: tuple[ast.Statement, ...], declared: Declared | None) -> dict[int, str]:
         """Keys of a body, worked out once."""
@@ -163,6 +173,8 @@ class Elaborator:
                 return None
             if name in names:
                 return snake(name)
+            if name in RECURRING:
+                return name
             layer = registry().get(name)
             return name if layer is not None and (layer.owns or layer.stateful) else None
 

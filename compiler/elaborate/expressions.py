@@ -18,6 +18,7 @@ from ..values import AxisName, Real, Truth, formula
 from . import numbers
 from .body import Body
 from .values import (
+    CALLABLES,
     MISSING,
     POISON,
     FlowRecipe,
@@ -28,8 +29,11 @@ from .values import (
     Outputs,
     PartRecipe,
     Poison,
+    RecurRecipe,
+    Recurring,
     Shared,
     StackRecipe,
+    States,
     Tensor,
     TextColumn,
     Value,
@@ -117,6 +121,8 @@ def name(body: Body, node: ast.Name) -> Value:
     if node.id in ("inf", "pi"):
         value = math.inf if node.id == "inf" else math.pi
         return Real(value, value)
+    if node.id in ("recur", "bidirectional"):
+        return Recurring(node.id, node)  # type: ignore[arg-type]
     if node.id in SPECIAL:
         raise Refusal(NotCompiledYet(node.span, node.id))
     return POISON
@@ -134,7 +140,7 @@ def advice_on_tensors(value: Value) -> str:
             return f"let a tensor flow into it: (x -> {value.layer.name}{'(…)' if value.call is not None else ''})"
         case PartRecipe():
             return f"let a tensor flow into it: (x -> {value.declared.node.name.text}{'(…)' if value.call is not None else ''})"
-        case FlowRecipe() | StackRecipe() | Shared():
+        case FlowRecipe() | StackRecipe() | RecurRecipe() | Shared():
             return "let a tensor flow into it: (x -> …)"
     return ""
 
@@ -224,7 +230,7 @@ def flow(body: Body, node: ast.Flow) -> Value:
         for step in steps:
             _look(body, step)
         return POISON
-    if isinstance(value, LayerRecipe | PartRecipe | FlowRecipe | StackRecipe | Shared | Function):
+    if isinstance(value, CALLABLES):
         return FlowRecipe(node, body, node)
     places = tuple(item.span for item in first.items) if isinstance(first, ast.Tuple) else ()
     if not isinstance(one(value), Tensor | Group):
@@ -295,6 +301,10 @@ def _attribute(body: Body, node: ast.Attribute) -> Value:
         return POISON
     if isinstance(base, Shared):
         return _weight(body, base, node)
+    if isinstance(base, States):
+        if node.name.text not in base.items:
+            raise Refusal(NoAttribute(node.name.span, describe(base), node.name.text, tuple(base.items)))
+        return base.items[node.name.text]
     raise Refusal(NoAttribute(node.name.span, describe(base), node.name.text))
 
 

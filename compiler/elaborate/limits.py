@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...dsl.diagnostic import Fault
 from ..errors.calls import TooLarge
-from ..graph import Graph, Node, Parameter, Repeat, Use
+from ..graph import Graph, Node, Parameter, Recur, Repeat, Use
 from ..layers.base import Layer, elements
 from ..shapes import Dim, Size
 from ..values import Real
@@ -32,6 +32,8 @@ def weights_of(graph: Graph, known: dict[int, int]) -> int:
 
 def _node_weights(graph: Graph, node: Node, known: dict[int, int]) -> int:
     match node.op:
+        case Recur():
+            return weights_of(node.op.graph, known) * node.op.cells
         case Use():
             return weights_of(node.op.graph, known)
         case Repeat():
@@ -52,6 +54,9 @@ def tensors_of(graph: Graph, above: str = "") -> dict[str, tuple[Dim, ...]]:
         if node.key is None or node.owner:
             continue
         match node.op:
+            case Recur(both=True):
+                for way in ("forward", "backward"):
+                    found |= tensors_of(node.op.graph, f"{above}{node.key}.{way}.")
             case Use():
                 found |= tensors_of(node.op.graph, f"{above}{node.key}.")
             case Repeat():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...dsl import ast
@@ -17,6 +17,7 @@ from ..errors.calls import (
     WrongTensorCount,
 )
 from ..errors.names import NotCompiledYet
+from ..errors.recurrence import NeedsRecur
 from ..errors.shapes import DimsDisagree, WrongDtype, WrongRank
 from ..graph import Axis, DType, Graph, TensorType, Use
 from ..keys import snake
@@ -35,6 +36,7 @@ from .values import (
     Outputs,
     PartRecipe,
     Poison,
+    RecurRecipe,
     Shared,
     StackRecipe,
     Tensor,
@@ -115,11 +117,38 @@ def apply_part(
     declared = recipe.declared.node
     if recipe.declared.hollow:
         return POISON
+    if declared.kind == "cell":
+        raise Refusal(NeedsRecur(span, declared.name.text, declared.name.span))
     if declared.kind not in ("block", "model", "attention"):
         raise Refusal(NotCompiledYet(declared.name.span, f"the {declared.kind} {declared.name.text}"))
     if body.function:
         raise Refusal(NotCompiledYet(span, f"the {declared.kind} {declared.name.text} outside of a model"))
-    given = _given_tensors(declared, values, named, span, places)
+    given = given_tensors(declared, values, named, span, places)
+    made = instantiate(body, recipe, given, span)
+    if made is None:
+        return POISON
+    graph = made.graph
+    types = tuple(renamed(graph.type_of(output.ref), made.names) for output in graph.outputs)
+    key, owner, named_key = placed(body, recipe, span, graph, snake(declared.name.text), key, owner, shared=shared)
+    node = Use.model_construct(graph=graph, arguments=made.arguments, dims=made.dims)
+    number = body.add(node, body.operands(made.tensors), types, span, key, owner=owner, named=named_key)
+    outputs = tuple(body.tensor(number, i) for i in range(len(types)))
+    return outputs[0] if len(outputs) == 1 else Outputs(outputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """A part with what it is given in one place: `names` takes its own names to the caller's texts."""
+
+    graph: Graph
+    tensors: tuple[Tensor, ...]
+    arguments: dict[str, Value]
+    dims: dict[str, Size]
+    names: dict[str, Text]
+
+
+def instantiate(body: Body, recipe: PartRecipe, given: Sequence[tuple[Tensor | None, Span]], span: Span) -> Instance | None:
+    """The graph of a part for these tensors and their places; none where its fault is told."""
     hypers = _passed(body, recipe, span)
     tensors = tuple(tensor for tensor, _ in given if tensor is not None)
     use = Site(body, span, tuple(place for tensor, place in given if tensor is not None), tensors)
@@ -128,7 +157,7 @@ def apply_part(
     )
     if part is None:
         body.poisoned = True
-        return POISON
+        return None
     graph = part.graph
     dims = {name: tensors[axis.input].type.shape[axis.axis] for name, axis in graph.dims.items()}
     hypers, names = _arguments(part, hypers, dims)
@@ -136,18 +165,28 @@ def apply_part(
         body.assume(substitute(assumption.condition, names), assumption.reason)
     for text, axis in part.signature:
         body.assume(formula("==", substitute(text, names), tensors[axis.input].type.shape[axis.axis].text), "a signature")
-    types = tuple(renamed(graph.type_of(output.ref), names) for output in graph.outputs)
-    named_key = key is not None
+    return Instance(graph, tensors, hypers, dims, names)
+
+
+def placed(
+    body: Body,
+    recipe: PartRecipe | RecurRecipe,
+    span: Span,
+    graph: Graph,
+    kind: str,
+    key: str | None,
+    owner: int,
+    *,
+    shared: bool,
+) -> tuple[str, int, bool]:
+    """The key of a part, how many bodies up it stands, and whether the text gave it."""
+    named = key is not None
     if key is None:
-        kind = snake(declared.name.text)
         key, owner = body.key(recipe.occurrence, kind)
-        named_key = not (key.startswith(kind) and key[len(kind) :].isdigit())
+        named = not (key.startswith(kind) and key[len(kind) :].isdigit())
     if shared or body.sharing is not None:
         _agree(body.up(owner), key, graph, span)
-    node = Use.model_construct(graph=graph, arguments=hypers, dims=dims)
-    number = body.add(node, body.operands(tensors), types, span, key, owner=owner, named=named_key)
-    outputs = tuple(body.tensor(number, i) for i in range(len(types)))
-    return outputs[0] if len(outputs) == 1 else Outputs(outputs)
+    return key, owner, named
 
 
 def _agree(home: Body, key: str, graph: Graph, span: Span) -> None:
@@ -204,7 +243,7 @@ class Site:
     tensors: tuple[Tensor, ...]
 
 
-def _given_tensors(
+def given_tensors(
     declared: ast.Declaration, values: tuple[Value, ...], named: dict[str, Value], span: Span, places: Places
 ) -> tuple[tuple[Tensor | None, Span], ...]:
     """The tensors in the order of the declaration with their places; none for one that is left out."""
@@ -288,11 +327,16 @@ def hyper_scope(body: Body, declared: ast.Declaration, given: Mapping[str, Value
                 value = Real(value.value, Formula("name", (name,)))
             case Truth():
                 value = bool(value.value)
-            case LayerRecipe() | PartRecipe() if value.built and (isinstance(value, PartRecipe) or value.layer.owns):
+            case LayerRecipe() | PartRecipe() if value.built and _is_one(value):
                 value = Shared(name, value, body, param.span)  # a built layer is one, however often it is used
         if not isinstance(value, Size | Real):
             body.constants[name] = value
         body.scope.names[name] = value
+
+
+def _is_one(value: LayerRecipe | PartRecipe) -> bool:
+    """Does it own weights as it is? A cell does not: each `recur` makes one of its own."""
+    return value.declared.node.kind != "cell" if isinstance(value, PartRecipe) else value.layer.owns
 
 
 KINDS: dict[str, tuple[type, ...]] = {

@@ -20,15 +20,13 @@ from .calls import build
 from .expressions import evaluate, one
 from .values import (
     POISON,
-    FlowRecipe,
     Group,
     Items,
     LayerRecipe,
     Outputs,
-    PartRecipe,
     Poison,
+    Recipe,
     Shared,
-    StackRecipe,
     Tensor,
     Value,
     describe,
@@ -37,7 +35,6 @@ from .values import (
 Returned = list[tuple[Value, ast.Expr]]
 
 LATER: dict[type[ast.Node], str] = {
-    ast.StateDef: "a state",
     ast.LatentDef: "a latent",
     ast.PlayerDef: "a player",
     ast.PenaltyDef: "a penalty",
@@ -78,6 +75,10 @@ def _statement(body: Body, node: ast.Statement) -> Returned | None:
             _layer(body, node)
         case ast.ParamDef():
             _param(body, node)
+        case ast.StateDef():
+            from .recurrence import define_state
+
+            define_state(body, node)
         case ast.GateDef():
             _bind(body, node.name.text, evaluate(body, node.value), node.value.span)
             value = body.scope.names[node.name.text]
@@ -158,7 +159,7 @@ def _layer(body: Body, node: ast.LayerDef) -> None:
     value = evaluate(body, node.value)
     if isinstance(value, Poison):
         body.scope.names[key] = POISON
-    elif isinstance(value, LayerRecipe | PartRecipe | FlowRecipe | StackRecipe):
+    elif isinstance(value, Recipe):
         body.scope.names[key] = Shared(key, value, body, node.span)
     elif isinstance(value, Shared):
         body.scope.names[key] = value
@@ -166,17 +167,22 @@ def _layer(body: Body, node: ast.LayerDef) -> None:
         raise Refusal(NotCallable(node.value.span, describe(value)))
 
 
-def _param(body: Body, node: ast.ParamDef) -> None:
+def written_type(body: Body, node: ast.TensorType) -> TensorType | None:
+    """A type of the text; none where its fault is told."""
     from .parts import dim_of, dtype_of
 
-    name = node.name.text
-    sizes = [dim_of(body, dim) for dim in node.type.dims]
+    sizes = [dim_of(body, dim) for dim in node.dims]
     shape = tuple(size for size in sizes if size is not None)
-    if len(shape) != len(sizes):
+    return TensorType(dtype_of(node), shape, node.span) if len(shape) == len(sizes) else None
+
+
+def _param(body: Body, node: ast.ParamDef) -> None:
+    name = node.name.text
+    type_ = written_type(body, node.type)
+    if type_ is None:
         body.scope.names[name] = POISON
         return
-    type_ = TensorType(dtype_of(node.type), shape, node.type.span)
-    for size in shape:
+    for size in type_.shape:
         if size.number is None:
             raise Refusal(UnknownSize(node.type.span, f"the {node.kind} {name}", str(size), str(type_)))
     number = body.add(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, dataclass_transform
 
 from ...dsl import ast
 from ...dsl.span import Span
@@ -115,6 +115,33 @@ class StackRecipe:
 
 
 @fact
+class Recurring:
+    """The name `recur` or `bidirectional`, which waits for its cell."""
+
+    kind: Literal["recur", "bidirectional"]
+    occurrence: ast.Node
+
+
+@fact
+class RecurRecipe:
+    """`recur(Cell(…), options)` without its tensors. Options by name, with their places."""
+
+    kind: Literal["recur", "bidirectional"]
+    cell: PartRecipe
+    options: dict[str, tuple[Value, Span]]
+    occurrence: ast.Node
+    shared: Shared | None = None  # whose weights are the cell's
+
+
+@fact
+class States:
+    """The last states of a cell, by their names."""
+
+    cell: str
+    items: dict[str, Tensor]
+
+
+@fact
 class Shared:
     """`layer f = …`: a callable that owns its weights, one set for all uses."""
 
@@ -139,18 +166,16 @@ class IndexFunction:
     scope: Scope
 
 
-Recipe = LayerRecipe | PartRecipe | FlowRecipe | StackRecipe
+Recipe = LayerRecipe | PartRecipe | FlowRecipe | StackRecipe | RecurRecipe
 Callable_ = Recipe | Shared | Function
 Value = Any  # one of the above, Size, Real, Truth, bool, str, None, AxisName, Poison
 
-CALLABLES = (LayerRecipe, PartRecipe, FlowRecipe, StackRecipe, Shared, Function)
+CALLABLES = (LayerRecipe, PartRecipe, FlowRecipe, StackRecipe, RecurRecipe, Recurring, Shared, Function)
 
 
 def restamped(value: Value, occurrence: ast.Node) -> Value:
     """A recipe looked up by a name counts as written where the name stands: each use builds anew."""
-    return (
-        replace(value, occurrence=occurrence) if isinstance(value, LayerRecipe | PartRecipe | FlowRecipe | StackRecipe) else value
-    )
+    return replace(value, occurrence=occurrence) if isinstance(value, Recipe) else value
 
 
 def describe(value: Value) -> str:
@@ -188,6 +213,12 @@ def describe(value: Value) -> str:
             return "a composed callable"
         case StackRecipe():
             return f"a {value.stack.kind}"
+        case RecurRecipe():
+            return f"a {value.kind} of {value.cell.declared.node.name.text}"
+        case Recurring():
+            return f"{value.kind} without a cell"
+        case States():
+            return f"the last state of {value.cell}"
         case Shared():
             return f"the layer {value.key}"
         case Function():

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..graph import Graph, Input, Level, Node, Operand, Parameter, Ref, Repeat, TensorType, Use
+from ..graph import Graph, Input, Level, Node, Operand, Parameter, Recur, Ref, Repeat, TensorType, Use
 from ..graph import Weight as WeightOf
 from ..layers.base import Given, Layer, elements
 from ..shapes import Dim
@@ -96,6 +96,9 @@ class Costs:
     def alone(self, graph: Graph, node: Node) -> Cost:
         """One step as if nothing else used its weights."""
         match node.op:
+            case Recur(graph=inner, cells=cells):
+                steps = node.outputs[0].type.shape[1].value
+                return self.of(inner).times(steps * cells, Dim.of(cells))
             case Use(graph=inner):
                 return self.of(inner)
             case Repeat(levels=levels) as repeat:

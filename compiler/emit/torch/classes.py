@@ -6,17 +6,18 @@ Comes in: a plan, in which it is settled what each name is. Goes out: lines on a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ....dsl.span import Span
-from ...graph import Graph, Hyper, Node, Parameter, Repeat, Use
+from ...graph import Graph, Hyper, Node, Parameter, Repeat, State, Use
 from ...keys import RESERVED_KEYS
 from ...layers.base import Layer
 from ...shapes import Size
 from ...values import Real
 from ..code import Show
+from .cells import over_time_lines, starts
 from .checks import check_lines
-from .construct import Entry, Made, entries, fillings, layer_call, operand_types, stack_lines, tensor_lines
+from .construct import Entry, Made, entries, fillings, goes_both_ways, layer_call, operand_types, stack_lines, tensor_lines
 from .forward import Setting, Writer
 from .lines import Line, Page, docstring
 from .names import Names, checked_key, identifier
@@ -52,14 +53,15 @@ class ClassWriter:
         for text in doc:
             page.raw(f"    {text}" if text else "")
         init = self._init()
-        forward, methods = self._forward()
         if doc:
             page.blank()
-        for lines in (init, *methods):
-            if lines:
-                page.add(*(line.moved(1) for line in lines))
+        bodies = [*self._cell()] if self.graph.kind == "cell" else [self._method("forward", self.graph)]
+        further = {name: lines for _, methods in bodies for name, lines in methods.items()}
+        methods = [lines for lines in (init, *further.values(), *(body for body, _ in bodies)) if lines]
+        for i, lines in enumerate(methods):
+            if i:
                 page.blank()
-        page.add(*(line.moved(1) for line in forward))
+            page.add(*(line.moved(1) for line in lines))
 
     def _paragraphs(self) -> list[str]:
         """What the spec says of it, and what was decided in all its instances."""
@@ -122,28 +124,49 @@ class ClassWriter:
         kid, given = self.plan.kids[site], self.plan.arguments[site]
         arguments = tuple(show.text(given[name]).text for name in kid.parameters)
         count = Size.of(1) if op is None else op.levels[site[1]].count
-        return Made(kid.part.name, arguments, tuple(kid.parameters), count, count.text == 1)
+        both = goes_both_ways(self.graph.nodes[site[0]], site[1])
+        return Made(kid.part.name, arguments, tuple(kid.parameters), count, count.text == 1, both)
 
     # Forward ----------------------------------------------------------------------------------------------------------
 
-    def _forward(self) -> tuple[list[Line], list[list[Line]]]:
-        """`forward`, and further functions that it calls."""
+    def _cell(self) -> Iterator[tuple[list[Line], dict[str, list[Line]]]]:
+        """The methods of a cell: one step, what the states are before the first, and all steps."""
+        yield self._method("step", self.graph)
+        yield self._method("initial_state", starts(self.graph), states=False)
+        yield over_time_lines(self.graph, self._further(), self.span), {}
+
+    def _further(self) -> dict[str, str]:
+        """What `forward` is given beside its tensors: numbers known only at run time, then modules it is lent, with their types."""
+        plan = self.plan
+        numbers = {identifier(name): "float" if name in plan.real else "int" for name in plan.runtime}
+        return numbers | dict.fromkeys(lent_names(plan.part.lent).values(), "nn.Module")
+
+    def _method(self, name: str, graph: Graph, *, states: bool = True) -> tuple[list[Line], dict[str, list[Line]]]:
+        """A body as a method, and further ones that it calls. `states`: what a cell keeps is among its parameters."""
         plan, span = self.plan, self.span
-        local = {name: identifier(name) for name in (*plan.read, *plan.runtime)}
+        local = {n: identifier(n) for n in (*plan.read, *plan.runtime)}
         lent = lent_names(plan.part.lent)
         names = local | {n: f"self.{attribute}" for n, attribute in self.attributes.items()}
-        show = Show(lambda name: names[name])
+        read: set[str] = set()
+
+        def word(n: str) -> str:
+            read.add(n)
+            return names[n]
+
+        show = Show(word)
         taken = self.reserved | {*local.values(), *lent.values()}
-        setting = Setting(lambda name: names[name], extras(plan, show), lent, taken=taken, vague=plan.part.vague)
-        writer = Writer(self.graph, setting, self.purity)
+        setting = Setting(word, extras(plan, show), lent, taken=taken, vague=plan.part.vague, several=not states)
+        writer = Writer(graph, setting, self.purity)
         body = writer.write()
-        dims = dim_lines(self.graph, plan.read, local, writer.parameters)
-        checks = [line for assertion in plan.running_checks for line in check_lines(assertion, show)]
-        given = ["self", *(f"{name}: Tensor" for name in writer.parameters)]
-        given += [f"{local[name]}: {'float' if name in plan.real else 'int'}" for name in plan.runtime]
-        given += [f"{name}: nn.Module" for name in lent.values()]
-        head = Line(f"def forward({', '.join(given)}) -> {returns(self.graph)}:", span)
-        return [head, *(line.moved(1) for line in (*dims, *checks, *body))], list(writer.methods.values())
+        checks = [line for assertion in plan.running_checks for line in check_lines(assertion, show)] if states else []
+        dims = dim_lines(graph, [n for n in plan.read if n in read], local, writer.parameters)
+        kept = [isinstance(node.op, State) for node in graph.inputs]
+        tensors = {known: "Tensor" for known, state in zip(writer.parameters, kept, strict=True) if not state}
+        held = {known: "Tensor" for known, state in zip(writer.parameters, kept, strict=True) if state and states}
+        given = [f"{n}: {kind}" for n, kind in (tensors | self._further() | held).items()]
+        result = returns(graph) if states or len(graph.outputs) > 1 else "tuple[Tensor]"
+        head = Line(f"def {name}({', '.join(['self', *given])}) -> {result}:", span)
+        return [head, *(line.moved(1) for line in (*dims, *checks, *body))], writer.methods
 
 
 def _check_built(plan: Plan, built: set[str]) -> None:

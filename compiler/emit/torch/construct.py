@@ -5,11 +5,11 @@ Comes in: a graph, and for the parts used in it their classes with arguments. Go
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from ...graph import Graph, Node, Parameter, Ref, Repeat, TensorType, Use
+from ...graph import Graph, Node, Parameter, Recur, Ref, Repeat, TensorType, Use
 from ...layers.base import Layer
 from ...passes.pin import renamed, texts
 from ...shapes import Size
@@ -99,6 +99,13 @@ def _dtype(type_: TensorType) -> dict[str, str]:
     return {"dtype": DTYPES[type_.dtype]} if type_.dtype in DTYPES else {}
 
 
+def goes_both_ways(node: Node, run: int = -1) -> bool:
+    """Is it a cell in both directions, or a stack whose levels `run` are?"""
+    if isinstance(node.op, Repeat):
+        return run >= 0 and is_single(node.op) and goes_both_ways(inner(node.op.levels[run].graph)[1])
+    return isinstance(node.op, Recur) and node.op.both
+
+
 # Stacks ---------------------------------------------------------------------------------------------------------------
 
 
@@ -111,10 +118,15 @@ class Made:
     names: tuple[str, ...]
     count: Size
     one: bool  # exactly one level, whatever the hyperparameters
+    both: bool = False  # two of it, one for each direction of time
 
     @property
     def text(self) -> str:
-        return f"{self.function}({', '.join(self.arguments)})"
+        return self.of(self.arguments)
+
+    def of(self, arguments: Iterable[str]) -> str:
+        made = f"{self.function}({', '.join(arguments)})"
+        return f"Bidirectional({made}, {made})" if self.both else made
 
 
 def level_call(op: Repeat, run: int, part: Made | None, show: Show) -> Made:
@@ -166,7 +178,9 @@ def _listed(calls: list[Made], show: Show, taken: Set[str]) -> str:
 def _varied(calls: list[Made], taken: Set[str]) -> str | None:
     """Levels of one class whose arguments differ, as a comprehension over them; none where that says no more than a list."""
     first = calls[0]
-    if not first.names or any(made.function != first.function or made.names != first.names or not made.one for made in calls):
+    if not first.names or any(
+        made.both != first.both or made.function != first.function or made.names != first.names or not made.one for made in calls
+    ):
         return None
     places = [i for i in range(len(first.names)) if len({made.arguments[i] for made in calls}) > 1]
     if not places:
@@ -175,7 +189,7 @@ def _varied(calls: list[Made], taken: Set[str]) -> str | None:
     names = {i: _local(identifier(first.names[i].lower()), taken if fixed else set()) for i in places}
     arguments = [names.get(i, argument) for i, argument in enumerate(first.arguments)]
     rows = [[made.arguments[i] for i in places] for made in calls]
-    return f"{first.function}({', '.join(arguments)}) for {', '.join(names.values())} in {_rows(rows)}"
+    return f"{first.of(arguments)} for {', '.join(names.values())} in {_rows(rows)}"
 
 
 def _rows(rows: list[list[str]]) -> str:

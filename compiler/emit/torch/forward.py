@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ...graph import Graph, Input, Node, Parameter, Ref, Repeat, TensorType, Use, Weight
+from ...graph import Graph, Input, Node, Parameter, Recur, Ref, Repeat, Start, TensorType, Use, Weight
 from ...layers.base import Layer
 from ..code import Code, Show, call
+from .cells import recur_call, start_code
 from .fuse import Fusion
 from .lines import Line, quoted
 from .names import checked_key, identifier
@@ -32,6 +33,7 @@ class Setting:
     lent: Mapping[tuple[str, int], str] = field(default_factory=dict)  # modules of bodies further out, by key and distance
     inputs: Mapping[str, str] = field(default_factory=dict)  # inputs that are no parameters of the function
     taken: frozenset[str] = frozenset()  # names that no value may have
+    several: bool = False  # a tuple is returned, though it be of one
     labels: bool = False  # the outputs are returned in a dict, by their names
     vague: frozenset[Ref] = frozenset()  # outputs whose shape differs between users, so that no comment can tell it
 
@@ -94,12 +96,14 @@ class Writer:
         self, node: Node, me: str, codes: tuple[Code, ...], operands: tuple[object, ...], extras: tuple[str, ...]
     ) -> Code:
         """A layer or part at work. `operands` tell the types of `codes`."""
+        if isinstance(node.op, Recur):
+            return recur_call(node.op, me, codes, extras)
         if isinstance(node.op, Use):
             return call(me, *codes, *extras)
-        assert isinstance(node.op, Layer)
+        assert isinstance(node.op, Layer | Start)
         types = tuple(self.graph.type_of(operand) if isinstance(operand, Ref) else operand for operand in operands)
         show = Show(self.setting.names, me, types, tuple(edge.type for edge in node.outputs))
-        return node.op.forward(show, *codes)
+        return start_code(node.op, show, *codes) if isinstance(node.op, Start) else node.op.forward(show, *codes)
 
     def code(self, operand: object) -> Code:
         """An operand: a number, something that is there, a variable, or the expression of a step that stands here."""
@@ -189,6 +193,8 @@ class Writer:
         comment = self.comment(inside[0].node, inside) if alone else ""
         span = self.wiring.nodes[refs[-1].node].span if refs else self.graph.span
         returned = ", ".join(code.text for code in codes)
+        if self.setting.several and len(codes) == 1:
+            returned = f"({returned},)"
         if self.setting.labels:
             pairs = zip(self.graph.outputs, codes, strict=True)
             returned = f"{{{', '.join(f'{quoted(output.name)}: {code}' for output, code in pairs)}}}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...graph import Graph, Input, Level, Node, Parameter, Ref, Repeat, Use, Weight
+from ...graph import Graph, Input, Level, Node, Parameter, Recur, Ref, Repeat, Use, Weight
 from ...keys import snake
 from ...passes.pin import renamed, texts
 from ...shapes import Size
 from ..code import Code, Show, call
+from .cells import recur_call
 from .lines import Line
 from .names import identifier
 from .wiring import stands_alone
@@ -71,7 +72,9 @@ class _Loop:
         _, node = inner(graph)
         codes = tuple(self._operand(graph, operand, given) for operand in node.inputs)
         types = tuple(graph.type_of(operand) if isinstance(operand, Ref) else operand for operand in node.inputs)
-        if isinstance(node.op, Use):
+        if isinstance(node.op, Recur):
+            text = recur_call(node.op, me, codes, self.writer.setting.extras(self.i, run)).text
+        elif isinstance(node.op, Use):
             text = call(me, *codes, *self.writer.setting.extras(self.i, run)).text
         else:
             show = Show(self.writer.setting.names, me, types, tuple(edge.type for edge in node.outputs))

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ....dsl.span import Span
-from ...graph import Graph, Repeat, Use
+from ...graph import Graph, Recur, Repeat, Use
 from ...passes.pin import pin, shown
+from .cells import recur_helpers
 from .classes import ClassWriter
 from .lines import Page, docstring
 from .names import Names
@@ -93,9 +94,11 @@ def helpers(graph: Graph) -> list[str]:
             continue
         seen.add(id(here))
         for node in here.nodes:
-            helper = node.op.called() if hasattr(node.op, "called") else ""
-            if helper:
-                found[helper.strip("\n")] = None
+            called = [node.op.called()] if hasattr(node.op, "called") else []
+            for helper in recur_helpers(node.op) if isinstance(node.op, Recur) else called:
+                if helper:
+                    found[helper.strip("
+")] = None
             if isinstance(node.op, Use):
                 pending.append(node.op.graph)
             elif isinstance(node.op, Repeat):
@@ -105,7 +108,7 @@ def helpers(graph: Graph) -> list[str]:
 
 def function_names(functions: Iterable[str]) -> list[str]:
     """What helper functions are called."""
-    return [name for function in functions for name in re.findall(r"^def (\w+)", function, re.MULTILINE)]
+    return [name for function in functions for name in re.findall(r"^(?:def|class) (\w+)", function, re.MULTILINE)]
 
 
 def finished(body: Page, doc: str | None, file_name: str, functions: Iterable[str], head: str = "") -> Emitted:

@@ -16,7 +16,8 @@ from ...passes.pin import texts
 from ...shapes import Dim
 from ...values import Formula, Text, names_of, number_of
 from ..code import Show
-from .construct import Entry, Site, entries, fillings, layer_call, tensor_lines
+from .cells import starts
+from .construct import Entry, Site, entries, fillings, goes_both_ways, layer_call, tensor_lines
 from .forward import Setting, Writer, shape
 from .loops import in_user, inner, is_bare, is_single
 from .names import Names, identifier
@@ -134,11 +135,23 @@ class Census:
         writer = Writer(graph, setting, self.purity)
         lines = [line.text for line in writer.write()]
         methods = tuple(line.text for lines in writer.methods.values() for line in lines)
+        if graph.kind == "cell":
+            lines += [line.text for line in Writer(starts(graph), setting, self.purity).write()]
         for assertion in graph.assertions:
             needs |= dict.fromkeys(sorted(names_of(assertion.condition)))
         needs |= {name: None for name in read if name not in graph.dims}
         checks = tuple((str(a.condition), a.message) for a in graph.assertions)
-        key = (graph.name, graph.kind, graph.span, tuple(writer.parameters), tuple(lines), methods, tuple(made), checks)
+        key = (
+            graph.name,
+            graph.kind,
+            graph.stepped,
+            graph.span,
+            tuple(writer.parameters),
+            tuple(lines),
+            methods,
+            tuple(made),
+            checks,
+        )
         return _Draft(graph, key, kids, needs, lent, arguments, holes)
 
     def _given(self, application: Application) -> dict[str, Text]:
@@ -215,7 +228,7 @@ def _made(
 
     def part(site: Site) -> object:
         given = tuple((name, "#" if (site, name) in holes else str(text)) for name, text in arguments[site].items())
-        return id(kids[site]), given
+        return id(kids[site]), given, goes_both_ways(node, site[1])
 
     node = entry.node
     if isinstance(node.op, Use):

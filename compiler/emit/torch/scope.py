@@ -15,6 +15,7 @@ from ...passes.pin import renamed
 from ...shapes import Dim
 from ...values import Formula, Real, Text, Truth, names_of, number_of, substitute
 from ..code import Show
+from .cells import starts
 from .construct import Entry, Site, entries, fillings, layer_call, tensor_lines
 from .forward import Setting, Writer
 from .loops import in_user, inner
@@ -145,6 +146,8 @@ def _settle(plan: Plan, census: Census) -> None:
     lent = lent_names(plan.part.lent)
     writer = Writer(plan.graph, Setting(recorder(read), extras(plan, Show(recorder(read))), lent), census.purity)
     writer.write()
+    if plan.graph.kind == "cell":
+        Writer(starts(plan.graph), Setting(recorder(read)), census.purity).write()
     for assertion in plan.graph.assertions:
         condition = assertion.condition.text if isinstance(assertion.condition, Truth) else assertion.condition
         if number_of(condition) is not None:

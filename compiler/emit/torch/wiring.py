@@ -72,6 +72,8 @@ class Wiring:
                 self.readers.setdefault(operand, []).append((reader, place))
 
     def _operands(self, node: Node) -> tuple[object, ...]:
+        if isinstance(node.op, Input):
+            return ()  # what a state starts from is made before the first step
         return tuple(self.resolve(operand) if isinstance(operand, Ref) else operand for operand in node.inputs)
 
     def resolve(self, ref: Ref) -> Ref:
