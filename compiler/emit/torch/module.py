@@ -97,8 +97,7 @@ def helpers(graph: Graph) -> list[str]:
             called = [node.op.called()] if hasattr(node.op, "called") else []
             for helper in recur_helpers(node.op) if isinstance(node.op, Recur) else called:
                 if helper:
-                    found[helper.strip("
-")] = None
+                    found[helper.strip("\n")] = None
             if isinstance(node.op, Use):
                 pending.append(node.op.graph)
             elif isinstance(node.op, Repeat):
