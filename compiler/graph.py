@@ -8,10 +8,10 @@ the names of the declaration that the graph belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
@@ -192,6 +192,18 @@ class Node(Frozen):
     def refs(self) -> tuple[Ref, ...]:
         return tuple(operand for operand in self.inputs if isinstance(operand, Ref))
 
+    @property
+    def is_free(self) -> bool:
+        """Would nothing but its results be missed: does it own no weights, keep nothing, draw nothing, check nothing?"""
+        match self.op:
+            case Input():
+                return True
+            case Use():
+                return self.op.graph.is_free
+            case Repeat():
+                return all(level.graph.is_free for level in self.op.levels)
+        return getattr(self.op, "idle", False) or (self.key is None and getattr(self.op, "pure", False))
+
 
 class Hyper(Frozen):
     """A hyperparameter with the value it has here; `default` is none where the text requires one."""
@@ -248,6 +260,18 @@ class Graph(Frozen):
     @cached_property
     def inputs(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if isinstance(node.op, Input))
+
+    @cached_property
+    def is_free(self) -> bool:
+        """Would nothing but what it returns be missed? See `Node.is_free`."""
+        return not self.assertions and all(node.is_free for node in self.nodes)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, with what was worked out of the old fields forgotten."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
     def type_of(self, ref: Ref) -> TensorType:
         return self.nodes[ref.node].outputs[ref.output].type

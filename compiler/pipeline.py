@@ -33,7 +33,10 @@ if TYPE_CHECKING:  # what is about training is imported where a spec trains
 
 @dataclass(frozen=True)
 class Compiled:
-    """A model ready to run: `source` is model.py, `program` is program.py; `spans` map their lines to the spec."""
+    """A model ready to run: `source` is model.py, `program` is program.py; `spans` map their lines to the spec.
+
+    `graph` is what the spec says, to be drawn and summed up; the source is that of the graph after the passes.
+    """
 
     name: str
     graph: Graph
@@ -255,8 +258,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
     from .plan import ModelPlan, Plan
 
     file = PurePath(program.main.source.name).name
-    graph = PASSES.run(graph)
-    module = emit_module(graph, file)
+    module = emit_module(PASSES.run(graph), file)
     written = None
     if checked is not None and checked.plan is not None:
         from .training.emit import emit_program

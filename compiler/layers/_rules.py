@@ -147,6 +147,11 @@ def axis_text(dim: AxisName | Size, tensor: TensorType) -> str:
     return str(dim.number)
 
 
+def place(dim: AxisName | Size, tensor: TensorType) -> int:
+    """The place of a dim that `axis` has checked, counted from 0."""
+    return int(axis_text(dim, tensor)) % tensor.rank
+
+
 def axes_text(dims: Dims, tensor: TensorType) -> str:
     """One dim or a tuple of them in Python."""
     if not isinstance(dims, tuple):

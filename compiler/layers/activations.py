@@ -26,6 +26,7 @@ class Relu(Activation):
     formula: ClassVar[str] = "y = max(x, 0)"
     example: ClassVar[str] = "x: [B, 8] -> relu"
     synonyms: ClassVar[tuple[str, ...]] = ("ReLU",)
+    twice: ClassVar[Literal["once", "nothing"] | None] = "once"
     function: ClassVar[str] = "F.relu"
     gives = NUMERIC
 
@@ -37,6 +38,7 @@ class Relu6(Activation):
     formula: ClassVar[str] = "y = min(max(x, 0), 6)"
     example: ClassVar[str] = "x: [B, 8] -> relu6"
     synonyms: ClassVar[tuple[str, ...]] = ("ReLU6",)
+    twice: ClassVar[Literal["once", "nothing"] | None] = "once"
     function: ClassVar[str] = "F.relu6"
     gives = NUMERIC
 

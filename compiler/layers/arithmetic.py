@@ -1,6 +1,6 @@
 """Operators and functions of several tensors, broadcast as PyTorch does; numbers may stand among the tensors."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ..emit.code import Code, Show, binary, call, method, unary
 from ..errors.shapes import DimsDisagree, WrongDtype
@@ -53,6 +53,7 @@ class Add(Arithmetic):
     formula: ClassVar[str] = "y = a + b"
     example: ClassVar[str] = "a: [B, 8], b: [8] => a + b"
     synonyms: ClassVar[tuple[str, ...]] = ("add", "Add")
+    neutral: ClassVar[tuple[float | None, float | None]] = (0, 0)
 
 
 class Subtract(Arithmetic):
@@ -62,6 +63,7 @@ class Subtract(Arithmetic):
     formula: ClassVar[str] = "y = a - b"
     example: ClassVar[str] = "a: [B, 8], b: [8] => a - b"
     synonyms: ClassVar[tuple[str, ...]] = ("sub", "subtract", "Subtract")
+    neutral: ClassVar[tuple[float | None, float | None]] = (None, 0)
 
     def dtype(self, see: Checker, left: Given, right: Given) -> DType:
         self.no_bools(see, left, right, both=False)
@@ -75,6 +77,7 @@ class Multiply(Arithmetic):
     formula: ClassVar[str] = "y = a * b"
     example: ClassVar[str] = "a: [B, 8], b: [B, 1] => a * b"
     synonyms: ClassVar[tuple[str, ...]] = ("mul", "multiply", "Multiply")
+    neutral: ClassVar[tuple[float | None, float | None]] = (1, 1)
 
 
 class Divide(Arithmetic):
@@ -84,6 +87,7 @@ class Divide(Arithmetic):
     formula: ClassVar[str] = "y = a / b"
     example: ClassVar[str] = "a: [B, 8] => a / 16"
     synonyms: ClassVar[tuple[str, ...]] = ("div", "divide", "true_divide")
+    neutral: ClassVar[tuple[float | None, float | None]] = (None, 1)
 
     def dtype(self, see: Checker, left: Given, right: Given) -> DType:
         return "float"
@@ -124,6 +128,7 @@ class Power(Arithmetic):
     formula: ClassVar[str] = "y = a ** b"
     example: ClassVar[str] = "a: [B, 8] => a ** 2"
     synonyms: ClassVar[tuple[str, ...]] = ("pow", "power")
+    neutral: ClassVar[tuple[float | None, float | None]] = (None, 1)
 
     def dtype(self, see: Checker, left: Given, right: Given) -> DType:
         if not isinstance(right, bool):
@@ -141,6 +146,7 @@ class Negate(Elementwise):
     formula: ClassVar[str] = "y = -a"
     example: ClassVar[str] = "a: [B, 8] => -a"
     synonyms: ClassVar[tuple[str, ...]] = ("negative",)
+    twice: ClassVar[Literal["once", "nothing"] | None] = "nothing"
     gives = NUMERIC
 
     def forward(self, show: Show, x: Code) -> Code:

@@ -213,6 +213,9 @@ class Layer(Operation):
     stateful: ClassVar[bool] = False  # a submodule without weights of its own making (dropout): it gets a key
     pure: ClassVar[bool] = True  # equal inputs give equal outputs: it may be shared, folded or dropped
     statement: ClassVar[bool] = False  # it takes statements of its own, and stands in no expression
+    neutral: ClassVar[tuple[float | None, float | None]] = (None, None)  # the number that changes nothing, left and right
+    twice: ClassVar[Literal["once", "nothing"] | None] = None  # what it does twice in a row: as much as once, or nothing at all
+    still: ClassVar[bool] = False  # the numbers that come out are those that went in, in their order, if they are as many
     tensors: ClassVar[int | None] = 1  # how many tensors it takes; none for any number from 1
     numbers: ClassVar[bool] = False  # numbers may stand among its tensors
     variadic: ClassVar[str] = ""  # the argument that takes all that is given without a name: `reshape(1, 8, 8)`
@@ -234,6 +237,11 @@ class Layer(Operation):
         return self.helper
 
     @property
+    def idle(self) -> bool:
+        """With these arguments, whatever the hyperparameters are, it gives back what it gets."""
+        return False
+
+    @property
     def initialisers(self) -> "dict[str, Initialiser]":
         """What its tensors start from where the text says so, by their names in the state dict of the layer."""
         return {}
@@ -241,6 +249,10 @@ class Layer(Operation):
     def infer(self, see: Checker, *inputs: Any) -> TensorType | tuple[TensorType, ...]:
         """The types that come out; raises `Refusal` where the layer does not take what comes in."""
         raise NotImplementedError
+
+    def order(self, *inputs: Any) -> tuple[int, ...] | None:
+        """The dims of its tensor in the order in which they come out, for what does nothing else."""
+        return None
 
     def weights(self, *inputs: Any) -> dict[str, Weight]:
         """Parameters and buffers by their names in the state dict of the layer."""

@@ -1,7 +1,7 @@
 """Comparisons, logic, and the choice between two tensors."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ..emit.code import Code, Show, binary, call, unary
 from ..graph import DType, TensorType
@@ -114,6 +114,7 @@ class Not(Elementwise):
     family: ClassVar[Family] = "comparison"
     example: ClassVar[str] = "a: bool[B, T] => not a"
     synonyms: ClassVar[tuple[str, ...]] = ("logical_not", "bitwise_not")
+    twice: ClassVar[Literal["once", "nothing"] | None] = "nothing"
     gives: ClassVar[Mapping[DType, DType]] = {"bool": "bool"}
 
     def forward(self, show: Show, x: Code) -> Code:

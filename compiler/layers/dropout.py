@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from ..emit.code import ATOM, Code, Show, binary, call, method
 from ..graph import TensorType
-from ..values import Real
+from ..values import Real, number_of
 from ._rules import want_at_least, want_float, want_rank
 from .base import Checker, Family, Layer, Probability
 
@@ -18,6 +18,10 @@ class Drop(Layer):
     constructor: ClassVar[str]
 
     p: Probability = Real.of(0.5)
+
+    @property
+    def idle(self) -> bool:
+        return number_of(self.p.text) == 0
 
     def infer(self, see: Checker, x: TensorType) -> TensorType:
         want_float(see, self.name, x)

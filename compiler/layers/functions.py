@@ -1,7 +1,7 @@
 """Functions of each number that are no activations."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
@@ -132,6 +132,7 @@ class Abs(Function):
     formula: ClassVar[str] = "y = |x|"
     example: ClassVar[str] = "x: [B, 8] -> abs"
     synonyms: ClassVar[tuple[str, ...]] = ("absolute", "fabs")
+    twice: ClassVar[Literal["once", "nothing"] | None] = "once"
     function: ClassVar[str] = "torch.abs"
     gives = NUMERIC
 
@@ -143,6 +144,7 @@ class Sign(Function):
     formula: ClassVar[str] = "y = x / |x|"
     example: ClassVar[str] = "x: [B, 8] -> sign"
     synonyms: ClassVar[tuple[str, ...]] = ("sgn",)
+    twice: ClassVar[Literal["once", "nothing"] | None] = "once"
     function: ClassVar[str] = "torch.sign"
     gives = ANY
 
@@ -152,6 +154,7 @@ class Floor(Function):
 
     name: ClassVar[str] = "floor"
     example: ClassVar[str] = "x: [B, 8] -> floor"
+    twice: ClassVar[Literal["once", "nothing"] | None] = "once"
     function: ClassVar[str] = "torch.floor"
     gives = NUMERIC
 
@@ -161,6 +164,7 @@ class Ceil(Function):
 
     name: ClassVar[str] = "ceil"
     example: ClassVar[str] = "x: [B, 8] -> ceil"
+    twice: ClassVar[Literal["once", "nothing"] | None] = "once"
     function: ClassVar[str] = "torch.ceil"
     gives = NUMERIC
 
@@ -170,6 +174,7 @@ class Round(Function):
 
     name: ClassVar[str] = "round"
     example: ClassVar[str] = "x: [B, 8] -> round"
+    twice: ClassVar[Literal["once", "nothing"] | None] = "once"
     function: ClassVar[str] = "torch.round"
     gives = NUMERIC
 
@@ -233,6 +238,7 @@ class StopGradient(Elementwise):
     formula: ClassVar[str] = "y = x, dy/dx = 0"
     example: ClassVar[str] = "x: [B, 8] -> stop_gradient"
     synonyms: ClassVar[tuple[str, ...]] = ("detach", "no_grad", "stopgrad")
+    twice: ClassVar[Literal["once", "nothing"] | None] = "once"
     gives = ANY
 
     def forward(self, show: Show, x: Code) -> Code:
@@ -247,6 +253,7 @@ class Clip(Layer):
     formula: ClassVar[str] = "y = min(max(x, min), max)"
     example: ClassVar[str] = "x: [B, 8] -> clip(0, 1)"
     synonyms: ClassVar[tuple[str, ...]] = ("clamp", "clip_by_value")
+    twice: ClassVar[Literal["once", "nothing"] | None] = "once"
 
     min: Bound | None = None
     max: Bound | None = None
@@ -270,6 +277,7 @@ class Cast(Elementwise):
     """Base: the same numbers as another dtype."""
 
     family: ClassVar[Family] = "arithmetic"
+    still: ClassVar[bool] = True
     way: ClassVar[str]
 
     def forward(self, show: Show, x: Code) -> Code:

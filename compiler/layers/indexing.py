@@ -66,6 +66,7 @@ class Index(Layer):
     formula: ClassVar[str] = "x[:, -1]: [B, T, D] -> [B, D]"
     example: ClassVar[str] = "x: [B, T, 8] => x[:, -1]"
     synonyms: ClassVar[tuple[str, ...]] = ("select", "narrow", "index_select", "Cropping1D")
+    still: ClassVar[bool] = True
 
     items: tuple[SerializeAsAny[Item], ...]
 

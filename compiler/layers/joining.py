@@ -40,6 +40,7 @@ class Concat(Shape):
     formula: ClassVar[str] = "[B, N], [B, M] -> [B, N + M]"
     example: ClassVar[str] = "a: [B, 4], b: [B, 6] -> concat"
     synonyms: ClassVar[tuple[str, ...]] = ("cat", "concatenate", "Concatenate", "hstack")
+    still: ClassVar[bool] = True
     tensors: ClassVar[int | None] = None
 
     dim: Axis = LAST

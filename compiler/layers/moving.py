@@ -51,6 +51,7 @@ class Flip(Shape):
     formula: ClassVar[str] = "y[i] = x[n - 1 - i]"
     example: ClassVar[str] = "x: [B, 3, H, W] -> flip(dims=W)"
     synonyms: ClassVar[tuple[str, ...]] = ("fliplr", "flipud")
+    twice: ClassVar[Literal["once", "nothing"] | None] = "nothing"
 
     dims: Axes
 

@@ -7,7 +7,7 @@ from ..errors.layers import ElementsDisagree
 from ..errors.shapes import DimsDisagree, WrongRank
 from ..graph import TensorType
 from ..shapes import Size
-from ._rules import Dims, axes, axes_text, axis, axis_text, bad, is_one, listed, product, want_at_least
+from ._rules import Dims, axes, axes_text, axis, axis_text, bad, is_one, listed, place, product, want_at_least
 from .base import LAST, ONE, Axes, Axis, Checker, Family, Layer, NonNegative, Refusal, Sizes, Whole
 
 
@@ -24,6 +24,7 @@ class Flatten(Shape):
     formula: ClassVar[str] = "[B, C, H, W] -> [B, C * H * W]"
     example: ClassVar[str] = "x: [B, 16, 4, 4] -> flatten"
     synonyms: ClassVar[tuple[str, ...]] = ("Flatten", "ravel")
+    still: ClassVar[bool] = True
 
     start_dim: Axis = ONE
     end_dim: Axis = LAST
@@ -47,6 +48,7 @@ class Reshape(Shape):
     formula: ClassVar[str] = "[B, a * b * c] -> [B, a, b, c]"
     example: ClassVar[str] = "x: [B, 64] -> reshape(1, 8, 8)"
     synonyms: ClassVar[tuple[str, ...]] = ("Reshape", "view", "Unflatten", "unflatten", "View")
+    still: ClassVar[bool] = True
     variadic: ClassVar[str] = "sizes"
 
     sizes: Sizes
@@ -78,6 +80,7 @@ class Squeeze(Shape):
     formula: ClassVar[str] = "[B, 1, D] -> [B, D]"
     example: ClassVar[str] = "x: [B, 1] -> squeeze(dim=1)"
     synonyms: ClassVar[tuple[str, ...]] = ("Squeeze",)
+    still: ClassVar[bool] = True
 
     dim: Axes | None = None
 
@@ -107,6 +110,7 @@ class Unsqueeze(Shape):
     formula: ClassVar[str] = "[B, D] -> [B, 1, D]"
     example: ClassVar[str] = "x: [B, 64] -> unsqueeze(1)"
     synonyms: ClassVar[tuple[str, ...]] = ("expand_dims",)
+    still: ClassVar[bool] = True
 
     dim: Whole
 
@@ -142,6 +146,12 @@ class Transpose(Shape):
         shape[first], shape[second] = shape[second], shape[first]
         return TensorType(x.dtype, tuple(shape))
 
+    def order(self, x: TensorType) -> tuple[int, ...]:
+        dims = list(range(x.rank))
+        first, second = (-2, -1) if self.dim0 is None or self.dim1 is None else (place(self.dim0, x), place(self.dim1, x))
+        dims[first], dims[second] = dims[second], dims[first]
+        return tuple(dims)
+
     def forward(self, show: Show, x: Code) -> Code:
         if self.dim0 is None or self.dim1 is None:
             return Code(f"{x.at(ATOM)}.mT")
@@ -167,6 +177,9 @@ class Permute(Shape):
             )
         return TensorType(x.dtype, tuple(x.shape[at] for at in order))
 
+    def order(self, x: TensorType) -> tuple[int, ...]:
+        return tuple(place(dim, x) for dim in (self.dims if isinstance(self.dims, tuple) else (self.dims,)))
+
     def forward(self, show: Show, x: Code) -> Code:
         dims = self.dims if isinstance(self.dims, tuple) else (self.dims,)
         return method(x, "permute", *(axis_text(dim, show.types[0]) for dim in dims))
@@ -179,6 +192,7 @@ class Expand(Shape):
     formula: ClassVar[str] = "[B, 10, 1, 1] -> [B, 10, 8, 8]"
     example: ClassVar[str] = "x: [B, 10, 1, 1] -> expand(B, 10, 8, 8)"
     synonyms: ClassVar[tuple[str, ...]] = ("broadcast_to", "expand_as")
+    still: ClassVar[bool] = True
     variadic: ClassVar[str] = "sizes"
 
     sizes: Sizes
@@ -212,6 +226,7 @@ class Repeat(Shape):
     formula: ClassVar[str] = "[B, T] -> [B * n, T * m]"
     example: ClassVar[str] = "x: [B, 4] -> repeat(1, 3)"
     synonyms: ClassVar[tuple[str, ...]] = ("tile", "RepeatVector")
+    still: ClassVar[bool] = True
     variadic: ClassVar[str] = "sizes"
 
     sizes: Sizes

@@ -1,11 +1,14 @@
 """Passes: each takes a typed graph and gives a new one. `PASSES` is what every compilation runs, in order.
 
-Pinning (`pin`) is asked for by the emitter, since what it fixes is told in the docstrings.
+Pinning (`pin`) is asked for by the emitter, since what it fixes is told in the docstrings; `fold_norms` is for the export of a trained
+network. What does not pay is no pass: `benchmarks/passes.py` measures those there are and those left out.
 """
 
 from .base import Pass, Pipeline
 from .drop_unused import DropUnused
+from .fold import Fold
+from .share import Share
 
-PASSES = Pipeline(passes=(DropUnused(),))
+PASSES = Pipeline(passes=(Fold(), Share(), DropUnused()))
 
 __all__ = ["PASSES", "Pass", "Pipeline"]
