@@ -50,6 +50,7 @@ class Unit:
     file: ast.File
     source: Source
     names: dict[str, Declared] = field(default_factory=dict)
+    imported: dict[str, Span] = field(default_factory=dict)  # where the imported ones are named
     broken: set[int] = field(default_factory=set)  # declarations whose names clash, by identity: no more is said about them
 
     def items(self, kind: type[ast.Data] | type[ast.Train]) -> list[ast.Item]:
@@ -115,7 +116,9 @@ def _check_unique(items: Iterable[ast.Item], what: str, report: Report) -> None:
 def _declare(item: ast.Declaration, declared: Declared, unit: Unit, report: Report) -> None:
     name = item.name.text
     if name in unit.names and not unit.names[name].hollow:
-        report.add(NameTaken(item.name.span, name, _a(unit.names[name]), unit.names[name].node.name.span))
+        first = unit.imported.get(name)
+        what = "an import" if first is not None else _a(unit.names[name])
+        report.add(NameTaken(item.name.span, name, what, first or unit.names[name].node.name.span))
     else:
         unit.names[name] = declared
 
@@ -157,10 +160,11 @@ def _import(item: ast.Import, unit: Unit, report: Report, read: Reader, units: d
         if declared is None:
             report.add(ImportFailed(name.span, item.module, f"declares no {name.text}", name.text, tuple(other.names)))
             _poison(item, unit, name.text)
-        elif name.text in unit.names:
-            report.add(NameTaken(name.span, name.text, "another import"))
+        elif name.text in unit.names and not unit.names[name.text].hollow:
+            report.add(NameTaken(name.span, name.text, "another import", unit.imported[name.text]))
         else:
             unit.names[name.text] = declared
+            unit.imported[name.text] = name.span
 
 
 def _poison(item: ast.Import, unit: Unit, only: str = "") -> None:

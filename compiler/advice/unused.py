@@ -9,8 +9,9 @@ from ...dsl import ast
 from ...dsl.diagnostic import Edit, Fault
 from ...dsl.source import Source
 from ...dsl.span import Span
-from ..errors.advice import UnusedHyperparameter, UnusedImport, UnusedLayer, UnusedParam, UnusedTensor, UnusedValue
+from ..errors.advice import HidesLayer, UnusedHyperparameter, UnusedImport, UnusedLayer, UnusedParam, UnusedTensor, UnusedValue
 from ..keys import children, descendants
+from ..layers import registry
 from ..resolve import Unit
 from .text import whole_lines
 
@@ -19,12 +20,20 @@ ROOTS = ("model", "adversarial")
 
 def advice(unit: Unit) -> Iterator[Fault]:
     """What the main file does not use."""
+    yield from _hiding(unit)
     programs = _said(item for item in unit.file.items if isinstance(item, ast.Train))
     for item in unit.file.items:
         if isinstance(item, ast.Declaration):
             yield from _Body(item, unit.source, programs).faults()
     if any(isinstance(item, ast.Train) or (isinstance(item, ast.Declaration) and item.kind in ROOTS) for item in unit.file.items):
         yield from _imports(unit)
+
+
+def _hiding(unit: Unit) -> Iterator[Fault]:
+    """Declarations and imports that bear the name of a layer."""
+    for item in unit.file.items:
+        names = [item.name] if isinstance(item, ast.Declaration) else item.names if isinstance(item, ast.Import) else ()
+        yield from (HidesLayer(name.span, name.text) for name in names if name.text in registry())
 
 
 def _said(items: Iterable[ast.Node]) -> set[str]:

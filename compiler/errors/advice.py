@@ -78,6 +78,22 @@ class UnusedImport(Fault):
         return self.say(f"{self.name} is imported and never used", "never used", helps=_help("leave it out", self.mend))
 
 
+class HidesLayer(Fault):
+    """A declaration or an import bears the name of a layer or op, which can then not be used in this file.
+
+    That is allowed, and a reader who knows the layer will take the one for the other. Parts begin with a capital letter by custom, layers
+    never do.
+    """
+
+    code = "W0207"
+    title = "a name hides a layer"
+
+    name: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.name} hides the layer of that name", "hides it")
+
+
 class UnusedParam(Fault):
     """A `param` or `buffer` of a body that nothing reads: no gradient will ever reach it, and the state dict carries it all the same."""
 

@@ -11,6 +11,7 @@ from .show import out, out_json, table
 
 if TYPE_CHECKING:
     from ...compiler.layers.base import Layer
+    from ..library import Part
 
 LONGEST = 110
 
@@ -21,9 +22,10 @@ def run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the layers and ops, or show one with a runnable example."""
+    """List the layers, the ops and the standard library, or show one with a runnable example."""
     from ...compiler.layers import registry
     from ...compiler.resolve import synonyms
+    from ..library import parts
 
     known = registry()
     if name is None:
@@ -32,11 +34,15 @@ def run(
             for layer in shown:
                 out_json(described(layer))
         else:
-            out(_list(shown))
+            out(f"{_list(shown)}\n\n{_library()}")
+        return
+    part = _part(name)
+    if part is not None:
+        out_json(described_part(part)) if json else out(part_page(part))
         return
     found = known.get(name) or known.get(synonyms().get(name, ""))
     if found is None:
-        _unknown(name, tuple(known))
+        _unknown(name, (*known, *(part.name for part in parts())))
     elif json:
         out_json(described(found))
     else:
@@ -57,6 +63,33 @@ def _list(layers: "list[type[Layer]]") -> str:
         rows = [[f"  {layer.name}", first_sentence(layer)] for layer in layers if layer.family == family]
         blocks.append(f"{family}\n{table(rows)}")
     return "\n\n".join(blocks)
+
+
+def _library() -> str:
+    """The parts of the standard library, a paragraph for each module."""
+    from ..library import parts
+
+    modules = dict.fromkeys(part.module for part in parts())
+    return "\n\n".join(
+        f"from {module} import …\n{table([[f'  {p.name}', p.sentence] for p in parts() if p.module == module])}"
+        for module in modules
+    )
+
+
+def _part(name: str) -> "Part | None":
+    from ..library import parts
+
+    return next((part for part in parts() if part.name == name), None)
+
+
+def part_page(part: "Part") -> str:
+    """The reference of a part of the standard library: how it is imported, and its text."""
+    return f"from {part.module} import {part.name}\n\n{part.text}"
+
+
+def described_part(part: "Part") -> dict[str, Any]:
+    """The same as data."""
+    return {"name": part.name, "module": part.module, "signature": part.head, "doc": part.doc, "source": part.text}
 
 
 def page(layer: "type[Layer]", asked: str) -> str:

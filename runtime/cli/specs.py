@@ -1,4 +1,4 @@
-"""`archc specs`: the shipped specs, a line each."""
+"""`archc specs`: the shipped specs and the modules of the standard library, a line each."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from ...dsl import ast
 from ...dsl.diagnostic import Report
 from ...dsl.parser import parse
-from ..specs import read_spec, shipped
+from ..specs import library, read_spec, shipped
 from .options import Json
 from .show import out, out_json, table
 
@@ -17,16 +17,25 @@ def run(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this spec instead of the list.")] = None,
     json: Json = False,
 ) -> None:
-    """List the specs that ship with archc, or print one."""
-    known = shipped()
+    """List the specs that ship with archc and the modules of its standard library, or print one."""
+    known, modules = shipped(), library()
     if name is not None:
-        out(_named(name, known).read_text(encoding="utf-8"), end="")
+        out(_named(name, {**known, **modules}).read_text(encoding="utf-8"), end="")
     elif json:
         for spec, path in known.items():
             model, trains, doc = described(path)
             out_json({"name": spec, "model": model, "trains": trains, "doc": doc, "path": str(path)})
+        for module, path in modules.items():
+            out_json({"name": module, "declares": _declared(module), "path": str(path)})
     else:
-        out(table([[spec, *_line(path)] for spec, path in known.items()]))
+        rows = [[spec, *_line(path)] for spec, path in known.items()]
+        out(table([*rows, *([module, "", f"to import: {', '.join(_declared(module))}"] for module in modules)]))
+
+
+def _declared(module: str) -> list[str]:
+    from ..library import parts
+
+    return [part.name for part in parts() if part.module == module]
 
 
 def _named(name: str, known: dict[str, Path]) -> Path:

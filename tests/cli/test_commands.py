@@ -8,7 +8,8 @@ import pytest
 
 from archc.compiler.layers import registry
 from archc.runtime.cli.explain import faults
-from archc.runtime.specs import shipped
+from archc.runtime.library import parts
+from archc.runtime.specs import library, shipped
 
 from .tool import GOOD, Archc
 
@@ -114,9 +115,11 @@ def test_render_names_its_file_itself(archc: Archc, tmp_path: Path) -> None:
 
 def test_specs_lists_and_prints(archc: Archc) -> None:
     lines = archc("specs").out.splitlines()
-    assert [line.split()[0] for line in lines] == sorted(shipped())
+    assert [line.split()[0] for line in lines] == [*sorted(shipped()), *library()]
     assert archc("specs", "lenet").out == shipped()["lenet"].read_text()
-    assert [json.loads(line)["name"] for line in archc("specs", "--json").out.splitlines()] == sorted(shipped())
+    assert [json.loads(line)["name"] for line in archc("specs", "--json").out.splitlines()] == [*sorted(shipped()), *library()]
+    assert archc("specs", "std.blocks").out == library()["std.blocks"].read_text()
+    assert "did you mean std.blocks" in archc("specs", "std.block").err
 
 
 @pytest.mark.parametrize("kind", shipped())
@@ -130,7 +133,17 @@ def test_new_starts_a_spec_that_checks(archc: Archc, tmp_path: Path, kind: str) 
 
 def test_layers_lists_all_of_them(archc: Archc) -> None:
     said = archc("layers").out
-    assert {line.split()[0] for line in said.splitlines() if line.startswith("  ")} == set(registry())
+    named = {line.split()[0] for line in said.splitlines() if line.startswith("  ")}
+    assert named == {*registry(), *(part.name for part in parts())}
+    assert "from std.blocks import …" in said
+
+
+def test_a_part_of_the_library_is_shown_as_it_is_written(archc: Archc) -> None:
+    said = archc("layers", "SqueezeExcite").out
+    assert said.startswith("from std.blocks import SqueezeExcite\n\n## The image as one number a channel")
+    assert archc("check", "-", given=said.partition("\n\n")[2]).err == ""
+    assert json.loads(archc("layers", "MLP", "--json").out)["signature"].startswith("block MLP(inner, act: callable = gelu")
+    assert "did you mean SqueezeExcite" in archc("layers", "SqueezeExite").err
 
 
 @pytest.mark.parametrize("name", ["conv", "dense", "rearrange", "cross_entropy", "reshape"])

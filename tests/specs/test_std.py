@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 import archc
 from archc.dsl import ast
@@ -60,7 +59,7 @@ class SwishOfAHalf(nn.Module):
         self.first, self.second = nn.Linear(into, out), nn.Linear(into, out)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.glu(torch.cat([self.first(x), self.second(x)], dim=-1), dim=-1)
+        return nn.functional.glu(torch.cat([self.first(x), self.second(x)], dim=-1), dim=-1)
 
 
 def basic(into: int, width: int, stride: int = 1) -> nn.Module:
@@ -132,7 +131,9 @@ def using(call: str, shape: tuple[int, ...], folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(("call", "by_hand", "shape"), CASES, ids=[call for call, _, _ in CASES])
-def test_a_block_is_what_its_paper_says(call: str, by_hand: Callable[[], nn.Module], shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_a_block_is_what_its_paper_says(
+    call: str, by_hand: Callable[[], nn.Module], shape: tuple[int, ...], tmp_path: Path
+) -> None:
     torch.manual_seed(0)
     spec = using(call, shape, tmp_path)
     assert not archc.check(spec).diagnostics
@@ -142,7 +143,9 @@ def test_a_block_is_what_its_paper_says(call: str, by_hand: Callable[[], nn.Modu
     for train in (True, False):
         ours.train(train)
         theirs.train(train)
-        x, y = (torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_() for _ in "xy")
+        x, y = (
+            torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_() for _ in "xy"
+        )
         mine, other = ours(x), theirs(y)
         assert torch.allclose(mine, other, rtol=1e-9, atol=1e-10)
         torch.autograd.backward(mine.square().sum())

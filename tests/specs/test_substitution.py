@@ -1,4 +1,4 @@
-"""What the formulae say, the tensors do: drawn values of the free dims, put into the shapes that the checker found, against networks that run.
+"""What the formulae say, the tensors do: drawn values of the free dims in the shapes that the checker found, against networks that run.
 
 The networks are those of the specs' own train programs, on torch's meta device, where tensors have shapes and no numbers. Compared is what
 comes out of every module, on every level of every stack; and what the checker's facts exclude, the network refuses to run on.
@@ -84,7 +84,7 @@ def holds(graph: Graph, condition: Text, values: Values) -> bool:
     names: dict[str, Text] = {hyper.name: hyper.value.value for hyper in graph.hypers if isinstance(hyper.value, Size | Real)}
     names |= {name: Dim.of(value) for name, value in values.items()}
     text = substitute(condition.text if isinstance(condition, Truth) else condition, names)
-    truth = formula(text.op, *text.args) if isinstance(text, Formula) else text
+    truth = formula(text.op, *(arg for arg in text.args if not isinstance(arg, str))) if isinstance(text, Formula) else text
     assert isinstance(truth, bool), truth
     return truth
 
