@@ -37,29 +37,83 @@ class SourceCall(Frozen):
 
 
 class ColumnPlan(Frozen):
-    """A column that `columns` of program.py gives: its dtype and the shape of one row; a dim is a number, or a symbol's name."""
+    """A column that `columns` of program.py gives: its dtype and the shape of one row; a dim is a number, or a symbol's name.
+
+    `pad` is what stands past the end of a sequence in a batch.
+    """
 
     name: str
     dtype: Literal["float", "int", "bool"]
     shape: list[int | str]
+    pad: float = 0
     place: Place
+
+
+class DerivedPlan(Frozen):
+    """An input of program.py that is made from a source's column: whether its word is `word`, or how long its sequence is."""
+
+    name: str
+    column: str
+    kind: Literal["equals", "length"]
+    word: str = ""
+
+
+class FitPlan(Frozen):
+    """`fit` of program.py gives a tensor of this name; over the training part its moments become the fitted values.
+
+    `standardize` wants `NAME_mean` and `NAME_std`, `fill` wants `NAME_mean`. A fit of a higher level reads values of lower ones.
+    `length` is the symbol of the size that varies, where rows are sequences: what is past the end of one does not count.
+    """
+
+    name: str
+    kind: Literal["standardize", "fill"]
+    level: int = 0
+    length: str | None = None
+
+
+class DrawPlan(Frozen):
+    """Numbers that an alteration in training draws for each row: `count` of them, between 0 and 1 (`uniform`) or by Beta(alpha, alpha)."""
+
+    name: str
+    kind: Literal["uniform", "beta"]
+    count: int = 1
+    alpha: float = 1.0
+
+
+class SplitPlan(Frozen):
+    """How rows come into parts.
+
+    By `fractions` of train, validation, test (two or three): at random, in the source's `order`, with equal shares of each value of the
+    source's column `by` (`stratified`), or so that rows of one value of it stay together (`grouped`). Or by `column`: the values of the
+    source's column `by`, or what `part` of program.py says where there is none.
+    """
+
+    kind: Literal["random", "ordered", "stratified", "grouped", "column"] = "random"
+    fractions: list[float] = []
+    by: str | None = None
 
 
 class DataPlan(Frozen):
     """The data program.
 
-    `reads` are the source's columns that program.py wants; `categories` those of them that are turned into class numbers, fitted on the
-    training part, before program.py sees them. `split` is fractions of train, validation, test (two or three), or none for all train.
+    `reads` are the source's columns that are read; `categories` those of them that are turned into class numbers, fitted on the training
+    part, before program.py sees them; `words` those that are text; `gaps` those that may have missing values, with the word that stands for
+    one where they are text. No `split` means all train.
     """
 
     name: str
     source: SourceCall
     reads: list[str]
     categories: list[str] = []
+    words: list[str] = []
+    gaps: dict[str, str] = {}
+    derived: list[DerivedPlan] = []
     columns: list[ColumnPlan]
-    fitted: bool = False  # program.py defines `fit(rows)`; its value is handed to `columns`
+    fits: list[FitPlan] = []  # program.py defines `fit(rows, fitted)`; the values are handed to `columns`
+    draws: list[DrawPlan] = []  # program.py defines `altered(rows, fitted, draws)`: the columns of the training part
     train_where: bool = False  # program.py defines `keep(columns)`
-    split: list[float] | None = None
+    split: SplitPlan | None = None
+    bucket: str | None = None  # the column that says how long rows are: batches of training hold rows of similar length
     place: Place
 
 

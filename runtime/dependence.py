@@ -50,7 +50,12 @@ def read_by(saved: SavedRun, columns: list[str]) -> set[str]:
     fitted = unpacked_fitted(saved.record)
     rows = {}
     for name, (dtype, shape) in saved.record["data"]["schema"].items():
-        kind = np.int64 if name in fitted.categories else {"float": np.float32, "int": np.int64, "bool": np.bool_}[dtype]
-        rows[name] = _marked(torch.from_numpy(np.zeros((2, *shape), kind)), frozenset({name}))
+        kind = np.int64 if name in fitted.categories else {"float": np.float32, "int": np.int64, "bool": np.bool_}.get(dtype)
+        if kind is not None:
+            sizes = [1 if isinstance(size, str) else size for size in shape]
+            rows[name] = _marked(torch.from_numpy(np.zeros((2, *sizes), kind)), frozenset({name}))
+    for derived in saved.plan.data.derived:
+        made_from = torch.zeros(2, dtype=torch.bool) if derived.kind == "equals" else torch.ones(2, dtype=torch.int64)
+        rows[derived.name] = _marked(made_from, frozenset({derived.column}))
     made = load_program(saved.exe).columns(rows, fitted.values)
     return {name for column in columns for name in _names(made[column])}

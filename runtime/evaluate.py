@@ -37,10 +37,7 @@ def _evaluate(saved: SavedRun, part: str, table: Table | None, device: str) -> d
     plan = saved.plan
     if table is None:
         table = read_data(plan.data, saved.folder)
-        parts = split_rows(plan.data, table.rows, plan.split_seed)
-        if part not in parts:
-            raise Misused(NoSuchPart(NOWHERE, part, tuple(parts)))
-        rows = parts[part]
+        rows = None
     else:
         rows = np.arange(table.rows)
     from .data.parts import ColumnProgram
@@ -53,7 +50,14 @@ def _evaluate(saved: SavedRun, part: str, table: Table | None, device: str) -> d
     where = device_of(device)
     with pinned(int(saved.record["threads"])), faults_of(saved.exe):
         fitted = unpacked_fitted(saved.record)
-        held = ColumnProgram(saved.exe, load_program(saved.exe), plan.data).part(table, rows, fitted)
+        program = ColumnProgram(saved.exe, load_program(saved.exe), plan.data)
+        if rows is None:
+            said = program.part_of_each(table) if plan.data.split is not None and plan.data.split.kind == "column" else None
+            parts = split_rows(plan.data, table.rows, plan.split_seed, table, said)
+            if part not in parts:
+                raise Misused(NoSuchPart(NOWHERE, part, tuple(parts)))
+            rows = parts[part]
+        held = program.part(table, rows, fitted)
         wiring = wired(saved.exe, plan, table, fitted, where)
         model = trained(saved).to(where)
         return measure.evaluate(model, wiring, held.held(wiring.columns), plan.batch, where, lambda: None)
@@ -63,8 +67,8 @@ def given(saved: SavedRun, data: Data, wanted: list[str], reason: str) -> Table:
     """Other data as a table of the wanted columns: what `--data` says, or arrays by name."""
     if isinstance(data, str):
         source = absolute(from_command_line(data), Path.cwd())
-        categories = [c for c in saved.plan.data.categories if c in wanted]
-        return read(source, Path.cwd(), wanted, categories, reason=reason)
+        words = [c for c in saved.plan.data.words if c in wanted]
+        return read(source, Path.cwd(), wanted, words, gaps=saved.plan.data.gaps, reason=reason)
     columns = {name: storage(np.asarray(values)) for name, values in data.items() if name in wanted}
     missing = [name for name in wanted if name not in columns]
     if missing:

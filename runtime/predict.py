@@ -7,6 +7,7 @@ expressions, with stand-ins for those that are missing.
 import csv
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from ..dsl.span import NOWHERE
 from .data.calls import COMMAND_LINE, from_command_line
 from .data.sources import absolute, schema
-from .data.table import Array, Table
+from .data.table import Array, Column, Ragged, Table
 from .evaluate import Data, given
 from .faults.runs import OutputUnwritable, UnknownFormat
 from .files import write_whole
@@ -60,16 +61,21 @@ def _predict(saved: SavedRun, data: Data, device: str) -> dict[str, Array]:
 
 def completed(saved: SavedRun, table: Table) -> Table:
     """The table with stand-ins for the columns that no input is made from: zeros, or a known category."""
-    columns = dict(table.columns)
+    columns: dict[str, Column] = dict(table.columns)
     fitted = saved.record["data"]["fitted"]["categories"]
     for name, (dtype, shape) in saved.record["data"]["schema"].items():
         if name in columns:
             continue
-        if name in fitted:
-            columns[name] = np.full((table.rows, *shape), fitted[name][0])
-        else:
-            columns[name] = np.zeros((table.rows, *shape), {"float": np.float32, "int": np.int64, "bool": np.bool_}[dtype])
-    return Table(table.name, columns, table.lines)
+        columns[name] = stand_in(table.rows, dtype, shape, fitted.get(name))
+    return replace(table, columns=columns)
+
+
+def stand_in(rows: int, dtype: str, shape: list[int | str], known: list[Any] | None) -> Column:
+    """A column of zeros, or of a known category; sequences of one step."""
+    kind = {"float": np.float32, "int": np.int64, "bool": np.bool_, "text": np.str_}[dtype]
+    inner = tuple(int(n) for n in shape if not isinstance(n, str))
+    values = np.full((rows, *inner), known[0]) if known else np.zeros((rows, *inner), kind)
+    return Ragged(values, np.arange(rows + 1), str(shape[0])) if len(inner) < len(shape) else values
 
 
 def _outputs(saved: SavedRun, table: Table, device: str) -> dict[str, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,13 +16,15 @@ from ..graph import Assertion, Assumption, Axis, Edge, Graph, Input, Node, Opera
 from ..layers.base import Layer, Owner, Refusal
 from ..shapes import Dim, Size
 from ..values import Text, formula, is_proved
-from .values import Scope, Tensor, Value
+from .values import LayerRecipe, Scope, Tensor, Value
 
 if TYPE_CHECKING:
     from ..resolve import Unit
     from .elaborator import Elaborator
 
 MAX_NODES = 1_000_000
+Hook = Callable[["Body", tuple[Value, ...], Span, LayerRecipe], Value]
+"""What a layer means here, applied to these operands; none where it means what it always does."""
 
 
 @dataclass(eq=False)
@@ -58,9 +60,7 @@ class Body:
     poisoned: bool = False
     function: bool = False  # of data or of a program: it has no weights
     rows: bool = False  # columns of data: dim numbers are of one row
-    hooks: dict[str, Callable[[Body, Value, Span], Value]] = field(
-        default_factory=dict
-    )  # layers that mean something of their own here
+    hooks: Mapping[str, Hook] = field(default_factory=dict)  # layers that mean something of their own here
 
     def root(self) -> Body:
         return self if self.outer is None else self.outer.root()

@@ -20,6 +20,7 @@ from ..errors.calls import (
     WrongArgument,
     WrongTensorCount,
 )
+from ..errors.columns import OnlyInData
 from ..errors.names import NotCompiledYet
 from ..errors.shapes import BadArgument, DimsDisagree
 from ..errors.training import OwnsWeights
@@ -29,7 +30,7 @@ from ..layers import registry
 from ..layers.base import Layer, Refusal, Weight, names_dims, positional
 from ..shapes import Size
 from ..values import Real, Truth
-from . import numbers
+from . import numbers, rows
 from .body import Body, LayerChecker
 from .expressions import Applied, advice_on_tensors, axis, evaluate, has_tensor, one, thread
 from .values import (
@@ -208,13 +209,13 @@ def _check_keywords(layer: type[Layer], node: ast.Call) -> None:
             raise Refusal(UnknownArgument(arg.name.span, layer.name, arg.name.text, tuple(layer.model_fields)))
 
 
-def build(body: Body, recipe: LayerRecipe, places: Places) -> Layer:
-    """The layer with its arguments checked."""
+def build(body: Body, recipe: LayerRecipe, places: Places, operands: tuple[Value, ...] = ()) -> Layer:
+    """The layer with its arguments checked; of columns, as they are meant for one row of the operands."""
     layer = recipe.layer
     span = recipe.call.span if recipe.call is not None else recipe.occurrence.span
     raw = {name: _raw(body, value, places.get(name, span)) for name, value in recipe.arguments.items()}
-    if body.rows:
-        raw = _of_rows(layer, raw)
+    if body.rows and operands:
+        raw = rows.arguments(layer, raw, operands, span)
     try:
         return layer.model_validate(raw)
     except ValidationError as error:
@@ -235,17 +236,6 @@ def _raw(body: Body, value: Value, span: Span) -> Any:
         case dict():
             return {name: _raw(body, item, span) for name, item in value.items()}
     return value
-
-
-def _of_rows(layer: type[Layer], raw: dict[str, Any]) -> dict[str, Any]:
-    """Columns speak of one row: dim 0 there is dim 1 of the batch."""
-
-    def shifted(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(shifted(item) for item in value)
-        return value + 1 if isinstance(value, Size) and (value.number or 0) >= 0 else value
-
-    return {name: shifted(value) if _names_dims(layer, name) else value for name, value in raw.items()}
 
 
 def _refused(body: Body, recipe: LayerRecipe, error: ValidationError, places: Places, span: Span) -> Refusal:
@@ -303,13 +293,19 @@ def apply_layer(
 ) -> Value:
     """A layer at work: a node, and the tensors that come out of it."""
     layer = recipe.layer
-    if layer.name in body.hooks and len(values) == 1:
-        return body.hooks[layer.name](body, one(values[0]), span)
     values = _flattened(layer, values)
     if layer.name == "attend":
         from .index_functions import written_out
 
         recipe, values = written_out(body, recipe, values, places, span)
+    if layer.name in body.hooks:
+        made = body.hooks[layer.name](body, values, span, recipe)
+        if made is not None:
+            return made
+    elif layer.family == "column":
+        raise Refusal(OnlyInData(span, layer.name))
+    if body.rows:
+        values = rows.operands(body, layer, values, span)
     operands = tuple(_operand(layer, value, places.get(i, span)) for i, value in enumerate(values))
     if layer.tensors is not None and len(operands) != layer.tensors:
         takes = f"{layer.tensors} tensor{'s' if layer.tensors != 1 else ''}"
@@ -318,7 +314,7 @@ def apply_layer(
         raise Refusal(WrongTensorCount(span, layer.name, "at least 1 tensor", 0))
     if layer.owns and body.function:
         raise Refusal(OwnsWeights(span, f"the layer {layer.name}"))
-    instance = build(body, recipe, places)
+    instance = build(body, recipe, places, operands)
     checker = LayerChecker(body, operands, {**_argument_places(recipe), **places}, span)
     types = tuple(value.type if isinstance(value, Tensor) else value for value in operands)
     inferred = instance.infer(checker, *types)

@@ -48,7 +48,7 @@ class Tensor:
 
 @fact
 class TextColumn:
-    """A column of texts in a source of data: nothing but `categories` works on it."""
+    """A column of texts in a source of data: it can be compared with a word, filled, and made into `categories`."""
 
     name: str
 

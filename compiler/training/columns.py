@@ -1,55 +1,68 @@
 """`data NAME = source(…) { … }`: column expressions to graphs over the source's columns, one batch at a time.
 
-Expressions speak of one row; the graphs work on a batch, whose first dim is the row.
+Expressions speak of one row; the graphs work on a batch, whose first dim is the row (see `elaborate.rows`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ...dsl import ast
 from ...dsl.diagnostic import Fault
 from ...dsl.span import Span
-from ..elaborate.body import Body
-from ..elaborate.calls import apply_layer
+from ..elaborate.body import Body, Hook
 from ..elaborate.elaborator import Elaborator
 from ..elaborate.expressions import evaluate, one, operator
 from ..elaborate.parts import dim_of
-from ..elaborate.values import POISON, LayerRecipe, Poison, Scope, Tensor, TextColumn, Value, describe
+from ..elaborate.values import POISON, Poison, Scope, Tensor, TextColumn, Value, describe
 from ..errors.calls import NotATensor
-from ..errors.training import BadClause, BadSource, BadSplit, ClauseTwice, ColumnType, UnknownColumn
-from ..graph import Graph, Output, TensorType
+from ..errors.training import BadClause, BadSource, ClauseTwice, ColumnType, UnknownColumn
+from ..graph import Graph, Node, Output, Ref, TensorType
 from ..layers import registry
 from ..layers.base import Refusal
-from ..layers.columns import Spread
-from ..plan import Argument, ColumnPlan, DataPlan, Place, SourceCall
+from ..plan import Argument, ColumnPlan, DataPlan, DerivedPlan, DrawPlan, FitPlan, Place, SourceCall, SplitPlan
 from ..resolve import Unit
 from ..shapes import Dim, Size
 from ..values import Real
 
-Schema = Mapping[str, tuple[str, tuple[int, ...]]]
+Schema = Mapping[str, tuple[str, tuple[int | str, ...]]]
 Schemas = Callable[[SourceCall], Schema | list[Fault] | None]
-"""Asks for the columns of a source: their kinds and the shapes of their rows; faults; or none where it is not to be opened now."""
+"""Asks for the columns of a source: their kinds and the shapes of their rows, with a name for a size that varies; faults; or none where it
+is not to be opened now."""
 
 BATCH = Size.of(Dim.of("B"))
-SETTINGS = ("split",)
+SETTINGS = ("split", "bucket")
 
 
 @dataclass(eq=False)
 class Columns:
-    """Checked data: the plan and its functions. `types` are those of a batch; a type that is not known is none."""
+    """Checked data: the plan and its functions. `types` are those of a batch; a type that is not known is none.
+
+    Data without columns of its own has those of its source: all of them, and which they are may not be `known`.
+    """
 
     node: ast.Data
     source: SourceCall
     types: dict[str, TensorType | None] = field(default_factory=dict)
     spans: dict[str, Span] = field(default_factory=dict)
+    known: bool = True
     graph: Graph | None = None
     fit: Graph | None = None
+    altered: Graph | None = None
     keep: Graph | None = None
-    reads: list[str] = field(default_factory=list)
-    categories: list[str] = field(default_factory=list)
-    split: list[float] | None = None
+    part: Graph | None = None
+    reads: dict[str, None] = field(default_factory=dict)
+    categories: dict[str, None] = field(default_factory=dict)
+    words: dict[str, None] = field(default_factory=dict)
+    gaps: dict[str, str] = field(default_factory=dict)
+    derived: dict[str, DerivedPlan] = field(default_factory=dict)
+    fits: list[FitPlan] = field(default_factory=list)
+    draws: dict[str, DrawPlan] = field(default_factory=dict)
+    pads: dict[str, float] = field(default_factory=dict)
+    split: SplitPlan | None = None
+    bucket: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -58,19 +71,30 @@ class Columns:
 
     def plan(self) -> DataPlan:
         columns = [
-            ColumnPlan(name=name, dtype=type_.dtype, shape=[_json(s) for s in type_.shape[1:]], place=place_of(self.spans[name]))
+            ColumnPlan(
+                name=name,
+                dtype=type_.dtype,
+                shape=[_json(s) for s in type_.shape[1:]],
+                pad=self.pads.get(name, 0),
+                place=place_of(self.spans[name]),
+            )
             for name, type_ in self.types.items()
             if type_ is not None
         ]
         return DataPlan(
             name=self.node.name.text,
             source=self.source,
-            reads=self.reads,
-            categories=self.categories,
+            reads=list(self.reads),
+            categories=list(self.categories),
+            words=list(self.words),
+            gaps=self.gaps,
+            derived=list(self.derived.values()),
             columns=columns,
-            fitted=self.fit is not None,
+            fits=self.fits,
+            draws=list(self.draws.values()),
             train_where=self.keep is not None,
             split=self.split,
+            bucket=self.bucket,
             place=place_of(self.node.span),
         )
 
@@ -95,7 +119,7 @@ def check_columns(node: ast.Data, unit: Unit, elaborator: Elaborator, schemas: S
         for fault in schema:
             elaborator.report(fault)
         return None
-    return _Reader(node, unit, elaborator, Columns(node, source), schema).run()
+    return Reader(node, unit, elaborator, Columns(node, source), schema).run()
 
 
 def source_call(node: ast.Data, unit: Unit, elaborator: Elaborator) -> SourceCall:
@@ -134,131 +158,142 @@ def _plain(value: Value, span: Span) -> Argument:
     raise Refusal(BadSource(span, f"a constant is wanted here, but this is {describe(value)}"))
 
 
-class _Reader:
+class Reader:
     """Works through the columns of one `data`."""
 
     def __init__(self, node: ast.Data, unit: Unit, elaborator: Elaborator, columns: Columns, schema: Schema | None) -> None:
         self.node, self.unit, self.elaborator, self.columns, self.schema = node, unit, elaborator, columns, schema
+        self.written = [c for c in node.columns if isinstance(c, ast.Column) and c.name.text not in SETTINGS]
         self.current = ""
+        self.source = Body(elaborator, unit, "source", {})
 
     def run(self) -> Columns:
+        from .meanings import Meanings
+        from .settings import read_bucket, read_split
+
         self._names()
-        body, values = self._expressions({"standardize": self._standardize, "categories": self._categories})
+        meanings = Meanings(self)
+        body, values = self.expressions(meanings.hooks())
         tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
         self._types(values)
-        self._fit(tensors)
-        self._keep()
         if len(tensors) == len(values):
             self.columns.graph = self._graph(body, tensors, "columns")
-        self.columns.reads = [t.name for t in body.captures if t.name and not t.name.startswith("fitted.")]
+        if meanings.fits:
+            self.columns.fit = self._graph(body, {name: value for name, (value, _) in meanings.fits.items()}, "fit")
+            self.columns.fits = meanings.plans()
+        if meanings.alters:
+            body, values = self.expressions(Meanings(self, training=True).hooks())
+            altered = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+            self.columns.altered = self._graph(body, altered, "altered") if len(altered) == len(values) else None
+        self._keep()
+        for setting in self.node.columns:
+            if isinstance(setting, ast.Column) and setting.name.text in SETTINGS:
+                (read_split if setting.name.text == "split" else read_bucket)(self, setting)
         return self.columns
+
+    def reports(self, fault: Fault) -> None:
+        self.elaborator.report(fault)
+
+    def reads(self, name: str) -> None:
+        """Such a column of the source is read."""
+        self.columns.reads.setdefault(name)
 
     def _names(self) -> None:
         seen: dict[str, Span] = {}
         for column in self.node.columns:
             if isinstance(column, ast.Column):
                 if column.name.text in seen:
-                    self.elaborator.report(ClauseTwice(column.name.span, column.name.text, seen[column.name.text]))
+                    self.reports(ClauseTwice(column.name.span, column.name.text, seen[column.name.text]))
                 seen.setdefault(column.name.text, column.name.span)
-                if column.name.text in SETTINGS:
-                    self._split(column)
-                else:
-                    self.columns.spans[column.name.text] = column.name.span
-
-    def _split(self, column: ast.Column) -> None:
-        scratch = Body(self.elaborator, self.unit, "split", {})
-        try:
-            value = constant(scratch, column.value)
-        except Refusal as refusal:
-            self.elaborator.report(refusal.fault)
-            return
-        fractions = (
-            [float(f) for f in value if isinstance(f, int | float) and not isinstance(f, bool)] if isinstance(value, list) else []
-        )
-        if not isinstance(value, list) or not 2 <= len(fractions) <= 3 or len(fractions) != len(value):
-            self.elaborator.report(BadSplit(column.value.span, "a list of two or three numbers is wanted"))
-        elif any(f < 0 for f in fractions) or abs(sum(fractions) - 1) > 1e-6 or fractions[0] == 0:
-            self.elaborator.report(
-                BadSplit(column.value.span, f"these add up to {sum(fractions):g}" if fractions[0] else "the train part is empty")
-            )
-        else:
-            self.columns.split = fractions
+        self.columns.spans = {name: span for name, span in seen.items() if name not in SETTINGS}
 
     # Bodies -----------------------------------------------------------------------------------------------------------
 
-    def _expressions(self, hooks: dict[str, Callable[[Body, Value, Span], Value]]) -> tuple[Body, dict[str, Value]]:
+    def expressions(self, hooks: Mapping[str, Hook]) -> tuple[Body, dict[str, Value]]:
         """All columns in one body; what they read of the source becomes its inputs."""
+        body = self.body(hooks)
+        if not self.written:
+            return body, self._all_of_the_source(body)
+        return body, {column.name.text: self._column(body, column) for column in self.written}
+
+    def body(self, hooks: Mapping[str, Hook]) -> Body:
+        """A body in which the columns of the source are known, by their names."""
         self.source = Body(self.elaborator, self.unit, "source", {})
         self._bind_source(self.source.scope)
-        body = Body(
-            self.elaborator,
-            self.unit,
-            "columns",
-            {},
-            self.source,
-            Scope(self.source.scope),
-            function=True,
-            rows=True,
-            hooks=hooks,
-        )
-        values: dict[str, Value] = {}
-        for column in self.node.columns:
-            if isinstance(column, ast.Column) and column.name.text not in SETTINGS:
-                values[column.name.text] = self._column(body, column)
-        return body, values
+        scope = Scope(self.source.scope)
+        return Body(self.elaborator, self.unit, "columns", {}, self.source, scope, function=True, rows=True, hooks=hooks)
 
     def _bind_source(self, scope: Scope) -> None:
         for name, (dtype, shape) in (self.schema or {}).items():
-            if dtype == "text":
-                scope.names[name] = TextColumn(name)
-            else:
-                type_ = TensorType(dtype, (BATCH, *(Size.of(n) for n in shape)), self.node.source.span)  # type: ignore[arg-type]
-                scope.names[name] = self.source.input(name, type_, self.node.source.span)
+            value: Value = TextColumn(name)
+            if dtype != "text":
+                sizes = tuple(Size.of(Dim.of(n) if isinstance(n, str) else n) for n in shape)
+                type_ = TensorType(dtype, (BATCH, *sizes), self.node.source.span)  # type: ignore[arg-type]
+                value = self.source.input(name, type_, self.node.source.span)
+            scope.names[name] = value
+            scope.names.setdefault(spelled(name), value)
+
+    def _all_of_the_source(self, body: Body) -> dict[str, Value]:
+        """The columns of data that writes none: those of the source that are numbers."""
+        self.columns.known = self.schema is not None
+        found = {}
+        for name, (dtype, _) in (self.schema or {}).items():
+            if dtype != "text":
+                self.columns.spans[spelled(name)] = self.node.source.span
+                found[spelled(name)] = body.local(self.source.scope.names[name])
+                self.reads(name)
+        return found
 
     def _column(self, body: Body, column: ast.Column) -> Value:
         self.current = column.name.text
-        if self.schema is None or not self._known(body, column.value):
+        if self.schema is None or not self.names_known(body, column.value):
             value: Value = POISON
         else:
             value = one(evaluate(body, column.value))
         if isinstance(value, TextColumn | Size | Real) or not isinstance(value, Tensor | Poison):
-            self.elaborator.report(NotATensor(column.value.span, describe(value)))
+            self.reports(NotATensor(column.value.span, describe(value)))
             value = POISON
         if isinstance(value, Tensor):
             value = body.local(value)
         body.scope.names[column.name.text] = value
         return value
 
-    def _known(self, body: Body, expression: ast.Expr, *, own: bool = False) -> bool:
+    def names_known(self, body: Body, expression: ast.Expr, *, own: bool = False) -> bool:
         """Report names that the source does not have."""
         from ..keys import descendants
 
         known = True
         for node in descendants(expression):
             if isinstance(node, ast.Name) and not is_known(body, node.id):
-                columns, where = (self.columns.spans, self.node.name.text) if own else (self.schema or (), "the source")
-                self.elaborator.report(UnknownColumn(node.span, node.id, tuple(columns), where))
+                columns, where = (
+                    (self.columns.spans, self.node.name.text) if own else (map(spelled, self.schema or ()), "the source")
+                )
+                self.reports(UnknownColumn(node.span, node.id, tuple(columns), where))
                 known = False
         return known
 
     def _graph(self, body: Body, tensors: Mapping[str, Tensor], name: str) -> Graph:
+        """The columns as a function. What it reads is read of the source."""
         outputs = tuple(Output(name=key, ref=body.local(tensor).ref) for key, tensor in tensors.items())
-        return function_graph(body, name, outputs, self.node.span)
+        graph = pruned(function_graph(body, name, outputs, self.node.span))
+        for node in graph.inputs:
+            read = node.outputs[0].name or ""
+            if not read.startswith(INNER) and read not in self.columns.derived:
+                self.reads(read)
+        return graph
 
     # Types ------------------------------------------------------------------------------------------------------------
 
     def _types(self, values: Mapping[str, Value]) -> None:
-        for column in self.node.columns:
-            if not isinstance(column, ast.Column) or column.name.text in SETTINGS:
-                continue
+        if not self.written:
+            self.columns.types = {name: value.type for name, value in values.items()}
+        for column in self.written:
             value = values[column.name.text]
             type_ = TensorType(value.type.dtype, value.type.shape, column.name.span) if isinstance(value, Tensor) else None
             if column.type is not None:
                 declared = self._declared(column.type)
                 if type_ is not None and declared is not None and not row_fits(declared, type_):
-                    self.elaborator.report(
-                        ColumnType(column.value.span, column.name.text, row(declared), row(type_), column.type.span)
-                    )
+                    self.reports(ColumnType(column.value.span, column.name.text, row(declared), row(type_), column.type.span))
                 type_ = type_ or declared
             self.columns.types[column.name.text] = type_
 
@@ -270,7 +305,7 @@ class _Reader:
         try:
             sizes = [dim_of(scratch, dim) for dim in written.dims]
         except Refusal as refusal:
-            self.elaborator.report(refusal.fault)
+            self.reports(refusal.fault)
             return None
         shape = [size for size in sizes if size is not None]
         if len(shape) != len(sizes):
@@ -278,67 +313,7 @@ class _Reader:
         dtype = "float" if written.dtype is None else written.dtype.text
         return TensorType(dtype, (BATCH, *shape), written.span)  # type: ignore[arg-type]
 
-    # Fitted steps -----------------------------------------------------------------------------------------------------
-
-    def _standardize(self, body: Body, value: Value, span: Span) -> Value:
-        """`(x - mean) / std` with both read from what was fitted."""
-        if not isinstance(value, Tensor):
-            raise Refusal(NotATensor(span, describe(value)))
-        mean, std = (self._fitted(body, f"{self.current}_{what}", value.type, span) for what in ("mean", "std"))
-        return _scaled(body, value, mean, std, span)
-
-    def _fitted(self, body: Body, name: str, type_: TensorType, span: Span) -> Tensor:
-        taken = {t.name for t in body.captures}
-        name = f"fitted.{name}"
-        unique = next(n for n in (name, *(f"{name}{i}" for i in range(2, 1000))) if n not in taken)
-        assert body.outer is not None
-        outer = body.outer.input(unique, TensorType("float", type_.shape[1:]), span)
-        return body.local(outer)
-
-    def _categories(self, body: Body, value: Value, span: Span) -> Value:
-        if isinstance(value, TextColumn):
-            name = value.name
-            tensor = self.source.input(name, TensorType("int", (BATCH,)), span)
-            self.source.scope.names[name] = tensor
-            value = body.local(tensor)
-        elif isinstance(value, Tensor) and value.name and value.name in (self.schema or {}) and value.type.dtype == "int":
-            name = value.name
-        else:
-            raise Refusal(
-                NotATensor(
-                    span, f"{describe(value)}: categories works on a column of the source that holds texts or whole numbers"
-                )
-            )
-        if name is not None and name not in self.columns.categories:
-            self.columns.categories.append(name)
-        return value
-
-    def _fit(self, tensors: Mapping[str, Tensor]) -> None:
-        """A second reading of the columns, in which `standardize` gives what it has to fit."""
-        fitted: dict[str, Tensor] = {}
-
-        def standardize(body: Body, value: Value, span: Span) -> Value:
-            if not isinstance(value, Tensor):
-                return POISON
-            body.rows = False
-            if value.type.dtype == "int":
-                value = operator(body, "/", (value, Size.of(1)), span, (span, span))
-            mean = one(
-                apply_layer(body, LayerRecipe(registry()["mean"], {"dim": Size.of(0)}, self.node, built=True), (value,), span, {})
-            )
-            assert isinstance(value, Tensor)
-            spread = body.add(Spread(), body.operands((value,)), (TensorType("float", value.type.shape[1:]),), span)
-            std = body.tensor(spread)
-            body.rows = True
-            for what, tensor in (("mean", mean), ("std", std)):
-                name = f"{self.current}_{what}"
-                fitted[next(n for n in (name, *(f"{name}{i}" for i in range(2, 1000))) if n not in fitted)] = tensor
-            return _scaled(body, value, mean, std, span)
-
-        if not any(t.name and t.name.startswith("fitted.") for t in _captures(tensors)):
-            return
-        body, _ = self._expressions({"standardize": standardize, "categories": self._categories})
-        self.columns.fit = self._graph(body, fitted, "fit")
+    # Rows that train ----------------------------------------------------------------------------------------------------
 
     def _keep(self) -> None:
         wheres = [column for column in self.node.columns if isinstance(column, ast.TrainWhere)]
@@ -350,26 +325,47 @@ class _Reader:
         body = Body(self.elaborator, self.unit, "keep", {}, outer, Scope(outer.scope), function=True, rows=True)
         kept: Value = None
         for where in wheres:
-            value = one(evaluate(body, where.condition)) if self._known(body, where.condition, own=True) else POISON
+            value = one(evaluate(body, where.condition)) if self.names_known(body, where.condition, own=True) else POISON
             if isinstance(value, Poison):
                 return
             if not (isinstance(value, Tensor) and value.type.dtype == "bool" and value.type.rank == 1):
-                self.elaborator.report(
+                self.reports(
                     BadClause(where.condition.span, f"train_where wants one bool for each row, but this is {describe(value)}")
                 )
                 return
             kept = value if kept is None else operator(body, "and", (kept, value), where.span, (where.span, where.span))
-        self.columns.keep = self._graph(body, {"keep": kept}, "keep")
+        outputs = (Output(name="keep", ref=body.local(kept).ref),)
+        self.columns.keep = function_graph(body, "keep", outputs, self.node.span)
 
 
-def _captures(tensors: Mapping[str, Tensor]) -> list[Tensor]:
-    bodies = {id(tensor.body): tensor.body for tensor in tensors.values()}
-    return [capture for body in bodies.values() for capture in body.captures]
+INNER = ("fitted.", "draws.")  # inputs that are no columns of the source
 
 
-def _scaled(body: Body, value: Tensor, mean: Tensor, std: Tensor, span: Span) -> Value:
-    centred = operator(body, "-", (value, mean), span, (span, span))
-    return operator(body, "/", (centred, std), span, (span, span))
+def spelled(name: str) -> str:
+    """A column's name as the language can write it: `sepal length (cm)` is sepal_length_cm."""
+    made = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "column"
+    return f"c{made}" if made[0].isdigit() else made
+
+
+def pruned(graph: Graph) -> Graph:
+    """The graph without the steps that no output needs."""
+    needed: set[int] = set()
+    waiting = [output.ref.node for output in graph.outputs]
+    while waiting:
+        number = waiting.pop()
+        if number not in needed:
+            needed.add(number)
+            waiting += [ref.node for ref in graph.nodes[number].refs]
+    places = {number: place for place, number in enumerate(sorted(needed))}
+
+    def moved(operand: object) -> object:
+        return Ref(places[operand.node], operand.output) if isinstance(operand, Ref) else operand
+
+    nodes: list[Node] = [
+        graph.nodes[n].model_copy(update={"inputs": tuple(moved(o) for o in graph.nodes[n].inputs)}) for n in sorted(needed)
+    ]
+    outputs = tuple(Output(name=o.name, ref=Ref(places[o.ref.node], o.ref.output)) for o in graph.outputs)
+    return graph.model_copy(update={"nodes": tuple(nodes), "outputs": outputs})
 
 
 def function_graph(body: Body, name: str, outputs: tuple[Output, ...], span: Span) -> Graph:
@@ -397,7 +393,7 @@ def row_fits(wanted: TensorType, given: TensorType) -> bool:
         if symbol is not None:
             if bound.setdefault(symbol, have.value) != have.value:
                 return False
-        elif want.number is not None and have.number is not None and want.number != have.number:
+        elif want.number is not None and want.number != have.number:
             return False
     return True
 

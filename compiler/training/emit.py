@@ -13,9 +13,15 @@ def emit_program(checked: Checked, file: str) -> Emitted:
     columns = checked.columns
     assert columns.graph is not None
     functions = []
+    if columns.part is not None:
+        functions.append(Function("part", "The part of each row.", columns.part, "rows"))
     if columns.fit is not None:
-        functions.append(Function("fit", "What is fitted on the rows of the training part.", columns.fit, "rows"))
+        doc = "What means and standard deviations are taken of, over the training part."
+        functions.append(Function("fit", doc, columns.fit, "columns", _sources(columns.fit)))
     functions.append(Function("columns", "The columns of a batch of rows.", columns.graph, "columns", _sources(columns.graph)))
+    if columns.altered is not None:
+        doc = "The columns of a batch of rows that train, altered by what was drawn for each."
+        functions.append(Function("altered", doc, columns.altered, "altered", _sources(columns.altered)))
     if columns.keep is not None:
         functions.append(Function("keep", "Which rows the training part keeps.", columns.keep, "named"))
     functions.extend(Function(term.term.function, None, term.graph) for term in checked.terms)
@@ -23,6 +29,7 @@ def emit_program(checked: Checked, file: str) -> Emitted:
 
 
 def _sources(graph: Graph) -> dict[str, Source]:
-    """Fitted values come from `fitted`, all else from the rows."""
+    """Fitted values come from `fitted`, what was drawn from `draws`, all else from the rows."""
     names = [node.outputs[0].name or "" for node in graph.inputs]
-    return {name: ("fitted", name.removeprefix("fitted.")) for name in names if name.startswith("fitted.")}
+    found: dict[str, Source] = {n: ("fitted", n.removeprefix("fitted.")) for n in names if n.startswith("fitted.")}
+    return found | {n: ("draws", n.removeprefix("draws.")) for n in names if n.startswith("draws.")}

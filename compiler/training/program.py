@@ -99,7 +99,7 @@ class _Program:
         self.node, self.unit, self.root, self.columns, self.elaborator = node, unit, root, columns, elaborator
         self.names = Body(elaborator, unit, "program", {})
         self.reader = _Reader(unit, elaborator, Targets(root))
-        self.terms = Terms(self.names, unit, elaborator, node)
+        self.terms = Terms(self.names, unit, elaborator, node, complete=columns.known)
         self.of_clause: dict[int, list[Term]] = {}
         self.sizes: dict[str, Dim] = {}  # free dims of the model whose size the columns tell
         self.open: set[str] = set()  # those that columns of unknown type will tell
@@ -127,6 +127,8 @@ class _Program:
         for node in self.root.inputs:
             name, type_ = node.outputs[0].name or "", plain(node.type, self.sizes)
             plans.append(input_plan(node))
+            if name not in self.columns.types and not self.columns.known:
+                self.columns.types[name], self.columns.spans[name] = None, self.columns.node.source.span
             if name not in self.columns.types:
                 place = self.node.data.span if self.node.data is not None else self.node.span
                 self._report(
@@ -140,7 +142,7 @@ class _Program:
                 self._report(Refusal(ColumnType(self.columns.spans[name], name, row(type_), row(column), node.span)))
             else:
                 for want, have in zip(type_.shape, column.shape, strict=True):
-                    if want.value.symbol is not None and have.number is not None:
+                    if want.value.symbol is not None and (have.number is not None or have.value.symbol is not None):
                         self.sizes[want.value.symbol] = have.value
         self.open -= set(self.sizes)
         return plans

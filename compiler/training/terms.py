@@ -10,7 +10,7 @@ from ..elaborate.body import Body
 from ..elaborate.calls import apply_layer
 from ..elaborate.elaborator import Elaborator, output_name
 from ..elaborate.expressions import evaluate, one, operator
-from ..elaborate.values import LayerRecipe, Poison, Scope, Tensor, Value, describe
+from ..elaborate.values import POISON, LayerRecipe, Poison, Scope, Tensor, Value, describe
 from ..errors.calls import NotATensor
 from ..errors.training import UnknownInProgram
 from ..graph import Graph, Output
@@ -37,8 +37,9 @@ class Terms:
     elaborator: Elaborator
     node: ast.Train
     made: list[TermGraph] = field(default_factory=list)
-    functions: set[str] = field(default_factory=lambda: {"columns", "fit", "keep"})
+    functions: set[str] = field(default_factory=lambda: {"columns", "altered", "fit", "keep", "part"})
     sound: bool = True
+    complete: bool = True  # a name that is not known now may not be a column of the source
 
     def of(self, clause: ast.Clause, taken: set[str]) -> list[Term]:
         """The terms of a clause; their names are none of `taken`, and go into it."""
@@ -97,6 +98,9 @@ class Terms:
         known = True
         for node in descendants(expression):
             if isinstance(node, ast.Name) and not is_known(self.names, node.id):
+                if not self.complete:
+                    self.names.scope.names[node.id] = POISON
+                    continue
                 scope = (*self.names.scope.names, *registry(), *FUNCTIONS)
                 fault = UnknownInProgram(
                     node.span, node.id, tuple(n for n in scope if n.isidentifier()), tuple(synonyms().items())

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from .held import Batch, Held, Ready
-from .splits import Rows, bucketed, epoch_order
+from .splits import bucketed, epoch_order
+from .table import Rows
 
 __all__ = ["Batch", "Batches", "in_order", "size"]
 
@@ -25,15 +26,13 @@ def size(tensors: Sequence[Tensor]) -> int:
 
 
 class Batches:
-    """Batches of columns, on `device`. `buckets` puts rows of similar length together, where rows have lengths."""
+    """Batches of columns, on `device`; where rows have lengths, those of similar length share a batch."""
 
-    def __init__(
-        self, held: Held | Sequence[Tensor], batch: int, seed: int, device: torch.device, *, buckets: bool = False
-    ) -> None:
+    def __init__(self, held: Held | Sequence[Tensor], batch: int, seed: int, device: torch.device) -> None:
         self.held: Held = Ready(held) if isinstance(held, Sequence) else held
         self.rows = len(self.held)
         self.batch, self.seed, self.device = batch, seed, device
-        self.lengths = self.held.lengths if buckets else None
+        self.lengths = self.held.lengths
         columns = self.held.columns if isinstance(self.held, Ready) else []
         self.copied = bool(columns) and size(columns) <= COPIED
         self.resident = bool(columns) and size(columns) <= RESIDENT
@@ -55,7 +54,7 @@ class Batches:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from position `start` on."""
-        if not self.resident:
+        if not self.resident or self.lengths is not None:
             for rows in self.order(epoch)[start:]:
                 yield tuple(c.to(self.device) for c in self.held.take(rows, epoch))
             return

@@ -10,11 +10,24 @@ from typing import Any, NoReturn
 from ...compiler.plan import Argument, Place, SourceCall
 from ...dsl.diagnostic import Report, nearest
 from ...dsl.source import Source
+from ...dsl.span import Span
 from ..faults.data import BadDataArgument, BadSourceArgument, NoSuchFile, UnreadableFile
+from ..faults.files import NoShippedData
 from ..stops import InputFaults, span_of
 
 COMMAND_LINE = "--data"  # the name of the source text that `--data` is
-ENDINGS = {".csv": "csv", ".tsv": "csv", ".npz": "npz"}
+ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".npz": "npz",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".parquet": "parquet",
+    ".arrow": "hf",
+    ".txt": "text",
+}
+SHIPPED = "std:"  # what a path begins with that names data of archc itself
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,26 @@ class Signature:
         raise InputFaults(BadSourceArgument(span_of(call.place, len(call.kind)), call.kind, problem, self.usage))
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a source: the columns; those of them that are read as words; and those whose missing values stay (as NaN, or "")."""
+
+    names: list[str]
+    words: frozenset[str] = frozenset()
+    gaps: frozenset[str] = frozenset()
+
+
+MISSING = Parameter("missing", (str, int, float), "error")
+POLICY = 'missing="error" or "drop" or a number'
+
+
+def missing_policy(signature: Signature, call: SourceCall, value: Argument) -> str | int | float:
+    """What is to be done where a value is missing."""
+    if (isinstance(value, str) and value not in ("error", "drop")) or not isinstance(value, str | int | float):
+        signature.refuse(call, 'missing is "error", "drop" or a number')
+    return value
+
+
 def shown(value: Argument) -> str:
     """A constant as the language writes it."""
     if isinstance(value, bool):
@@ -81,10 +114,14 @@ def told(path: str) -> str:
         return path
 
 
-def located(call: SourceCall, path: str, base: Path) -> Path:
-    """The file that a source names, which is there; a path is relative to `base`."""
-    full = base / path
+def located(call: SourceCall, path: str, base: Path, *, folder: bool = False) -> Path:
+    """The file that a source names, which is there; a path is relative to `base`. With `folder` it may be a folder."""
     span = span_of(call.place, len(call.kind))
+    if path.startswith(SHIPPED):
+        return shipped(span, path.removeprefix(SHIPPED))
+    full = base / path
+    if full.is_dir() and folder:
+        return full
     if full.is_dir():
         raise InputFaults(UnreadableFile(span, told(path), "it is a folder"))
     if not full.is_file():
@@ -94,6 +131,26 @@ def located(call: SourceCall, path: str, base: Path) -> Path:
             siblings = ()
         raise InputFaults(NoSuchFile(span, told(path), siblings))
     return full
+
+
+def first_undecodable(path: Path, encoding: str) -> int:
+    """The first line that is not in the encoding."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode(encoding)
+            except UnicodeDecodeError:
+                return number
+    return 1
+
+
+def shipped(span: Span, name: str) -> Path:
+    """Data that archc carries, by its name."""
+    folder = Path(__file__).parents[2] / "specs" / "data"
+    known = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix != ".md"}
+    if name not in known:
+        raise InputFaults(NoShippedData(span, name, (*known, "help_topics")))
+    return known[name]
 
 
 def from_command_line(text: str) -> SourceCall:

@@ -1,7 +1,8 @@
 """`csv(file)`: a text file of rows and cells.
 
 Read in blocks, so a cell never lives longer than its block; every fault names the line and the column. Numbers are finite; words are read
-only where `categories` takes them. A column is whole numbers if all its cells are, truth values if its cells are `true` and `false`.
+only where `categories` or a comparison takes them. A column is whole numbers if all its cells are, truth values if its cells are
+`true` and `false`.
 """
 
 import csv
@@ -17,17 +18,16 @@ from ..faults.data import (
     BadCell,
     DuplicateColumn,
     EmptyData,
-    MissingValue,
     RaggedRow,
     TextColumn,
-    TooLarge,
     UnreadableFile,
     WrongEncoding,
 )
 from ..stops import InputFaults, span_of
-from .calls import Parameter, Signature, located, told
-from .memory import usable
-from .table import Array, Dtype, Field, Schema, Table, storage
+from .calls import MISSING, Parameter, Signature, Wanted, first_undecodable, located, missing_policy, told
+from .collecting import Collector
+from .memory import refuse_too_large
+from .table import Array, Dtype, Field, Schema, Table
 
 SIGNATURE = Signature(
     "csv",
@@ -37,11 +37,11 @@ SIGNATURE = Signature(
         Parameter("columns", (list,), None),
         Parameter("delimiter", (str,), ","),
         Parameter("encoding", (str,), "utf-8"),
-        Parameter("missing", (str, int, float), "error"),
+        MISSING,
     ),
     'csv("file.csv", header=true, columns=["a", "b"], delimiter=",", encoding="utf-8", missing="error" or "drop" or a number)',
 )
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
+MISSING_WORDS = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 TRUTH = {"true": True, "false": False}
 BLOCK = 20_000  # rows
 LARGEST = float(np.finfo(np.float32).max)
@@ -59,9 +59,7 @@ class Cells:
         self.given: list[object] | None = arguments["columns"]
         self.delimiter = str(arguments["delimiter"])
         self.encoding = str(arguments["encoding"])
-        self.missing: str | int | float = arguments["missing"]
-        if isinstance(self.missing, str) and self.missing not in ("error", "drop"):
-            SIGNATURE.refuse(call, 'missing is "error", "drop" or a number')
+        self.missing = missing_policy(SIGNATURE, call, arguments["missing"])
         if len(self.delimiter) != 1 or self.delimiter in '\n\r"':
             SIGNATURE.refuse(call, "delimiter is one character")
         try:
@@ -83,7 +81,9 @@ class Cells:
                     raise InputFaults(EmptyData(self.span, self.name))
                 yield self.names(first[1]), rows if self.header else _chained(first, rows)
         except UnicodeDecodeError:
-            raise InputFaults(WrongEncoding(self.span, self.name, self.encoding, self.undecodable(encoding))) from None
+            raise InputFaults(
+                WrongEncoding(self.span, self.name, self.encoding, first_undecodable(self.path, encoding))
+            ) from None
         except (OSError, csv.Error) as error:
             problem = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise InputFaults(UnreadableFile(self.span, self.name, problem)) from None
@@ -101,16 +101,6 @@ class Cells:
             if name in names[:i]:
                 raise InputFaults(DuplicateColumn(self.span, self.name, name))
         return tuple(names)
-
-    def undecodable(self, encoding: str) -> int:
-        """The first line that is not in the encoding."""
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    line.decode(encoding)
-                except UnicodeDecodeError:
-                    return number
-        return 1
 
     def blocks(
         self, width: int, rows: Iterator[tuple[int, list[str]]], size: int
@@ -139,7 +129,7 @@ def schema(call: SourceCall, base: Path) -> Schema:
 
 def _guess(cells: tuple[str, ...]) -> Dtype:
     """The kind that these cells have in common; missing ones do not count."""
-    known = [c for c in cells if c.strip().lower() not in MISSING]
+    known = [c for c in cells if c.strip().lower() not in MISSING_WORDS]
     if known and all(c.strip().lower() in TRUTH for c in known):
         return "bool"
     try:
@@ -152,30 +142,23 @@ def _guess(cells: tuple[str, ...]) -> Dtype:
 
 
 class Column:
-    """One wanted column as it grows block by block."""
+    """One wanted column, block by block: its cells as numbers or words, and where they are missing."""
 
     def __init__(self, cells: Cells, name: str, words: bool) -> None:
         self.cells, self.name, self.words = cells, name, words
-        self.blocks: list[Array] = []
         self.truth: bool | None = None
+        self.begun = False
 
-    def add(self, lines: list[int], column: tuple[str, ...], keep: Array) -> None:
-        """Takes a block; rows with a missing value are marked in `keep` where they are to be dropped."""
+    def block(self, lines: list[int], column: tuple[str, ...]) -> tuple[Array, Array | None]:
         texts = [cell.strip() for cell in column]
-        if not MISSING.isdisjoint({t.lower() for t in texts}):
-            self.fill(lines, texts, keep)
-        self.blocks.append(np.array(texts) if self.words else self.numbers(lines, texts))
-
-    def fill(self, lines: list[int], texts: list[str], keep: Array) -> None:
-        stand_in = next((t for t in texts if t.lower() not in MISSING), "0")
-        for i, text in enumerate(texts):
-            if text.lower() in MISSING:
-                if self.cells.missing == "error":
-                    raise InputFaults(MissingValue(self.cells.span, self.cells.name, f"line {lines[i]}", self.name))
-                if self.cells.missing == "drop":
-                    keep[i], texts[i] = False, stand_in
-                else:
-                    texts[i] = str(self.cells.missing)
+        gone = None
+        if not MISSING_WORDS.isdisjoint({t.lower() for t in texts}):
+            gone = np.array([t.lower() in MISSING_WORDS for t in texts])
+            stand_in = next((t for t in texts if t.lower() not in MISSING_WORDS), "0")
+            texts = [stand_in if away else t for t, away in zip(texts, gone.tolist(), strict=True)]
+        values = np.array(texts) if self.words else self.numbers(lines, texts)
+        self.begun = True
+        return values, gone
 
     def numbers(self, lines: list[int], texts: list[str]) -> Array:
         if self.truth is None:
@@ -199,12 +182,9 @@ class Column:
         """The fault of the first cell that is no number; a column of nothing but words is told as such."""
         numeric = [_finite(t) for t in texts]
         at = numeric.index(False) if False in numeric else 0
-        if not any(numeric) and not self.blocks:
+        if not any(numeric) and not self.begun:
             return InputFaults(TextColumn(self.cells.span, self.cells.name, self.name, texts[at]))
         return InputFaults(BadCell(self.cells.span, self.cells.name, lines[at], self.name, texts[at]))
-
-    def whole(self) -> Array:
-        return storage(np.concatenate(self.blocks))
 
 
 def _finite(text: str) -> bool:
@@ -214,23 +194,15 @@ def _finite(text: str) -> bool:
         return False
 
 
-def read(call: SourceCall, base: Path, wanted: list[str], categories: list[str]) -> Table:
+def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
     """The wanted columns."""
     cells = Cells(call, base)
-    size, limit = cells.path.stat().st_size, usable()
-    if size > limit:
-        raise InputFaults(TooLarge(cells.span, cells.name, size, limit))
-    lines: list[Array] = []
+    refuse_too_large(cells.span, cells.name, cells.path.stat().st_size)
+    collector = Collector(cells.span, cells.name, wanted, cells.missing)
     with cells.opened() as (names, rows), np.errstate(over="ignore"):
-        columns = {name: Column(cells, name, name in categories) for name in wanted}
-        keeps: list[Array] = []
-        for numbers, block in cells.blocks(len(names), rows, BLOCK):
-            keep = np.ones(len(numbers), dtype=bool)
-            for name, column in columns.items():
-                column.add(numbers, block[names.index(name)], keep)
-            keeps.append(keep)
-            lines.append(np.array(numbers))
-    if not lines or not np.concatenate(keeps).any():
-        raise InputFaults(EmptyData(cells.span, cells.name))
-    kept = np.concatenate(keeps)
-    return Table(cells.name, {name: column.whole()[kept] for name, column in columns.items()}, np.concatenate(lines)[kept])
+        columns = {name: Column(cells, name, name in wanted.words) for name in wanted.names}
+        for lines, block in cells.blocks(len(names), rows, BLOCK):
+            found = {name: column.block(lines, block[names.index(name)]) for name, column in columns.items()}
+            gone = {name: away for name, (_, away) in found.items() if away is not None}
+            collector.add({name: values for name, (values, _) in found.items()}, gone, np.array(lines))
+    return collector.table()

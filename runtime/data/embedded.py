@@ -12,7 +12,7 @@ import numpy as np
 from ...compiler.plan import SourceCall
 from ..faults.data import NoPackage, NoSuchDataset
 from ..stops import InputFaults, span_of
-from .calls import Parameter, Signature
+from .calls import Parameter, Signature, Wanted
 from .table import Array, Field, Schema, Table, storage
 
 SIGNATURE = Signature("sklearn", (Parameter("name", (str,), required=True),), 'sklearn("digits")')
@@ -35,7 +35,7 @@ def schema(call: SourceCall, base: Path) -> Schema:
     return SCHEMAS[name]
 
 
-def read(call: SourceCall, base: Path, wanted: list[str], categories: list[str]) -> Table:
+def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
     """The wanted columns of the named data set."""
     fields = schema(call, base)
     name = str(SIGNATURE.bind(call)["name"])
@@ -43,7 +43,7 @@ def read(call: SourceCall, base: Path, wanted: list[str], categories: list[str])
     if found is None or not found.submodule_search_locations:
         raise InputFaults(NoPackage(span_of(call.place, len(call.kind)), "scikit-learn", f'sklearn("{name}")'))
     columns = _direct(name, Path(found.submodule_search_locations[0]) / "datasets" / "data") or _asked(name)
-    return Table(f"sklearn {name}", {c: storage(columns[c].reshape(-1, *fields[c].shape)) for c in wanted})
+    return Table(f"sklearn {name}", {c: storage(columns[c].reshape(-1, *map(int, fields[c].shape))) for c in wanted.names})
 
 
 def _direct(name: str, folder: Path) -> dict[str, Array] | None:
@@ -53,7 +53,7 @@ def _direct(name: str, folder: Path) -> dict[str, Array] | None:
         text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
         lines = text.splitlines()
         table = np.array([line.split(",") for line in lines[name != "digits" :]], dtype=np.float64)
-        if table.shape[1] != SCHEMAS[name]["data"].shape[0] + 1:
+        if table.shape[1] != int(SCHEMAS[name]["data"].shape[0]) + 1:
             return None
     except (KeyError, OSError, ValueError, IndexError):
         return None

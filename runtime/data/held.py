@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .splits import Rows
+from .table import Rows
 
 Batch = tuple[Tensor, ...]
 
@@ -32,10 +32,8 @@ class Held(Protocol):
 class Ready:
     """Columns that lie in memory, computed once."""
 
-    lengths: Rows | None = None
-
-    def __init__(self, columns: Sequence[Tensor]) -> None:
-        self.columns = list(columns)
+    def __init__(self, columns: Sequence[Tensor], lengths: Rows | None = None) -> None:
+        self.columns, self.lengths = list(columns), lengths
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0

@@ -1,6 +1,7 @@
-"""`npz(file)`: the arrays of a numpy archive, a column each.
+"""`npz(file)`: the arrays of a numpy archive, a column each. `x` with `x_offsets` is a column of sequences: row i is
+x[offsets[i]:offsets[i+1]].
 
-Headers are read first, so a file that unpacks to more than memory is refused before it does; objects are never unpickled.
+Headers are read first, so a file that unpacks to more than there is room for is refused before it does; objects are never unpickled.
 """
 
 import zipfile
@@ -12,17 +13,21 @@ import numpy as np
 from numpy.lib import format as npy
 
 from ...compiler.plan import SourceCall
-from ..faults.data import EmptyData, MissingValue, RowsDisagree, TooLarge, UnreadableFile, UnsupportedArray
+from ..faults.data import UnreadableFile, UnsupportedArray
 from ..stops import InputFaults, span_of
-from .calls import Parameter, Signature, located, told
-from .memory import usable
-from .table import Array, Field, Schema, Table, kind_of, storage
+from .calls import MISSING, Parameter, Signature, Wanted, located, missing_policy, told
+from .collecting import Collector, one_length, selected
+from .memory import HELD, Growing, refuse_too_large
+from .table import Array, Field, Ragged, Schema, Table, kind_of, storage
 
 SIGNATURE = Signature(
     "npz",
-    (Parameter("file", (str,), required=True), Parameter("missing", (str, int, float), "error")),
+    (Parameter("file", (str,), required=True), MISSING),
     'npz("file.npz", missing="error" or "drop" or a number)',
 )
+OFFSETS = "_offsets"
+BLOCK = 65_536  # rows that are looked at together
+UNPACKED = 2**24  # bytes
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, SyntaxError)
 
 
@@ -46,9 +51,7 @@ class Archive:
         arguments = SIGNATURE.bind(call)
         self.span = span_of(call.place, len(call.kind))
         self.name = told(str(arguments["file"]))
-        self.missing = arguments["missing"]
-        if isinstance(self.missing, str) and self.missing not in ("error", "drop"):
-            SIGNATURE.refuse(call, 'missing is "error", "drop" or a number')
+        self.missing = missing_policy(SIGNATURE, call, arguments["missing"])
         self.path = located(call, str(arguments["file"]), base)
 
     def headers(self) -> dict[str, Header]:
@@ -67,16 +70,55 @@ class Archive:
         return found
 
     def array(self, name: str) -> Array:
-        """One array, read whole."""
+        """One array: mapped where it is large and stored as it is, else read, into a file where it is large."""
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(f"{name}.npy") as member:
                 header = _header(member)
-                data = member.read(header.size)
-                if len(data) < header.size or member.read(1):
-                    raise EOFError(f"array {name} is not as long as its header says")
+                flat = self.mapped(archive.getinfo(f"{name}.npy"), header) if header.size > HELD else None
+                if flat is None:
+                    flat = self.unpacked(name, member, header)
         except BROKEN as error:
             raise self.unreadable(error) from None
-        return np.frombuffer(data, header.dtype).reshape(header.shape, order="F" if header.fortran else "C")
+        return flat.reshape(header.shape, order="F" if header.fortran else "C")
+
+    def mapped(self, info: zipfile.ZipInfo, header: Header) -> Array | None:
+        """The array where it lies in the file, if it is not compressed."""
+        if info.compress_type != zipfile.ZIP_STORED or header.dtype.byteorder == ">":
+            return None
+        with self.path.open("rb") as file:
+            file.seek(info.header_offset)
+            local = file.read(30)
+            start = info.header_offset + 30 + int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+        count = header.size // header.dtype.itemsize
+        return np.memmap(self.path, header.dtype, "r", offset=start + info.file_size - header.size, shape=(count,))
+
+    def unpacked(self, name: str, member: IO[bytes], header: Header) -> Array:
+        growing, left, size = Growing(), header.size, header.dtype.itemsize
+        growing.add(np.zeros(0, header.dtype))
+        while left:
+            piece = member.read(min(left, UNPACKED // size * size or size))
+            if not piece or len(piece) % size:
+                raise EOFError(f"array {name} is not as long as its header says")
+            growing.add(np.frombuffer(piece, header.dtype))
+            left -= len(piece)
+        if member.read(1):
+            raise EOFError(f"array {name} is not as long as its header says")
+        return growing.whole()
+
+    def sequences(self, name: str, values: Array) -> Ragged:
+        """The rows of an array whose beginnings and end another array gives."""
+        offsets = self.array(f"{name}{OFFSETS}").astype(np.int64)
+        fits = (
+            offsets.ndim == 1
+            and len(offsets)
+            and offsets[0] == 0
+            and offsets[-1] == len(values)
+            and (np.diff(offsets) >= 0).all()
+        )
+        if not fits:
+            problem = f"{name}{OFFSETS} should rise from 0 to {len(values)}, the length of {name}"
+            raise InputFaults(UnreadableFile(self.span, self.name, problem))
+        return Ragged(storage(values), offsets)
 
     def unreadable(self, error: Exception) -> InputFaults:
         if isinstance(error, zipfile.BadZipFile):
@@ -93,26 +135,54 @@ def _header(member: IO[bytes]) -> Header:
 def schema(call: SourceCall, base: Path) -> Schema:
     """The columns of the file from its headers; arrays that cannot be columns are left out."""
     fields: Schema = {}
-    for name, header in Archive(call, base).headers().items():
+    headers = Archive(call, base).headers()
+    for name, header in headers.items():
         kind = kind_of(header.dtype)
-        if kind is not None and header.shape:
-            fields[name] = Field(kind, header.shape[1:])
+        if kind is None or not header.shape or (name.endswith(OFFSETS) and name.removesuffix(OFFSETS) in headers):
+            continue
+        shape: tuple[int | str, ...] = header.shape[1:]
+        fields[name] = Field(kind, ("T", *shape) if f"{name}{OFFSETS}" in headers else shape)
     return fields
 
 
-def read(call: SourceCall, base: Path, wanted: list[str], categories: list[str]) -> Table:
+def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
     """The wanted columns, checked: sizes before reading, then missing values."""
     archive = Archive(call, base)
     headers = archive.headers()
-    size, limit = sum(headers[n].size for n in wanted), usable()
-    if size > limit:
-        raise InputFaults(TooLarge(archive.span, archive.name, size, limit))
-    lengths = tuple((n, headers[n].shape[0]) for n in wanted)
-    if len({rows for _, rows in lengths}) > 1:
-        raise InputFaults(RowsDisagree(archive.span, archive.name, lengths))
-    if any(rows == 0 for _, rows in lengths):
-        raise InputFaults(EmptyData(archive.span, archive.name))
-    return _complete(archive, {n: storage(archive.array(n)) for n in wanted})
+    refuse_too_large(archive.span, archive.name, sum(headers[n].size for n in wanted.names))
+    columns: dict[str, Array | Ragged] = {}
+    for name in wanted.names:
+        values = archive.array(name)
+        columns[name] = archive.sequences(name, values) if f"{name}{OFFSETS}" in headers else values
+    rows = one_length(archive.span, archive.name, ((n, len(c)) for n, c in columns.items()))
+    if rows and all(isinstance(c, np.ndarray) and not unfinished(c) for c in columns.values()):
+        return Table(archive.name, {n: storage(c) if not isinstance(c, Ragged | np.memmap) else c for n, c in columns.items()})
+    collector = Collector(archive.span, archive.name, wanted, archive.missing)
+    for start in range(0, rows, BLOCK):
+        index = np.arange(start, min(rows, start + BLOCK))
+        block = {n: selected(c, index) for n, c in columns.items()}
+        collector.add(block, {n: gone for n, c in block.items() if (gone := missing(c)) is not None})
+    return collector.table()
+
+
+def unfinished(array: Array) -> bool:
+    """Is a number in it not finite? Looked at block by block."""
+    if array.dtype.kind != "f":
+        return False
+    return any(not np.isfinite(array[start : start + BLOCK]).all() for start in range(0, len(array), BLOCK))
+
+
+def missing(column: Array | Ragged) -> Array | None:
+    """Which rows have a number that is not finite."""
+    values = column.values if isinstance(column, Ragged) else column
+    if values.dtype.kind != "f":
+        return None
+    bad = np.asarray(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+    if not isinstance(column, Ragged) or not bad.any():
+        return bad if bad.any() else None
+    gone = np.zeros(len(column), dtype=bool)
+    gone[np.searchsorted(column.offsets, np.flatnonzero(bad), side="right") - 1] = True
+    return gone
 
 
 def refuse_unsupported(call: SourceCall, base: Path, names: list[str]) -> None:
@@ -126,25 +196,3 @@ def refuse_unsupported(call: SourceCall, base: Path, names: list[str]) -> None:
 
 def _described(header: Header) -> str:
     return "objects" if header.dtype.hasobject else "a single value" if not header.shape else str(header.dtype)
-
-
-def _complete(archive: Archive, columns: dict[str, Array]) -> Table:
-    """The table without missing values, by the policy of the call."""
-    rows = len(next(iter(columns.values()))) if columns else 0
-    kept = np.ones(rows, dtype=bool)
-    for name, array in columns.items():
-        if array.dtype.kind != "f" or np.isfinite(array).all():
-            continue
-        bad = ~np.isfinite(array)
-        if archive.missing == "error":
-            row = int(np.argmax(bad.reshape(rows, -1).any(axis=1)))
-            raise InputFaults(MissingValue(archive.span, archive.name, f"row {row}", name))
-        if archive.missing == "drop":
-            kept &= ~bad.reshape(rows, -1).any(axis=1)
-        else:
-            columns[name] = np.where(bad, np.float32(archive.missing), array)
-    if kept.all():
-        return Table(archive.name, columns)
-    if not kept.any():
-        raise InputFaults(EmptyData(archive.span, archive.name))
-    return Table(archive.name, {n: a[kept] for n, a in columns.items()})

@@ -1,27 +1,78 @@
-"""What a source gives: named columns with one row an example, as numpy arrays of four kinds.
+"""What a source gives: named columns with one row an example.
 
-A `Table` that exists is whole: its columns have one length of at least one row, no value is missing, every number is finite.
+A `Table` that exists is whole: its columns have one length of at least one row, and no value is missing but where the data
+program fills it.
+A column is an array (in memory, or mapped from a file), sequences of different length, or files that are decoded when they are asked for.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Dtype = Literal["float", "int", "bool", "text"]
 Array = NDArray[Any]
+Rows = NDArray[np.int64]
+PARTS = ("train", "validation", "test")
+SAMPLED = 2**30  # bytes above which a fingerprint looks at blocks of a column
+BLOCK = 2**20
 
 
 class Field(NamedTuple):
-    """The kind of a column and the shape of one row of it; kinds are those of the language, and `text`."""
+    """The kind of a column and the shape of one row of it; kinds are those of the language, and `text`. A name is a size that varies."""
 
     dtype: Dtype
-    shape: tuple[int, ...]
+    shape: tuple[int | str, ...]
 
 
 Schema = dict[str, Field]
+
+
+class Files(Protocol):
+    """Rows that are read from their files when they are asked for."""
+
+    @property
+    def field(self) -> Field: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: Rows) -> Array:
+        """The rows, stacked."""
+
+    def identity(self) -> bytes:
+        """What is equal where the rows are."""
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Sequences: row `i` is `values[offsets[i]:offsets[i + 1]]`; `symbol` names the size that varies."""
+
+    values: Array
+    offsets: Rows
+    symbol: str = "T"
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Rows:
+        return np.diff(self.offsets)
+
+    @property
+    def field(self) -> Field:
+        return Field(kind_of(self.values.dtype) or "text", (self.symbol, *self.values.shape[1:]))
+
+    def __getitem__(self, rows: Rows) -> Array:
+        """The rows padded with zeros at their ends, as long as the longest of them (at least 1)."""
+        starts, lengths = self.offsets[rows], self.lengths[rows]
+        steps = np.arange(max(1, int(lengths.max(initial=0))))
+        inside = steps < lengths[:, None]
+        found = np.zeros((*inside.shape, *self.values.shape[1:]), self.values.dtype)
+        found[inside] = self.values[(starts[:, None] + steps)[inside]]
+        return found
+
+
+Column = Array | Ragged | Files
 
 
 def kind_of(dtype: np.dtype[Any]) -> Dtype | None:
@@ -35,27 +86,47 @@ def kind_of(dtype: np.dtype[Any]) -> Dtype | None:
     return "text" if dtype.kind in "US" else None
 
 
+def field_of(column: Column) -> Field:
+    """The kind of a column and the shape of one row of it."""
+    if isinstance(column, np.ndarray):
+        return Field(kind_of(column.dtype) or "text", tuple(column.shape[1:]))
+    return column.field
+
+
 def storage(array: Array) -> Array:
-    """The array as it is kept: float32, int64, bool, or words."""
+    """The array as it is kept: float32, whole numbers of any width, bool, or words."""
     match kind_of(array.dtype):
         case "float":
             with np.errstate(over="ignore"):
                 return np.ascontiguousarray(array, dtype=np.float32)
         case "int":
-            return np.ascontiguousarray(array, dtype=np.int64)
+            return np.ascontiguousarray(
+                array, dtype=np.int64 if array.dtype.kind == "u" and array.itemsize == 8 else array.dtype.newbyteorder("=")
+            )
         case "text" if array.dtype.kind == "S":
             return array.astype(np.str_)
         case _:
             return np.ascontiguousarray(array)
 
 
+def computed(array: Array) -> Array:
+    """The array as columns are computed from it: whole numbers are int64."""
+    return array.astype(np.int64) if kind_of(array.dtype) == "int" else array
+
+
 @dataclass(frozen=True)
 class Table:
-    """`name` is how messages call the source; `lines` maps a row to its line in a text file, where there is one."""
+    """`name` is how messages call the source; `lines` maps a row to its line in a text file, where there is one.
+
+    `alphabets` are the values of columns that the source itself numbers, in order (characters of a text, folders of images).
+    `parts` are the parts that the source itself has: 0 train, 1 validation, 2 test for each row.
+    """
 
     name: str
-    columns: dict[str, Array]
+    columns: Mapping[str, Any]  # each a `Column`
     lines: Array | None = None
+    alphabets: Mapping[str, list[Any]] = field(default_factory=dict)
+    parts: Array | None = None
 
     @property
     def rows(self) -> int:
@@ -66,15 +137,36 @@ class Table:
         return f"line {self.lines[row]}" if self.lines is not None else f"row {row}"
 
     def schema(self) -> Schema:
-        return {name: Field(kind_of(a.dtype) or "text", tuple(a.shape[1:])) for name, a in self.columns.items()}
+        return {name: field_of(column) for name, column in self.columns.items()}
 
     def fingerprint(self, names: Iterable[str]) -> str:
-        """A hash of the values of the named columns: equal tables give equal runs."""
+        """A hash of the values of the named columns: equal tables give equal runs.
+
+        Of files, and in large columns, a sample is looked at.
+        """
         from hashlib import blake2b
 
         digest = blake2b(digest_size=16)
-        for name in sorted(names):
-            array = self.columns[name]
-            digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
-            digest.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
+        for name in sorted(n for n in names if n in self.columns):
+            column = self.columns[name]
+            if isinstance(column, np.ndarray):
+                _digest(digest, name, column)
+            elif isinstance(column, Ragged):
+                _digest(digest, name, column.values)
+                _digest(digest, f"{name}.offsets", column.offsets)
+            else:
+                digest.update(f"{name};".encode() + column.identity())
         return digest.hexdigest()
+
+
+def _digest(digest: Any, name: str, array: Array) -> None:
+    digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
+    if not array.size:
+        return
+    flat = np.ascontiguousarray(array).reshape(-1) if array.nbytes <= SAMPLED else array.reshape(-1)
+    if array.nbytes <= SAMPLED:
+        digest.update(flat.view(np.uint8).data)
+        return
+    step = max(1, BLOCK // flat.itemsize)
+    for start in np.linspace(0, len(flat) - step, 64, dtype=np.int64).tolist():
+        digest.update(np.ascontiguousarray(flat[start : start + step]).view(np.uint8).data)

@@ -197,16 +197,16 @@ class UnsupportedArray(Fault):
 
 
 class TooLarge(Fault):
-    """The data would not fit into memory; the headers say so before anything is unpacked."""
+    """The data would fit neither into memory nor on the disk of temporary files; the headers say so before anything is unpacked."""
 
     code = "E0614"
-    title = "the data is larger than memory"
+    title = "there is no room for the data"
     path: str
     size: int
     limit: int
 
     def diagnostic(self) -> Diagnostic:
-        message = f"{self.path} unpacks to {self.size / 2**30:.1f} GiB, and {self.limit / 2**30:.1f} GiB can be used"
+        message = f"{self.path} unpacks to {self.size / 2**30:.1f} GiB, and there is room for {self.limit / 2**30:.1f} GiB"
         return self.say(message, "named here")
 
 
@@ -283,9 +283,11 @@ class NoPackage(Fault):
     title = "a package is not installed"
     package: str
     what: str
+    install: str = ""
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.what} needs {self.package}, which is not installed", helps=(Help(f"pip install {self.package}"),))
+        command = self.install or f"pip install {self.package}"
+        return self.say(f"{self.what} needs {self.package}, which is not installed", "named here", helps=(Help(command),))
 
 
 class BadDataArgument(Fault):
@@ -297,7 +299,9 @@ class BadDataArgument(Fault):
     problem: str
 
     def diagnostic(self) -> Diagnostic:
-        mend = Help("give a .csv or .npz file, or a source as a spec writes it: 'csv(\"my.csv\", header=false)'")
+        mend = Help(
+            "give a file (.csv, .tsv, .json, .npz, .parquet, .txt), or a source as a spec writes it: 'csv(\"my.csv\", header=false)'"
+        )
         return self.say(f"--data {self.text} is not understood: {self.problem}", helps=(mend,))
 
 

@@ -19,6 +19,16 @@ Files = Mapping[str, str]
 
 COLUMNS: dict[str, Schema] = {
     "digits": {"data": ("float", (64,)), "images": ("float", (8, 8)), "target": ("int", ())},
+    "people": {
+        "first name": ("text", ()),
+        "age": ("float", ()),
+        "height": ("int", ()),
+        "city": ("text", ()),
+        "fold": ("int", ()),
+        "steps": ("float", ("T", 3)),
+        "tags": ("int", ("T",)),
+        "photo": ("int", (3, 8, 8)),
+    },
     "cells": {"data": ("float", (30,)), "target": ("int", ()), "kind": ("text", ())},
 }
 

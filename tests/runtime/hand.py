@@ -9,6 +9,7 @@ from archc.compiler.plan import (
     ColumnPlan,
     DataPlan,
     EarlyStopPlan,
+    FitPlan,
     InputPlan,
     ModelPlan,
     OptimizerPlan,
@@ -17,6 +18,7 @@ from archc.compiler.plan import (
     Plan,
     SchedulePlan,
     SourceCall,
+    SplitPlan,
     StagePlan,
     Term,
     TrainPlan,
@@ -89,7 +91,7 @@ def lenet(name: str = "lenet.arch", source: str | None = None, program: str | No
             ColumnPlan(name="image", dtype="float", shape=[1, 8, 8], place=at["image ="]),
             ColumnPlan(name="label", dtype="int", shape=[], place=at["label ="]),
         ],
-        split=[0.8, 0.1, 0.1],
+        split=SplitPlan(fractions=[0.8, 0.1, 0.1]),
         place=at["data digits"],
     )
     train = one_phase(
@@ -150,9 +152,9 @@ def autoencoder(name: str = "autoencoder.arch", **changes: Any) -> Hand:
             ColumnPlan(name="x", dtype="float", shape=[30], place=at["x        ="]),
             ColumnPlan(name="abnormal", dtype="bool", shape=[], place=at["abnormal ="]),
         ],
-        fitted=True,
+        fits=[FitPlan(name="x", kind="standardize")],
         train_where=True,
-        split=[0.7, 0.15, 0.15],
+        split=SplitPlan(fractions=[0.7, 0.15, 0.15]),
         place=at["data cells"],
     )
     auroc = Term(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from archc.compiler.plan import ColumnPlan, DataPlan, SourceCall
+from archc.compiler.plan import ColumnPlan, DataPlan, SourceCall, SplitPlan
 from archc.runtime.data.batches import Batches
 from archc.runtime.data.parts import ColumnProgram
 from archc.runtime.data.sources import read_data
@@ -24,7 +24,14 @@ EPOCH = [4, 1, 3, 0, 2]
 
 
 def plan(fractions: list[float] | None) -> DataPlan:
-    return DataPlan(name="d", source=SourceCall(kind="csv", place=PLACE), reads=["a"], columns=[], split=fractions, place=PLACE)
+    return DataPlan(
+        name="d",
+        source=SourceCall(kind="csv", place=PLACE),
+        reads=["a"],
+        columns=[],
+        split=SplitPlan(fractions=fractions) if fractions else None,
+        place=PLACE,
+    )
 
 
 def test_orders_never_change() -> None:
@@ -66,7 +73,7 @@ def test_only_rows_that_train_are_fitted_on() -> None:
     rows = parts["train"].rows
     assert (table.columns["target"][rows] == 1).all()
     assert (table.columns["target"][parts["test"].rows] == 0).any()
-    assert np.allclose(fitted.values["mean"].numpy(), table.columns["data"][rows].mean(0), rtol=1e-5)
+    assert np.allclose(fitted.values["x_mean"].numpy(), table.columns["data"][rows].mean(0), rtol=1e-5)
     assert abs(float(parts["train"].columns["x"].mean())) < 1e-5
 
 

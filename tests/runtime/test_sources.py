@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from archc.compiler.plan import Argument, Place, SourceCall
-from archc.runtime.data import embedded, npz
+from archc.runtime.data import embedded, memory
 from archc.runtime.data.calls import from_command_line
 from archc.runtime.data.sources import Schema, Table, absolute, read, schema
 from archc.runtime.data.table import Field
@@ -142,7 +142,7 @@ def test_npz(here: Path) -> None:
     assert schema(source, Path()) == {"x": Field("float", (2,)), "y": Field("int", ()), "z": Field("text", ())}
     found = table(source, "x", "y", "z", categories=["z"])
     assert found.columns["x"].dtype == np.float32
-    assert found.columns["y"].dtype == np.int64
+    assert found.columns["y"].dtype == np.uint8
     assert found.columns["x"].tolist() == [[0, 1], [2, 3], [4, 5]]
     assert found.place(1) == "row 1"
     np.savez_compressed("d.npz", x=np.asfortranarray(np.arange(6.0).reshape(3, 2)))
@@ -156,7 +156,7 @@ def test_npz_broken(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert fault(source, "c").startswith("E0613 array c of d.npz is of complex128")
     assert fault(source, "e") == "E0607 d.npz has no rows"
     with monkeypatch.context() as small:
-        small.setattr(npz, "usable", lambda: 40)
+        small.setattr(memory, "room", lambda: 40)
         assert fault(source, "x").startswith("E0614 d.npz unpacks to")
     whole = Path("d.npz").read_bytes()
     Path("d.npz").write_bytes(whole[: len(whole) // 2])
@@ -179,7 +179,10 @@ def test_npz_whose_header_promises_more_than_there_is(here: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (call("sklern", "digits"), "E0601 there is no data source sklern; there are sklearn, csv, npz"),
+        (
+            call("sklern", "digits"),
+            "E0601 there is no data source sklern; there are sklearn, csv, npz, json, parquet, idx, images, text, hf",
+        ),
         (call("sklearn", "digit"), 'E0603 there is no data set "digit"; there are digits, iris, wine, breast_cancer, diabetes'),
         (call("sklearn"), "E0602 sklearn: name is missing"),
         (call("sklearn", 3), "E0602 sklearn: name cannot be 3"),

@@ -21,7 +21,7 @@ from .module import Emitted, finished, function_names, helpers
 from .names import identifier
 from .wiring import Purity
 
-Source = tuple[Literal["rows", "fitted", "columns"], str]
+Source = tuple[Literal["rows", "fitted", "draws", "columns"], str]
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,14 @@ class Function:
 
     Of `tensors`: the graph's inputs are its parameters, in order. Of `columns`: it takes the dicts `rows` and `fitted`, reads each input
     from the place that `sources` names (or from the row's column of its own name), and returns its outputs in a dict by their names.
-    Of `rows`: the same, of the rows alone. Of `named`: it takes the dict `columns`, reads each input there, and returns its output.
+    Of `altered`: the same, and the dict `draws`. Of `rows`: the same, of the rows alone. Of `named`: it takes the dict
+    `columns`, reads each input there, and returns its output.
     """
 
     name: str
     doc: str | None
     graph: Graph
-    style: Literal["tensors", "columns", "rows", "named"] = "tensors"
+    style: Literal["tensors", "columns", "altered", "rows", "named"] = "tensors"
     sources: Mapping[str, Source] = field(default_factory=dict)
 
 
@@ -59,7 +60,7 @@ def _write(function: Function, page: Page, reserved: frozenset[str]) -> None:
     if entries(graph):
         raise ValueError(f"{function.name} owns weights, which a function cannot")
     span = graph.span
-    columns = function.style in ("columns", "rows")
+    columns = function.style in ("columns", "altered", "rows")
     inputs = {} if function.style == "tensors" else {name: _read(name, function) for name in _names(graph)}
     local = {name: identifier(name) for name in graph.dims}
     used: dict[str, None] = {}
@@ -73,7 +74,8 @@ def _write(function: Function, page: Page, reserved: frozenset[str]) -> None:
     checks = [line for assertion in graph.assertions for line in check_lines(assertion, Show(named))]
     dims = dim_lines(graph, [name for name in graph.dims if name in used], local, writer.parameters)
     if columns:
-        fitted = ", fitted: dict[str, Tensor]" if function.style == "columns" else ""
+        fitted = ", fitted: dict[str, Tensor]" if function.style != "rows" else ""
+        fitted += ", draws: dict[str, Tensor]" if function.style == "altered" else ""
         head = f"def {identifier(function.name)}(rows: dict[str, Tensor]{fitted}) -> dict[str, Tensor]:"
     elif function.style == "named":
         head = f"def {identifier(function.name)}(columns: dict[str, Tensor]) -> {returns(graph)}:"
@@ -96,4 +98,4 @@ def _read(name: str, function: Function) -> str:
 
 
 def _taken(function: Function, local: dict[str, str]) -> frozenset[str]:
-    return frozenset(local.values() if function.style == "tensors" else (*local.values(), "rows", "fitted", "columns"))
+    return frozenset(local.values() if function.style == "tensors" else (*local.values(), "rows", "fitted", "draws", "columns"))

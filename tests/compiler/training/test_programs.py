@@ -58,7 +58,8 @@ def test_every_clause_has_its_place_in_the_plan() -> None:
     assert [s.arguments for s in made.last.schedules[0].stages] == [{"warmup": 10, "to": 0.1}]
     assert made.last.early_stop == EarlyStopPlan(patience=5)
     assert (made.last.steps, made.last.epochs, made.batch, made.seed, made.split_seed) == (100, None, 16, 3, 4)
-    assert made.data.split == [0.5, 0.25, 0.25]
+    assert made.data.split is not None
+    assert made.data.split.fractions == [0.5, 0.25, 0.25]
 
 
 def test_hyperparameters_of_the_program_and_from_outside() -> None:
@@ -108,7 +109,7 @@ def test_categories_and_filters() -> None:
         + data("x = standardize(data)", "label = categories(kind)", "train_where label == 0", source='sklearn("cells")')
         + train(*USUAL)
     )
-    assert (made.data.categories, made.data.fitted, made.data.train_where) == (["kind"], True, True)
+    assert (made.data.categories, [f.name for f in made.data.fits], made.data.train_where) == (["kind"], ["x"], True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""Blocks of rows to whole columns: missing values are told, dropped, filled or kept, as the call and the data program say.
+
+Memory stays bounded by a block and what `Growing` keeps; every fault names the row as a person finds it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...dsl.span import Span
+from ..faults.data import EmptyData, MissingValue, RowsDisagree
+from ..stops import InputFaults
+from .calls import Wanted
+from .memory import Growing
+from .table import Array, Column, Ragged, Rows, Table, storage
+
+Block = Array | Ragged
+Gone = Mapping[str, Array]
+
+
+class Sequences:
+    """A column of sequences as it grows."""
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        self.values, self.lengths = Growing(), Growing()
+
+    def add(self, block: Ragged) -> None:
+        self.values.add(storage(block.values))
+        self.lengths.add(block.lengths)
+
+    def whole(self) -> Ragged:
+        lengths = self.lengths.whole()
+        return Ragged(self.values.whole(), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), self.symbol)
+
+
+class Collector:
+    """Takes blocks of the wanted columns, gives the table."""
+
+    def __init__(self, span: Span, name: str, wanted: Wanted, missing: str | int | float) -> None:
+        self.span, self.name, self.wanted, self.missing = span, name, wanted, missing
+        self.columns: dict[str, Growing | Sequences] = {}
+        self.lines = Growing()
+        self.seen = 0
+
+    def add(self, block: Mapping[str, Block], gone: Gone, lines: Array | None = None) -> None:
+        """A block with, for columns where values are missing, where they are; and the line of each row in a text file."""
+        rows = len(next(iter(block.values()))) if block else 0
+        keep = np.ones(rows, dtype=bool)
+        filled = {name: self.filled(name, column, gone.get(name), keep, lines) for name, column in block.items()}
+        index = np.flatnonzero(keep)
+        for name, column in filled.items():
+            kept = column if keep.all() else selected(column, index)
+            if isinstance(kept, Ragged):
+                sequences = self.columns.setdefault(name, Sequences(kept.symbol))
+                assert isinstance(sequences, Sequences)
+                sequences.add(kept)
+            else:
+                growing = self.columns.setdefault(name, Growing())
+                assert isinstance(growing, Growing)
+                growing.add(storage(kept))
+        if lines is not None:
+            self.lines.add(lines[keep])
+        self.seen += rows
+
+    def filled(self, name: str, column: Block, gone: Array | None, keep: Array, lines: Array | None) -> Block:
+        """The column with what stands for its missing values; rows that are to be dropped leave `keep`."""
+        if gone is None or not gone.any():
+            return column
+        if name in self.wanted.gaps and not isinstance(column, Ragged):
+            return np.where(gone, "", column) if column.dtype.kind == "U" else np.where(gone, np.float32("nan"), column)
+        if self.missing == "drop":
+            keep &= ~gone
+            return column
+        if isinstance(self.missing, str) or isinstance(column, Ragged):
+            at = int(np.argmax(gone))
+            place = f"row {self.seen + at}" if lines is None else f"line {lines[at]}"
+            raise InputFaults(MissingValue(self.span, self.name, place, name))
+        if column.dtype.kind == "U":
+            return np.where(gone, str(self.missing), column)
+        marked = gone.reshape(len(gone), *[1] * (column.ndim - 1))
+        if column.dtype.kind == "f":
+            return np.where(marked, np.float32(self.missing), column)
+        return np.where(marked, self.missing, column)
+
+    def table(self, **further: Any) -> Table:
+        """All that was given; a fault where it is nothing."""
+        columns: dict[str, Column] = {name: self.columns[name].whole() for name in self.wanted.names if name in self.columns}
+        if not columns or not len(next(iter(columns.values()))):
+            raise InputFaults(EmptyData(self.span, self.name))
+        lines = self.lines.whole() if self.lines.held or self.lines.file is not None else None
+        return Table(self.name, columns, lines, **further)
+
+
+def selected(column: Block, index: Rows) -> Block:
+    """Some rows of a block."""
+    if not isinstance(column, Ragged):
+        return column[index]
+    lengths = column.lengths[index]
+    rows = [column.values[column.offsets[i] : column.offsets[i + 1]] for i in index.tolist()]
+    values = np.concatenate(rows) if rows else column.values[:0]
+    return Ragged(values, np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), column.symbol)
+
+
+def one_length(span: Span, name: str, lengths: Iterable[tuple[str, int]]) -> int:
+    """The number of rows that all columns have."""
+    found = tuple(lengths)
+    if len({rows for _, rows in found}) > 1:
+        raise InputFaults(RowsDisagree(span, name, found))
+    return found[0][1] if found else 0
