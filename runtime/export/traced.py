@@ -17,6 +17,7 @@ from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config
 
 from ...compiler.plan import InputPlan
+from .rewrites import ForAllSizes
 from .sizes import BATCH, REFUSED, Free
 
 
@@ -44,18 +45,18 @@ config: Any = _config
 def trace(model: nn.Module, inputs: Sequence[InputPlan], dims: Sequence[Free], given: Sequence[Tensor]) -> Traced:
     """Raises what torch raises: of the network's own text, or that a dim cannot be free."""
     plain = [item for item in dims if item.step]
-    with (
-        quiet(),
-        torch.no_grad(),
-        config.patch(backed_size_oblivious=True),
-    ):  # sizes that come out as 1 on the way are not special
+    sizes_of_one = config.patch(backed_size_oblivious=True)  # sizes that come out as 1 on the way are not special
+    with quiet(), torch.no_grad(), sizes_of_one:
         try:
-            program = torch.export.export(model, tuple(given), dynamic_shapes=_named(inputs, plain), strict=False)
-        except Exception as error:
-            if not dims_refused(error):
-                raise
-            program = torch.export.export(model, tuple(given), dynamic_shapes=_inferred(inputs, plain), strict=False)
+            program = _exported(model, given, _named(inputs, plain))
+        except Exception:  # noqa: BLE001 - what is wrong with the network comes again, what is wrong with the dims may not
+            program = _exported(model, given, _inferred(inputs, plain))
     return Traced(program, *_symbols(program, inputs))
+
+
+def _exported(model: nn.Module, given: Sequence[Tensor], dims: tuple[Any, ...]) -> ExportedProgram:
+    with ForAllSizes():
+        return torch.export.export(model, tuple(given), dynamic_shapes=dims, strict=False)
 
 
 def _named(inputs: Sequence[InputPlan], dims: Sequence[Free]) -> tuple[Any, ...]:
