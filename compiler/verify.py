@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .graph import Graph, Input, Recur, Ref, Repeat, Use
+from .graph import Graph, Input, Node, Recur, Ref, Repeat, Use
 from .shapes import Size
 
 
@@ -13,7 +13,7 @@ class BrokenGraph(Exception):
 def verify(root: Graph, after: str) -> None:
     """Every tensor is made before it is read.
 
-    Inputs come first; parts get as many tensors as they take, of the types they were made for.
+    Inputs come first; parts and levels get as many tensors as they take, of the types they were made for, and give what is read.
     """
     seen: set[int] = set()
     pending = [root]
@@ -41,8 +41,8 @@ def _problem(graph: Graph) -> str | None:
                 return f"node {number} ({node.op.title}) has {len(node.refs)} tensors and takes {taken}"
         elif isinstance(node.op, Use) and (wrong := _misfit(graph, node.inputs, node.op.graph)) is not None:
             return f"node {number} ({node.op.title}) {wrong}"
-        if isinstance(node.op, Repeat) and len(node.refs) != node.op.carried + node.op.captured + node.op.walked:
-            return f"node {number} ({node.op.title}) has {len(node.refs)} tensors"
+        if isinstance(node.op, Repeat) and (wrong := _misfit_levels(node, node.op)) is not None:
+            return f"node {number} ({node.op.title}) {wrong}"
     for output in graph.outputs:
         if not 0 <= output.ref.node < len(graph.nodes):
             return f"the output {output.name} is not there"
@@ -61,6 +61,20 @@ def _misfit(graph: Graph, operands: tuple[object, ...], part: Graph) -> str | No
         given, wanted = graph.type_of(ref), node.type
         if given.dtype != wanted.dtype or not _same(given.shape, wanted.shape):
             return f"gives {given} where {wanted} is wanted"
+    return None
+
+
+def _misfit_levels(node: Node, op: Repeat) -> str | None:
+    """What does not fit between a stack, what it is given, and its levels; for a stack without levels, nothing does."""
+    if len(node.refs) != op.carried + op.captured + op.walked:
+        return f"has {len(node.refs)} tensors"
+    returned = op.collects + (op.carried if op.kind == "stack" else 0)
+    for level in op.levels:
+        if len(level.graph.outputs) != returned:
+            return f"wants {returned} tensors of each level, one gives {len(level.graph.outputs)}"
+        further = len(level.graph.inputs) - op.carried - op.captured
+        if further < 0 or (further > 0) != (op.walked > 0):
+            return f"carries {op.carried} tensors and hands in {op.captured}, a level takes {len(level.graph.inputs)}"
     return None
 
 

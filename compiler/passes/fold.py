@@ -178,6 +178,7 @@ class Fold(Pass):
         for number, node in enumerate(graph.nodes):
             nodes.append(redirected(node, instead))
             instead |= given_back(nodes, number)
-        if not instead or is_one_call(graph):
+        outputs = redirected_outputs(graph, instead)
+        if is_one_call(graph) or (outputs == graph.outputs and all(a is b for a, b in zip(nodes, graph.nodes, strict=True))):
             return graph
-        return graph.model_copy(update={"nodes": tuple(nodes), "outputs": redirected_outputs(graph, instead)})
+        return graph.model_copy(update={"nodes": tuple(nodes), "outputs": outputs})

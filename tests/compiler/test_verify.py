@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import pytest
 
-from archc.compiler.graph import Graph, Output, Ref
+from archc.compiler.graph import Graph, Output, Ref, Repeat
 from archc.compiler.passes import PASSES, Pass, Pipeline
 from archc.compiler.pipeline import compile_source
 from archc.compiler.verify import BrokenGraph
@@ -55,7 +55,46 @@ def test_the_pass_that_broke_the_graph_is_named(step: Pass) -> None:
         Pipeline(passes=(step,)).run(graph())
 
 
+class Widened(Pass):
+    """Gives a stack something that none of its levels takes."""
+
+    name: ClassVar[str] = "widened"
+
+    def apply(self, graph: Graph) -> Graph:
+        nodes = [
+            node.model_copy(update={"inputs": (*node.inputs, Ref(0)), "op": node.op.model_copy(update={"captured": 1})})
+            if isinstance(node.op, Repeat)
+            else node
+            for node in graph.nodes
+        ]
+        return graph.model_copy(update={"nodes": tuple(nodes)})
+
+
+class Silenced(Pass):
+    """Lets the levels of a stack return nothing."""
+
+    name: ClassVar[str] = "silenced"
+
+    def apply(self, graph: Graph) -> Graph:
+        return graph.model_copy(update={"outputs": ()}) if graph.kind == "level" else graph
+
+
+@pytest.mark.parametrize("step", [Widened(), Silenced()])
+def test_levels_that_do_not_fit_their_stack_are_found(step: Pass) -> None:
+    with pytest.raises(BrokenGraph, match=rf"after the pass {step.name}.*node \d+ \(stack\)"):
+        Pipeline(passes=(step,)).run(graph())
+
+
 def test_what_nobody_reads_is_gone_and_nothing_else() -> None:
-    kept = graph()
+    kept = PASSES.run(graph())
+    assert [node.op.title for node in graph().nodes] == ["input", "relu", "Part", "stack", "dense"]
     assert [node.op.title for node in kept.nodes] == ["input", "Part", "stack", "dense"]
-    assert PASSES.run(kept).nodes == kept.nodes
+    assert PASSES.run(kept) is kept
+
+
+def test_a_copy_forgets_what_was_worked_out_of_the_old_fields() -> None:
+    first = graph()
+    assert len(first.inputs) == 1
+    assert first.model_copy(update={"nodes": ()}).inputs == ()
+    assert not first.is_free
+    assert first.model_copy(update={"nodes": first.nodes[:2]}).is_free

@@ -110,3 +110,59 @@ model M(x: [B, 4, H, W]) {
     exported.load_state_dict(folded_state(trained.state_dict(), foldings))
     given = batch(graph)
     torch.testing.assert_close(run(exported, given)[0], run(trained, given)[0], rtol=1e-9, atol=1e-9)
+
+
+HAND = "block Hand(x: [B, D]) { return x * 1 }\n"
+
+
+def test_parts_and_stacks_that_hand_on_what_they_get_go_away() -> None:
+    for flow in ("Hand", "stack 3 { Hand }", "stack 2 { dropout(0) }", "stack 2 { permute(0, 1) }", "stack 3 tied { Hand }"):
+        graph = graph_of(f"{HAND}model M(x: [B, 8]) {{ return x -> {flow} -> dense(2) }}")
+        assert titles(after(graph, *PASSES.passes)) == ["input", "dense"], flow
+
+
+def test_copies_that_hand_on_go_away_side_by_side() -> None:
+    graph = graph_of("model M(x: [B, 8]) { return sum(x -> parallel 3 { dropout(0) }) -> dense(2) }")
+    new = after(graph, *PASSES.passes)
+    assert "parallel" not in titles(new)
+    assert_equal(network(graph), network(new), batch(graph))
+
+
+def test_values_that_change_places_are_not_handed_on() -> None:
+    body = "stack 3 from a = x, b = y {\n        a' = b\n        b' = a\n        return a\n    }"
+    graph = graph_of(
+        f"model M(x: [B, 8], y: [B, 8]) {{\n    a, b, seen = {body}\n    first, last = seen[0] + 0, seen[2] * 1\n    return a - b, first, last\n}}"
+    )
+    new = after(graph, *PASSES.passes)
+    assert "stack" in titles(new)
+    assert_equal(network(graph), network(new), batch(graph))
+
+
+def test_what_the_text_names_draws_or_checks_stays() -> None:
+    spec = """
+block Checked(x: [B, D]) {
+    assert B > 1
+    return x * 1
+}
+block Noisy(x: [B, D]) { return x -> dropout(0.5) }
+model M(x: [B, 8]) {
+    layer named = dropout(0)
+    y = x -> dropout(0) as quiet -> dense(8)
+    unread = y -> Checked
+    drawn = y -> Noisy
+    gone = y -> relu -> dropout(0)
+    return named(y)
+}
+"""
+    assert titles(after(graph_of(spec), *PASSES.passes)) == ["input", "dropout", "dense", "Checked", "Noisy", "dropout"]
+
+
+def test_levels_of_one_type_cost_the_passes_nothing() -> None:
+    def cost(levels: int) -> float:
+        graph = graph_of(f"model M(x: [B, 8]) {{ return x -> stack {levels} {{ dense(8) -> relu -> relu }} -> dense(2) }}")
+        start = time.process_time()
+        for _ in range(20):
+            PASSES.run(graph)
+        return time.process_time() - start
+
+    assert cost(10_000) < 3 * cost(10) + 0.05
