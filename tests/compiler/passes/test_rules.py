@@ -129,10 +129,19 @@ def test_copies_that_hand_on_go_away_side_by_side() -> None:
 
 
 def test_values_that_change_places_are_not_handed_on() -> None:
-    body = "stack 3 from a = x, b = y {\n        a' = b\n        b' = a\n        return a\n    }"
-    graph = graph_of(
-        f"model M(x: [B, 8], y: [B, 8]) {{\n    a, b, seen = {body}\n    first, last = seen[0] + 0, seen[2] * 1\n    return a - b, first, last\n}}"
-    )
+    spec = """
+model M(x: [B, 8], y: [B, 8]) {
+    a, b, seen = stack 3 from a = x, b = y {
+        a' = b
+        b' = a
+        return a
+    }
+    first = seen[0] + 0
+    last = seen[2] * 1
+    return a - b, first, last
+}
+"""
+    graph = graph_of(spec)
     new = after(graph, *PASSES.passes)
     assert "stack" in titles(new)
     assert_equal(network(graph), network(new), batch(graph))
