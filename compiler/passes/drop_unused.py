@@ -76,7 +76,10 @@ def wishes(root: Graph) -> dict[Declared, Wanted]:
         for number, node in enumerate(graph.nodes):
             used = [k for k in range(len(node.outputs)) if Ref(number, k) in read]
             if isinstance(node.op, Use):
-                found.setdefault(declared(node.op.graph), Wanted()).outputs.update(used)
+                whole = (
+                    range(len(node.op.graph.outputs)) if node.op.graph.kind == "cell" else used
+                )  # a step needs all that goes on
+                found.setdefault(declared(node.op.graph), Wanted()).outputs.update(whole)
             elif isinstance(node.op, Repeat):
                 for level in node.op.levels:
                     wanted = found.setdefault(declared(level.graph), Wanted())

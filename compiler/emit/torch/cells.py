@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ....dsl.span import Span
 from ...graph import Graph, Input, Output, Recur, Start, State, TensorType
-from ...passes.drop_unused import without
+from ...passes.base import without
 from ..code import Code, Show, call, method
 from .lines import Line
 from .names import identifier
