@@ -273,6 +273,12 @@ class Graph(Frozen):
             del copied.__dict__[name]
         return copied
 
+    @cached_property
+    def reach(self) -> int:
+        """How many bodies up the furthest module stands that is used in it; 0 where it uses its own alone."""
+        own = max((node.owner for node in self.nodes), default=0)
+        return max(own, max((child.reach for _, child in self.children()), default=0) - 1)
+
     def type_of(self, ref: Ref) -> TensorType:
         return self.nodes[ref.node].outputs[ref.output].type
 

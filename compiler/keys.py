@@ -74,6 +74,9 @@ def keys_of(body: tuple[ast.Statement, ...], kind_of: KindOf) -> dict[int, str]:
                 expression(node.function, given)  # its cell is built by it, under its key
                 for option in options:
                     expression(option)
+            case ast.Call(function=ast.Name(id="over"), args=(dim, callee)) if kind("over") is None:
+                expression(dim.value)
+                expression(callee.value, given)
             case ast.Call():
                 expression(node.function, given)
                 for arg in node.args:

@@ -150,9 +150,14 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class AxisName:
-    """A dim given by its name in `dim=`."""
+    """A dim given by its name in `dim=`.
+
+    `symbol` is what the declaration's dim of that name is among the root's, if it is one there; `at` is its place, once it was looked up.
+    """
 
     name: str
+    symbol: str | None = None
+    at: int | None = None
 
     def __str__(self) -> str:
         return self.name

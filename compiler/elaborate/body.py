@@ -19,7 +19,7 @@ from ..values import Text, formula, is_proved
 from .values import LayerRecipe, Scope, Tensor, Value
 
 if TYPE_CHECKING:
-    from ..resolve import Unit
+    from ..resolve import Declared, Unit
     from .elaborator import Elaborator
 
 MAX_NODES = 1_000_000
@@ -37,6 +37,8 @@ class Body:
     keys: dict[int, str]  # by the identity of the node of the text that builds
     outer: Body | None = None
     scope: Scope = field(default_factory=Scope)
+    user: Body | None = None  # of a part: the body that uses it, which may lend it modules
+    declared: Declared | None = None
     nodes: list[Node] = field(default_factory=list)
     dims: dict[str, Axis] = field(default_factory=dict)
     sizes: dict[str, Size] = field(default_factory=dict)  # the dims of the signature by their names
@@ -181,17 +183,27 @@ class Body:
         """Is this `other`, or a level of a stack in it?"""
         return self is other or (self.outer is not None and self.outer.inside(other))
 
+    @property
+    def holder(self) -> Body | None:
+        """The body one up: the one a level stands in, or the one that uses a part."""
+        return self.outer or self.user
+
     def levels_up(self, other: Body) -> int:
         """How many bodies up `other` stands; 0 for this one."""
         body, up = self, 0
         while body is not other:
-            assert body.outer is not None, "a layer of a body that is not around this one"
-            body, up = body.outer, up + 1
+            assert body.holder is not None, "a layer of a body that is not around this one"
+            body, up = body.holder, up + 1
         return up
 
     def up(self, levels: int) -> Body:
         """The body so many bodies up."""
-        return self if levels == 0 or self.outer is None else self.outer.up(levels - 1)
+        return self if levels == 0 or self.holder is None else self.holder.up(levels - 1)
+
+    @property
+    def depth(self) -> int:
+        """How many bodies are above this one."""
+        return 0 if self.holder is None else self.holder.depth + 1
 
     def operands(self, values: tuple[Value, ...]) -> tuple[Operand, ...]:
         return tuple(self.local(value).ref if isinstance(value, Tensor) else value for value in values)

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...dsl import ast
+from ...dsl.diagnostic import Fault
 from ...dsl.span import Span
 from ..errors.calls import (
-    BadArithmetic,
     MissingArgument,
     NoAttribute,
     NotATensor,
@@ -21,19 +21,19 @@ from ..errors.calls import (
     WrongTensorCount,
 )
 from ..errors.columns import OnlyInData
-from ..errors.names import NotCompiledYet
 from ..errors.shapes import BadArgument, DimsDisagree
 from ..errors.training import OwnsWeights
 from ..graph import TensorType
-from ..keys import descendants
 from ..layers import registry
+from ..layers._rules import looked_up
 from ..layers.base import Layer, Refusal, Weight, names_dims, positional
 from ..shapes import Size
-from ..values import Real, Truth
+from ..values import AxisName, Real, Truth
 from . import numbers, rows
 from .body import Body, LayerChecker
-from .expressions import Applied, advice_on_tensors, axis, evaluate, has_tensor, one, thread
+from .expressions import Applied, advice_on_tensors, axis, evaluate, has_tensor, one
 from .values import (
+    MISSING,
     POISON,
     FlowRecipe,
     Function,
@@ -41,6 +41,7 @@ from .values import (
     Items,
     LayerRecipe,
     Outputs,
+    OverRecipe,
     PartRecipe,
     Poison,
     RecurRecipe,
@@ -57,6 +58,10 @@ Places = Mapping[int | str, Span]
 
 def call(body: Body, node: ast.Call, incoming: tuple[Value, ...] | None = None, places: tuple[Span, ...] = ()) -> Value:
     """The value of a call. In a flow (`incoming`), an op that has tensors of its own takes what comes in before them."""
+    if _is_over(body, node.function):
+        from .over import built
+
+        return built(body, node)
     callee = evaluate(body, node.function)
     given, named = _arguments(body, node, callee.layer if isinstance(callee, LayerRecipe) else None)
     if isinstance(callee, LayerRecipe):
@@ -78,18 +83,30 @@ def call(body: Body, node: ast.Call, incoming: tuple[Value, ...] | None = None, 
     if isinstance(callee, LayerRecipe):
         return _call_layer(body, callee, given, named, node)
     if isinstance(callee, PartRecipe):
-        from .parts import call_part
+        from .parts import call_part, takes_tensors
 
-        return call_part(body, callee, given, named, node)
+        if incoming is None or not takes_tensors(callee, given, named):
+            return call_part(body, callee, given, named, node)
+        return Applied(call_part(body, callee, [*zip(incoming, places, strict=True), *given], named, node, len(incoming)))
     if isinstance(callee, Recurring):
         from .recurrence import recur_of
 
         return recur_of(body, callee, given, named, node)
-    if isinstance(callee, Shared | FlowRecipe | StackRecipe | RecurRecipe):
+    if isinstance(callee, Shared | FlowRecipe | StackRecipe | OverRecipe | RecurRecipe):
+        given = [*zip(incoming or (), places, strict=False), *given]
         values = tuple(one(value) for value, _ in given)
         spans: dict[int | str, Span] = {i: span for i, (_, span) in enumerate(given)}
-        return apply(body, callee, values, {name: value for name, (value, _) in named.items()}, node.span, spans)
+        spans |= {name: span for name, (_, span) in named.items()}
+        value = apply(body, callee, values, {name: value for name, (value, _) in named.items()}, node.span, spans)
+        return Applied(value) if incoming is not None else value
     raise Refusal(NotCallable(node.function.span, describe(callee), _advice_on_calls(callee)))
+
+
+def _is_over(body: Body, function: ast.Expr) -> bool:
+    """Is it the form `over`, and no name of the spec's own?"""
+    if not isinstance(function, ast.Name) or function.id != "over":
+        return False
+    return body.scope.get("over") is MISSING and "over" not in body.unit.names
 
 
 def _names_dims(layer: type[Layer], argument: str) -> bool:
@@ -149,14 +166,10 @@ def _call_layer(
         return apply_layer(body, callee, values, node.span, {i: span for i, (_, span) in enumerate(given)})
     count = _operand_count(layer, [value for value, _ in given])
     operands, rest = given[:count], given[count:]
-    if layer.owns and operands and (rest or named):
-        raise Refusal(
-            BadArithmetic(
-                node.span,
-                f"{layer.name} is given tensors and arguments at once; build it first: {layer.name}(arguments)(tensors)",
-            )
-        )
-    arguments, places = _bound(layer, rest, named, node)
+    tensors = {span for value, span in (*given, *named.values()) if has_tensor(value)}
+    if layer.owns and tensors and (rest or named):
+        raise Refusal(mixed(body, node, f"the layer {layer.name}", tensors))
+    arguments, places = _bound(body, layer, rest, named, node)
     recipe = LayerRecipe(layer, arguments, callee.occurrence, node, built=True)
     if not operands:
         if layer.name != "attend":  # its index functions speak of tensors that are not here yet
@@ -178,8 +191,21 @@ def _operand_count(layer: type[Layer], values: list[Value]) -> int:
     return count
 
 
+def mixed(body: Body, node: ast.Call, what: str, tensors: set[Span], flowing: bool = False) -> Fault:
+    """The fault of a call with tensors among what builds, and the two calls that are meant."""
+    from ..errors.callables import MixedArguments
+
+    slices = body.unit.source.slice
+    parts = [[arg for arg in node.args if (arg.value.span in tensors) is which] for which in (False, True)]
+    texts = [
+        ", ".join(f"{arg.name.text}={v}" if arg.name else v for arg in part for v in (slices(arg.value.span),)) for part in parts
+    ]
+    mend = f"{slices(node.function.span)}({texts[0]})({texts[1]})"
+    return MixedArguments(node.span, what, mend if texts[1] and not (flowing and not texts[0]) else "")
+
+
 def _bound(
-    layer: type[Layer], rest: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call
+    body: Body, layer: type[Layer], rest: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call
 ) -> tuple[dict[str, Value], dict[int | str, Span]]:
     """Arguments by name, and their places."""
     if layer.variadic and rest and not (len(rest) == 1 and isinstance(rest[0][0], Items)):
@@ -188,6 +214,8 @@ def _bound(
     order = (layer.variadic,) if layer.variadic else positional(layer)
     if len(rest) > len(order):
         raise Refusal(TooManyArguments(rest[len(order)][1], f"{layer.name}", len(order), len(rest)))
+    if any(_names_dims(layer, name) for name in order):
+        rest = _dims_by_name(body, layer, order, rest, node)
     arguments = {name: value for name, (value, _) in zip(order, rest, strict=False)}
     places: dict[int | str, Span] = {name: span for name, (_, span) in zip(order, rest, strict=False)}
     further: dict[str, Value] = {}
@@ -201,6 +229,22 @@ def _bound(
     if further:
         arguments[layer.further] = further
     return arguments, places
+
+
+def _dims_by_name(
+    body: Body, layer: type[Layer], order: tuple[str, ...], rest: list[tuple[Value, Span]], node: ast.Call
+) -> list[tuple[Value, Span]]:
+    """Arguments that name dims: a bare name that stands for a dim is that dim, not its size."""
+    written = {arg.value.span: arg.value for arg in node.args if arg.name is None}
+    if layer.variadic and _names_dims(layer, layer.variadic):
+        dims = [axis(body, written[span]) for span in written if not has_tensor(evaluate(body, written[span]))]
+        if len(rest) == 1 and isinstance(rest[0][0], Items) and len(dims) == len(rest[0][0].items):
+            return [(Items(tuple(dims)), rest[0][1])]
+        return [(axis(body, written[span]) if span in written else value, span) for value, span in rest]
+    return [
+        (axis(body, written[span]) if span in written and _names_dims(layer, name) else value, span)
+        for name, (value, span) in zip(order, rest, strict=False)
+    ]
 
 
 def _check_keywords(layer: type[Layer], node: ast.Call) -> None:
@@ -327,6 +371,8 @@ def apply_layer(
         named = not key.startswith(layer.name) or not key[len(layer.name) :].isdigit()
     elif not (layer.owns or layer.stateful):
         key = None
+    if isinstance(types[0], TensorType) and any(isinstance(value, AxisName | Items) for value in recipe.arguments.values()):
+        instance = looked_up(instance, types[0])
     number = body.add(instance, body.operands(operands), results, span, key, owner=owner, named=named)
     if key is not None and weights and (shared or body.sharing is not None):
         _agree(body, body.up(owner), key, weights, span)
@@ -375,12 +421,21 @@ def apply(body: Body, target: Value, values: tuple[Value, ...], named: dict[str,
             from .parts import apply_part
 
             return apply_part(body, target, values, named, span, places)
+        case OverRecipe():
+            from .over import apply_over
+
+            _no_names(target, named, span)
+            return apply_over(body, target, values, span, places)
         case FlowRecipe():
-            return _apply_flow(body, target, values, span)
+            _no_names(target, named, span)
+            from .callables import apply_flow
+
+            return apply_flow(body, target, values, span)
         case StackRecipe():
             from .stacks import run_stack
 
-            return run_stack(body, target.stack, values, target.occurrence)
+            _no_names(target, named, span)
+            return run_stack(body, target.stack, values, target.occurrence, target)
         case RecurRecipe():
             from .recurrence import apply_recur
 
@@ -394,26 +449,13 @@ def apply(body: Body, target: Value, values: tuple[Value, ...], named: dict[str,
     raise Refusal(NotCallable(span, describe(target), _advice_on_calls(target)))
 
 
+def _no_names(target: Value, named: dict[str, Value], span: Span) -> None:
+    if named:
+        raise Refusal(UnknownArgument(span, describe(target), next(iter(named)), ()))
+
+
 def _advice_on_calls(target: Value) -> str:
     return "to name a callable and share its weights, say layer NAME = …" if isinstance(target, Tensor) else ""
-
-
-def _apply_flow(body: Body, recipe: FlowRecipe, values: tuple[Value, ...], span: Span) -> Value:
-    """A composed callable, its steps threaded. Each use builds its layers anew: after the first, they get keys of their own."""
-    if not body.inside(recipe.body):
-        raise Refusal(NotCompiledYet(recipe.occurrence.span, "a composed callable given to a part"))
-    before = body.anew
-    if body.sharing is None:
-        if id(recipe.flow) in body.threaded:
-            body.anew = before | {id(node) for node in descendants(recipe.flow)}
-        body.threaded.add(id(recipe.flow))
-    value: Value = values[0] if len(values) == 1 else Group(values)
-    for step in recipe.flow.steps:
-        value = thread(body, value, step)
-        if isinstance(value, Poison):
-            break
-    body.anew = before
-    return value
 
 
 def _apply_shared(

@@ -30,12 +30,13 @@ from ..resolve import Declared
 from ..shapes import Dim, Size
 from ..values import Real, Text, Truth, substitute
 from .body import Body
+from .callables import lends
 from .expressions import advice_on_tensors, has_tensor, number, one
 from .facts import Facts
 from .limits import too_large
 from .parts import Part, Site, bind_inputs, dim_of, dtype_of, hyper_scope, split_rest
 from .statements import Returned, run
-from .values import POISON, Group, Items, Poison, Tensor, Value, describe, type_key, value_key
+from .values import POISON, Fields, Group, Items, Poison, Tensor, Value, describe, type_key, value_key
 
 MAX_DEPTH = 200
 """So many parts may stand inside of one another; brackets nest no deeper either."""
@@ -55,6 +56,7 @@ class Elaborator:
         self.facts = Facts()
         self.cache: dict[object, Part | None] = {}
         self.cells: dict[tuple[int, int], Graph] = {}
+        self.composed: dict[object, Graph | None] = {}  # callables given to parts
         self.active: list[Declared] = []
         self.uses: list[Site | None] = []
         self.keys: dict[int, dict[int, str]] = {}
@@ -100,6 +102,7 @@ class Elaborator:
             id(declared.node),
             tuple((name, value_key(hypers[name])) for name in sorted(hypers)),
             tuple(t and type_key(t) for t in types),
+            use.body.depth if use is not None and any(lends(value) for value in hypers.values()) else None,
         )
         if key not in self.cache and len(self.active) >= MAX_DEPTH:
             raise Refusal(
@@ -122,6 +125,7 @@ class Elaborator:
     ) -> Part | None:
         node = declared.node
         body = self.body(declared)
+        body.user = use.body if use is not None else None
         try:
             hyper_scope(body, node, hypers)
             if not bind_inputs(body, node, types, use):
@@ -141,7 +145,8 @@ class Elaborator:
             outputs = next_states(body, node, outputs)
         if outputs is None:
             return None
-        return Part(self.graph(body, node, outputs), tuple(body.signature), body.defaults)
+        record = len(returned) == 1 and isinstance(returned[0][0], Fields)
+        return Part(self.graph(body, node, outputs), tuple(body.signature), body.defaults, record)
 
     def stepped(self, cell: Graph, count: int) -> Graph:
         """The graph of a cell of which the first `count` inputs are stepped: one object for all such uses."""
@@ -150,19 +155,20 @@ class Elaborator:
     def body(self, declared: Declared) -> Body:
         node = declared.node
         keys = self.keys_of(node.body, declared)
-        return Body(self, declared.unit, node.name.text, keys, states={} if node.kind == "cell" else None)
+        states: dict[str, Tensor] | None = {} if node.kind == "cell" else None
+        return Body(self, declared.unit, node.name.text, keys, states=states, declared=declared)
 
-    def keys_of(self, statements: tuple[ast.Statement, ...], declared: Declared | None) -> dict[int, str]:
-        """Keys of a body, worked out once."""
-        known = self.keys.get(id(statements))
+    def keys_of(self, statements: tuple[ast.Statement, ...], declared: Declared | None, of: object = None) -> dict[int, str]:
+        """Keys of a body, worked out once; `of` is what lives as long as the text, where `statements` do not."""
+        place = id(statements if of is None else of)
+        known = self.keys.get(place)
         if known is None:
-            known = self.keys[id(statements)] = keys_of(statements, self._kind_of(declared))
+            known = self.keys[place] = keys_of(statements, self._kind_of(declared))
         return known
 
     def level_keys(self, statements: tuple[ast.Statement, ...], body: Body) -> dict[int, str]:
         """Keys of the levels of a stack that stands in `body`."""
-        declared = self.active[-1] if self.active else None
-        return self.keys_of(statements, declared)
+        return self.keys_of(statements, body.root().declared)
 
     def _kind_of(self, declared: Declared | None) -> Callable[[str], str | None]:
         names = declared.unit.names if declared is not None else {}
@@ -208,16 +214,19 @@ class Elaborator:
 
     def _outputs(self, body: Body, node: ast.Declaration, returned: Returned) -> tuple[Output, ...] | None:
         """The outputs with their names; the types that were promised are kept."""
-        flat = [(value, expr) for item, expr in returned for value in _several(item)]
+        if len(returned) == 1 and isinstance(fields := returned[0][0], Fields):
+            named = [(value, returned[0][1], name) for name, value in fields.items.items()]
+        else:
+            named = [(value, expr, output_name(expr)) for item, expr in returned for value in _several(item)]
+        flat = [(value, expr) for value, expr, _ in named]
         if any(isinstance(value, Poison) for value, _ in flat):
             return None
         outputs: list[Output] = []
         taken: dict[str, Span] = {}
-        for value, expr in flat:
+        for value, expr, name in named:
             if not isinstance(value, Tensor):
                 body.report(NotATensor(expr.span, describe(value), advice_on_tensors(value)))
                 return None
-            name = output_name(expr)
             if node.kind == "model" and name in taken:
                 body.report(OutputNames(expr.span, name, taken[name]))
                 return None

@@ -21,12 +21,14 @@ from .values import (
     CALLABLES,
     MISSING,
     POISON,
+    Fields,
     FlowRecipe,
     Function,
     Group,
     Items,
     LayerRecipe,
     Outputs,
+    OverRecipe,
     PartRecipe,
     Poison,
     RecurRecipe,
@@ -92,11 +94,19 @@ def _evaluate(body: Body, node: ast.Node) -> Value:
             return run_stack(body, node, None, node) if node.carries else StackRecipe(node, body, node)
         case ast.Primed():
             return _next(body, node)
-    raise Refusal(NotCompiledYet(node.span, "a record" if isinstance(node, ast.Record) else "this form"))
+        case ast.Record():
+            return _record(body, node)
+    raise Refusal(NotCompiledYet(node.span, "this form"))
 
 
 def _collected(kind: type[Items] | type[Group], items: list[Value]) -> Value:
     return POISON if any(isinstance(item, Poison) for item in items) else kind(tuple(items))
+
+
+def _record(body: Body, node: ast.Record) -> Value:
+    """`{a: x}`: values with names; the parser has seen that each stands once."""
+    values = {ident.text: one(evaluate(body, expr)) for ident, expr in node.fields}
+    return POISON if any(isinstance(value, Poison) for value in values.values()) else Fields(values)
 
 
 def number(text: str) -> Size | Real:
@@ -123,6 +133,10 @@ def name(body: Body, node: ast.Name) -> Value:
         return Real(value, value)
     if node.id in ("recur", "bidirectional"):
         return Recurring(node.id, node)  # type: ignore[arg-type]
+    if node.id == "over":
+        from ..errors.callables import OverTakes
+
+        raise Refusal(OverTakes(node.span, "nothing"))
     if node.id in SPECIAL:
         raise Refusal(NotCompiledYet(node.span, node.id))
     return POISON
@@ -140,7 +154,9 @@ def advice_on_tensors(value: Value) -> str:
             return f"let a tensor flow into it: (x -> {value.layer.name}{'(…)' if value.call is not None else ''})"
         case PartRecipe():
             return f"let a tensor flow into it: (x -> {value.declared.node.name.text}{'(…)' if value.call is not None else ''})"
-        case FlowRecipe() | StackRecipe() | RecurRecipe() | Shared():
+        case Fields() if value.items:
+            return f"a record's values are read by their names: .{next(iter(value.items))}"
+        case FlowRecipe() | StackRecipe() | OverRecipe() | RecurRecipe() | Shared():
             return "let a tensor flow into it: (x -> …)"
     return ""
 
@@ -148,6 +164,8 @@ def advice_on_tensors(value: Value) -> str:
 def has_tensor(value: Value) -> bool:
     if isinstance(value, Items | Group):
         return any(has_tensor(item) for item in value.items)
+    if isinstance(value, Fields):
+        return any(has_tensor(item) for item in value.items.values())
     return isinstance(value, Tensor | Outputs | TextColumn)
 
 
@@ -301,7 +319,7 @@ def _attribute(body: Body, node: ast.Attribute) -> Value:
         return POISON
     if isinstance(base, Shared):
         return _weight(body, base, node)
-    if isinstance(base, States):
+    if isinstance(base, Fields | States):
         if node.name.text not in base.items:
             raise Refusal(NoAttribute(node.name.span, describe(base), node.name.text, tuple(base.items)))
         return base.items[node.name.text]
@@ -355,9 +373,9 @@ def axis(body: Body, node: ast.Expr) -> Value:
     """The value of `dim=`: a bare name is a dim's name, a number an index."""
     if isinstance(node, ast.Name):
         value = body.scope.get(node.id)
-        is_dim = node.id in body.root().sizes or node.id[0].isupper()
-        if is_dim or value is MISSING:
-            return AxisName(node.id)
+        known = body.root().sizes.get(node.id)
+        if known is not None or node.id[0].isupper() or value is MISSING:
+            return AxisName(node.id, node.id if known is None else known.value.symbol)
     if isinstance(node, ast.Tuple | ast.List):
         return Items(tuple(axis(body, item) for item in node.items))
     return evaluate(body, node)

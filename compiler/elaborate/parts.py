@@ -25,12 +25,14 @@ from ..layers.base import Refusal
 from ..shapes import Dim, Size
 from ..values import Formula, Real, Text, Truth, as_real, formula, substitute
 from .body import Body, LayerChecker
+from .callables import handed_on
+from .calls import mixed
 from .expressions import evaluate, has_tensor, one
 from .limits import tensors_of
 from .values import (
     CALLABLES,
     POISON,
-    FlowRecipe,
+    Fields,
     Items,
     LayerRecipe,
     Outputs,
@@ -38,43 +40,45 @@ from .values import (
     Poison,
     RecurRecipe,
     Shared,
-    StackRecipe,
     Tensor,
     Value,
     describe,
-    fixed,
-    names_in,
-    without_text,
 )
 
 Places = Mapping[int | str, Span]
 
 
 def call_part(
-    body: Body, callee: PartRecipe, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call
+    body: Body,
+    callee: PartRecipe,
+    given: list[tuple[Value, Span]],
+    named: dict[str, tuple[Value, Span]],
+    node: ast.Call,
+    flowing: int = 0,
 ) -> Value:
-    """`Part(hypers)` builds, `Part(tensors)` applies; a mixture is an error."""
+    """`Part(hypers)` builds, `Part(tensors)` applies; a mixture is an error. The first `flowing` come in by a flow."""
     if callee.declared.hollow:
         return POISON
     declared = callee.declared.node
-    tensors = [i for i, (value, _) in enumerate(given) if has_tensor(value)]
-    if tensors:
-        tensors += [i for i, (value, _) in enumerate(given) if value is None]  # a tensor that is left out
-    tensor_names = {param.name.text for param in declared.tensors}
-    if callee.built or tensors or any(name in tensor_names for name in named):
-        if len(tensors) != len(given):
-            raise Refusal(
-                BadArithmetic(
-                    node.span,
-                    f"{declared.name.text} is given tensors and hyperparameters at once; write {declared.name.text}(…)(tensors)",
-                )
-            )
+    if callee.built or flowing or takes_tensors(callee, given, named):
+        spans = {span for value, span in given if has_tensor(value) or value is None}
+        hypers = {param.name.text for param in declared.hypers}
+        wrong = [span for _, span in given if span not in spans] + [s for name, (_, s) in named.items() if name in hypers]
+        if wrong and not callee.built:
+            spans |= {span for name, (_, span) in named.items() if name not in hypers}
+            raise Refusal(mixed(body, node, f"the {declared.kind} {declared.name.text}", spans, flowing > 0))
         values = tuple(value for value, _ in given)
         places: dict[int | str, Span] = {i: span for i, (_, span) in enumerate(given)}
         places |= {name: span for name, (_, span) in named.items()}
         return apply_part(body, callee, values, {name: value for name, (value, _) in named.items()}, node.span, places)
     arguments = _hyper_arguments(declared, given, named, node)
     return replace(callee, arguments=arguments, call=node, built=True)
+
+
+def takes_tensors(callee: PartRecipe, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]]) -> bool:
+    """Are there tensors among the arguments of a call?"""
+    tensors = {param.name.text for param in callee.declared.node.tensors}
+    return callee.built or any(has_tensor(value) for value, _ in given) or not tensors.isdisjoint(named)
 
 
 def _hyper_arguments(
@@ -133,6 +137,10 @@ def apply_part(
     node = Use.model_construct(graph=graph, arguments=made.arguments, dims=made.dims)
     number = body.add(node, body.operands(made.tensors), types, span, key, owner=owner, named=named_key)
     outputs = tuple(body.tensor(number, i) for i in range(len(types)))
+    if made.record:
+        for i, output in enumerate(graph.outputs):
+            body.label(number, i, output.name)
+        return Fields({output.name: tensor for output, tensor in zip(graph.outputs, outputs, strict=True)})
     return outputs[0] if len(outputs) == 1 else Outputs(outputs)
 
 
@@ -145,6 +153,7 @@ class Instance:
     arguments: dict[str, Value]
     dims: dict[str, Size]
     names: dict[str, Text]
+    record: bool = False
 
 
 def instantiate(body: Body, recipe: PartRecipe, given: Sequence[tuple[Tensor | None, Span]], span: Span) -> Instance | None:
@@ -165,7 +174,7 @@ def instantiate(body: Body, recipe: PartRecipe, given: Sequence[tuple[Tensor | N
         body.assume(substitute(assumption.condition, names), assumption.reason)
     for text, axis in part.signature:
         body.assume(formula("==", substitute(text, names), tensors[axis.input].type.shape[axis.axis].text), "a signature")
-    return Instance(graph, tensors, hypers, dims, names)
+    return Instance(graph, tensors, hypers, dims, names, part.record)
 
 
 def placed(
@@ -210,6 +219,7 @@ class Part:
     graph: Graph
     signature: tuple[tuple[Dim, Axis], ...]
     defaults: dict[str, Value]
+    record: bool = False  # it returns one record, whose fields are the outputs
 
 
 def _arguments(part: Part, given: dict[str, Value], dims: dict[str, Size]) -> tuple[dict[str, Value], dict[str, Text]]:
@@ -258,6 +268,8 @@ def given_tensors(
     for name in named:
         if name not in order:
             raise Refusal(UnknownArgument(places.get(name, span), what, name, tuple(order), declared.name.span))
+        if order.index(name) < len(values):
+            raise Refusal(TooManyArguments(places.get(name, span), f"{name} of {what}", 1, 2))
     result: list[tuple[Tensor | None, Span]] = []
     for i, param in enumerate(params):
         value = values[i] if i < len(values) else named.get(param.name.text, MISSING_TENSOR)
@@ -294,22 +306,11 @@ def _passed(body: Body, recipe: PartRecipe, span: Span) -> dict[str, Value]:
 
 
 def _passable(body: Body, value: Value, place: Span) -> Value:
-    if isinstance(value, Shared | FlowRecipe | StackRecipe):
-        what = "a layer shared with others" if isinstance(value, Shared) else describe(value)
-        raise Refusal(NotCompiledYet(place, f"{what} as a hyperparameter"))
-    if isinstance(value, Items):
-        for item in value.items:
-            _passable(body, item, place)
     if isinstance(value, Truth):
         from .numbers import decided
 
         return decided(body, value, NOWHERE, "a hyperparameter")
-    if isinstance(value, (*CALLABLES, Items)):
-        names = names_in(value)
-        if names:
-            body.assume(fixed(names), "passed to a part")
-        return without_text(value)
-    return value
+    return handed_on(body, value, place) if isinstance(value, (*CALLABLES, Items)) else value
 
 
 def hyper_scope(body: Body, declared: ast.Declaration, given: Mapping[str, Value]) -> None:

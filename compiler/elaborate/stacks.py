@@ -25,7 +25,21 @@ from .elaborator import output_name
 from .expressions import advice_on_tensors, evaluate, has_tensor, one
 from .parts import renaming
 from .statements import run
-from .values import CALLABLES, POISON, Group, Items, Outputs, Poison, Scope, Tensor, Value, describe, type_key, value_key
+from .values import (
+    CALLABLES,
+    POISON,
+    Group,
+    Items,
+    Outputs,
+    Poison,
+    Scope,
+    StackRecipe,
+    Tensor,
+    Value,
+    describe,
+    type_key,
+    value_key,
+)
 
 MAX_LEVELS = 100_000
 UNSETTLED = 100
@@ -60,13 +74,22 @@ class _Stack:
     listed: bool = True
 
 
-def run_stack(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, occurrence: ast.Node) -> Value:
+def run_stack(
+    body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, occurrence: ast.Node, recipe: StackRecipe | None = None
+) -> Value:
     """The value of a stack: the last carried value (or values), then what the levels returned."""
+    if recipe is None:
+        return _run(body, node, incoming, occurrence, body)
+    from .callables import meaning
+
+    with meaning(body, recipe):
+        return _run(body, node, incoming, occurrence, recipe.body)
+
+
+def _run(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, occurrence: ast.Node, home: Body) -> Value:
     if body.function:
         raise Refusal(NotCompiledYet(occurrence.span, f"a {node.kind} outside of a model"))
     key, owner = body.key(occurrence, node.kind)
-    if owner:
-        raise Refusal(NotCompiledYet(occurrence.span, f"a shared {node.kind} inside of another stack"))
     carried, values = _start(body, node, incoming)
     if any(isinstance(value, Poison) for value in values):
         return POISON
@@ -74,7 +97,7 @@ def run_stack(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, o
     if items is None:
         return POISON
     title = "".join(part.title() for part in key.split("_"))
-    keys = body.elaborator.level_keys(node.body, body)
+    keys = body.elaborator.level_keys(node.body, home)
     stack = _Stack(body, node, f"{body.name}{title}", keys, carried, values)
     if (isinstance(items, Size) and items.number == 0) or (isinstance(items, list) and not items):
         return _identity(body, stack, items)
@@ -88,7 +111,7 @@ def run_stack(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, o
             break
         stack.levels, stack.types, stack.walked, stack.cache = [], [], [], {}
     assert outcome is not None
-    return _finish(stack, items, outcome, key)
+    return _finish(stack, items, outcome, key, owner)
 
 
 def _start(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None) -> tuple[list[str], list[Value]]:
@@ -300,7 +323,7 @@ def _dim_name(body: Body, name: str, axis: int, rank: int) -> str:
         if axis == rank - 1 and rank < 4
         else f"dim{axis}"
     )
-    taken = {*body.dims, *body.root().scope.names, *body.root().sizes}
+    taken = {*body.dims, *body.root().scope.within(None), *body.root().sizes}
     candidates = [plain, f"{name}_{plain}", *(f"{name}_{plain}{i}" for i in range(2, 100))]
     return next(candidate for candidate in candidates if candidate not in taken)
 
@@ -380,7 +403,7 @@ def _identity(body: Body, stack: _Stack, items: Size | list[tuple[Value, ...]]) 
     return last[0] if len(last) == 1 and not stack.node.carries else Outputs((*last, Items(())))
 
 
-def _finish(stack: _Stack, items: Size | list[tuple[Value, ...]], types: list[TensorType], key: str) -> Value:
+def _finish(stack: _Stack, items: Size | list[tuple[Value, ...]], types: list[TensorType], key: str, owner: int) -> Value:
     """The node, and the values that come out of it."""
     body, node = stack.body, stack.node
     levels = _runs(stack.levels)
@@ -404,7 +427,8 @@ def _finish(stack: _Stack, items: Size | list[tuple[Value, ...]], types: list[Te
     )
     operands = body.operands((*stack.values, *stack.captures, *stack.walked))
     results = (*(() if parallel else types), *collected)
-    number = body.add(op, operands, tuple(TensorType(t.dtype, t.shape, node.span) for t in results), node.span, key)
+    typed = tuple(TensorType(t.dtype, t.shape, node.span) for t in results)
+    number = body.add(op, operands, typed, node.span, key, owner=owner)
     first = 0 if parallel else len(types)
     gathered = [body.tensor(number, first + i) for i in range(len(collected))]
     listed = Items(
@@ -447,4 +471,6 @@ def _single(graph: Graph) -> bool:
         return False
     number, node = work[0]
     whole = all(output.ref == Ref(number, i) for i, output in enumerate(graph.outputs))
-    return whole and node.key is not None and node.owner == 0 and isinstance(node.op, Use | Layer)
+    if not whole or node.key is None or node.owner:
+        return False
+    return node.op.graph.reach < 2 if isinstance(node.op, Use) else isinstance(node.op, Layer)

@@ -17,7 +17,7 @@ from ..values import Real
 from . import numbers
 from .body import Body, LayerChecker
 from .calls import build
-from .expressions import evaluate, one
+from .expressions import advice_on_tensors, evaluate, one
 from .values import (
     POISON,
     Group,
@@ -80,10 +80,7 @@ def _statement(body: Body, node: ast.Statement) -> Returned | None:
 
             define_state(body, node)
         case ast.GateDef():
-            _bind(body, node.name.text, evaluate(body, node.value), node.value.span)
-            value = body.scope.names[node.name.text]
-            if isinstance(value, Tensor) and value.body is body:
-                body.mark_gate(value.ref.node)
+            _gate(body, node)
         case ast.Assert():
             _assert(body, node)
         case ast.IndexFunction():
@@ -99,6 +96,25 @@ def _statement(body: Body, node: ast.Statement) -> Returned | None:
         case _:
             raise Refusal(NotCompiledYet(node.span, LATER[type(node)]))
     return None
+
+
+def _gate(body: Body, node: ast.GateDef) -> None:
+    """A multiplicative control: its range must be bounded, or not negative."""
+    from ..errors.callables import NotAGate
+    from .ranges import Ranges
+
+    value = one(evaluate(body, node.value))
+    _bind(body, node.name.text, value, node.value.span)
+    if isinstance(value, Poison):
+        return
+    if not isinstance(value, Tensor):
+        raise Refusal(NotATensor(node.value.span, describe(value), advice_on_tensors(value)))
+    found = Ranges(value.body.nodes).of(value.ref)
+    if not found.gates:
+        place, what = found.why or (node.value.span, "this")
+        raise Refusal(NotAGate(place, node.name.text, what, node.name.span))
+    if value.body is body:
+        body.mark_gate(value.ref.node)
 
 
 def _assign(body: Body, node: ast.Assign) -> None:

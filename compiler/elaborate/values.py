@@ -103,6 +103,7 @@ class FlowRecipe:
     flow: ast.Flow
     body: Body
     occurrence: ast.Node
+    closure: Scope | None = None  # where it was given to a part: what its names stand for, without texts
 
 
 @fact
@@ -112,6 +113,23 @@ class StackRecipe:
     stack: ast.Stack
     body: Body
     occurrence: ast.Node
+    closure: Scope | None = None
+
+
+@fact
+class OverRecipe:
+    """`over(T, f)`: a callable at every place of a dim, with one set of weights."""
+
+    dim: Value
+    recipe: Callable_
+    occurrence: ast.Node
+
+
+@fact
+class Fields:
+    """A record, `{a: x}`: values with names."""
+
+    items: dict[str, Value]
 
 
 @fact
@@ -166,11 +184,11 @@ class IndexFunction:
     scope: Scope
 
 
-Recipe = LayerRecipe | PartRecipe | FlowRecipe | StackRecipe | RecurRecipe
-Callable_ = Recipe | Shared | Function
+Recipe = LayerRecipe | PartRecipe | FlowRecipe | StackRecipe | OverRecipe | RecurRecipe
+Callable_ = Recipe | Recurring | Shared | Function
 Value = Any  # one of the above, Size, Real, Truth, bool, str, None, AxisName, Poison
 
-CALLABLES = (LayerRecipe, PartRecipe, FlowRecipe, StackRecipe, RecurRecipe, Recurring, Shared, Function)
+CALLABLES = (LayerRecipe, PartRecipe, FlowRecipe, StackRecipe, OverRecipe, RecurRecipe, Recurring, Shared, Function)
 
 
 def restamped(value: Value, occurrence: ast.Node) -> Value:
@@ -219,6 +237,10 @@ def describe(value: Value) -> str:
             return f"{value.kind} without a cell"
         case States():
             return f"the last state of {value.cell}"
+        case OverRecipe():
+            return "a callable over a dim"
+        case Fields():
+            return f"a record of {', '.join(value.items)}"
         case Shared():
             return f"the layer {value.key}"
         case Function():
@@ -272,10 +294,20 @@ def value_key(value: Value) -> object:
             return value.value
         case Items() | Group():
             return tuple(value_key(item) for item in value.items)
+        case Fields():
+            return tuple((name, value_key(item)) for name, item in value.items.items())
+        case OverRecipe():
+            return (id(value.occurrence), value_key(value.dim), value_key(value.recipe))
         case LayerRecipe():
             return (value.layer, tuple((name, value_key(item)) for name, item in sorted(value.arguments.items())))
         case PartRecipe():
             return (id(value.declared.node), tuple((name, value_key(item)) for name, item in sorted(value.arguments.items())))
+        case FlowRecipe() | StackRecipe():
+            node = value.flow if isinstance(value, FlowRecipe) else value.stack
+            names = value.closure.names if value.closure is not None else {}
+            return (id(node), value.body, tuple((name, value_key(item)) for name, item in sorted(names.items())))
+        case Shared():
+            return (value.key, value.body)
         case bool() | str() | None | AxisName():
             return value
     return id(value)
@@ -291,6 +323,15 @@ class Scope:
 
     outer: Scope | None = None
     names: dict[str, Value] = field(default_factory=dict)
+
+    def within(self, outer: Scope | None) -> set[str]:
+        """The names of the scopes between `outer` and here, this one's too; all that can be seen where `outer` is none."""
+        found: set[str] = set()
+        scope: Scope | None = self
+        while scope is not None and scope is not outer:
+            found |= scope.names.keys()
+            scope = scope.outer
+        return found
 
     def get(self, name: str) -> Value:
         scope: Scope | None = self

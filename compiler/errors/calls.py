@@ -104,7 +104,10 @@ class NotCallable(Fault):
 
 
 class NoAttribute(Fault):
-    """After a dot stands a tensor that a layer owns, such as `emb.weight`; the layer has a name of its own, by `layer emb = …`."""
+    """After a dot stands a value of a record, or a tensor that a layer owns, such as `emb.weight`.
+
+    A record is `{a: x, b: y}`, or what a part gives that returns one. A layer has tensors to speak of if it has a name, by `layer emb = …`.
+    """
 
     code = "E0420"
     title = "nothing of that name after the dot"

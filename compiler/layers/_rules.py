@@ -14,7 +14,7 @@ from ..errors.shapes import BadArgument, DimsDisagree, NoSuchDim, UnknownSize, W
 from ..graph import DType, TensorType
 from ..shapes import Size, apply
 from ..values import AxisName, Real
-from .base import ONE, Checker, Given, Layer, PerAxis, Refusal, per_axis
+from .base import ONE, Checker, Given, Layer, PerAxis, Refusal, names_dims, per_axis
 
 Dims = AxisName | Size | tuple[AxisName | Size, ...]
 
@@ -107,8 +107,10 @@ def product(sizes: Sequence[Size]) -> Size:
 # Dims by name or number -----------------------------------------------------------------------------------------------
 
 
-def _holders(name: str, tensor: TensorType) -> list[int]:
-    return [at for at, size in enumerate(tensor.shape) if name in (size.text.symbol, size.value.symbol)]
+def _holders(dim: AxisName, tensor: TensorType) -> list[int]:
+    """The places of a dim: by the name it has where the text stands, or else by that of the root's dim that it is."""
+    found = [at for at, size in enumerate(tensor.shape) if size.text.symbol == dim.name]
+    return found or [at for at, size in enumerate(tensor.shape) if dim.symbol is not None and size.value.symbol == dim.symbol]
 
 
 def axis(
@@ -116,7 +118,7 @@ def axis(
 ) -> int:
     """The place of a dim, counted from 0; `more` places past the last are allowed (where a dim is put in)."""
     if isinstance(dim, AxisName):
-        found = _holders(dim.name, tensor)
+        found = _holders(dim, tensor)
         if len(found) != 1:
             reason = "has it twice: give its number" if found else "has no such dim"
             raise Refusal(NoSuchDim(see.place(argument), layer, dim.name, str(tensor), reason))
@@ -142,7 +144,7 @@ def axes(see: Checker, layer: str, dims: Dims | None, tensor: TensorType, *, arg
 def axis_text(dim: AxisName | Size, tensor: TensorType) -> str:
     """The dim as a number in Python: as written, or found by its name (the last is -1)."""
     if isinstance(dim, AxisName):
-        found = _holders(dim.name, tensor)[0]
+        found = _holders(dim, tensor)[0] if dim.at is None else dim.at
         return "-1" if found == tensor.rank - 1 else str(found)
     return str(dim.number)
 
@@ -150,6 +152,21 @@ def axis_text(dim: AxisName | Size, tensor: TensorType) -> str:
 def place(dim: AxisName | Size, tensor: TensorType) -> int:
     """The place of a dim that `axis` has checked, counted from 0."""
     return int(axis_text(dim, tensor)) % tensor.rank
+
+
+def looked_up(layer: Layer, tensor: TensorType) -> Layer:
+    """The layer with the places of the dims that it was given by name: names are gone from the text when sizes become numbers."""
+
+    def found(dim: object) -> object:
+        if isinstance(dim, tuple):
+            return tuple(found(item) for item in dim)
+        if not isinstance(dim, AxisName) or len(places := _holders(dim, tensor)) != 1:
+            return dim
+        return AxisName(dim.name, dim.symbol, places[0])
+
+    given = {name: getattr(layer, name) for name in type(layer).model_fields if names_dims(type(layer), name)}
+    update = {name: now for name, value in given.items() if (now := found(value)) != value}
+    return layer.model_copy(update=update) if update else layer
 
 
 def axes_text(dims: Dims, tensor: TensorType) -> str:

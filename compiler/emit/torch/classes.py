@@ -111,20 +111,20 @@ class ClassWriter:
             return tensor_lines(entry, show)
         key = checked_key(entry.key)
         if isinstance(op, Use):
-            return [Line(f"self.{key} = {self._made(entry.site, show).text}", span)]
+            return [Line(f"self.{key} = {self._made(entry.site, show, entry.node).text}", span)]
         if isinstance(op, Layer):
             texts = [f"self.{key} = {layer_call(entry.graph, entry.node, show)}", *fillings(op, show, f"self.{key}")]
             return [Line(text, span) for text in texts]
         assert isinstance(op, Repeat)
-        sites = [(entry.site[0], run) for run in range(len(op.levels))]
-        made = {run: self._made(site, show, op) for run, site in enumerate(sites) if site in self.plan.kids}
+        sites = [entry.level_site(run) for run in range(len(op.levels))]
+        made = {run: self._made(site, show, entry.node, run) for run, site in enumerate(sites) if site in self.plan.kids}
         return stack_lines(entry, made, show, self.reserved | set(self.arguments.values()))
 
-    def _made(self, site: tuple[int, int], show: Show, op: Repeat | None = None) -> Made:
+    def _made(self, site: tuple[int, int], show: Show, node: Node, run: int = -1) -> Made:
         kid, given = self.plan.kids[site], self.plan.arguments[site]
         arguments = tuple(show.text(given[name]).text for name in kid.parameters)
-        count = Size.of(1) if op is None else op.levels[site[1]].count
-        both = goes_both_ways(self.graph.nodes[site[0]], site[1])
+        count = node.op.levels[run].count if isinstance(node.op, Repeat) else Size.of(1)
+        both = goes_both_ways(node, run)
         return Made(kid.part.name, arguments, tuple(kid.parameters), count, count.text == 1, both)
 
     # Forward ----------------------------------------------------------------------------------------------------------

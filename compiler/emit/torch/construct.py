@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from ...graph import Graph, Node, Parameter, Recur, Ref, Repeat, TensorType, Use
+from ...graph import Graph, Level, Node, Parameter, Recur, Ref, Repeat, TensorType, Use
 from ...layers.base import Layer
 from ...passes.pin import renamed, texts
 from ...shapes import Size
@@ -26,13 +26,18 @@ DTYPES = {"int": "torch.long", "bool": "torch.bool"}
 class Entry:
     """A key and what stands there: a layer, a part, a stack or a tensor. `graph` has the types of its operands.
 
-    `site` is the node with -1; or, for what only the levels of a stack use, the stack with -2 and less.
+    `site` is the node with -1; or, for what only levels or parts inside use, the node that holds these with -2 and less.
     """
 
     key: str
     site: Site
     node: Node
     graph: Graph
+
+    def level_site(self, run: int) -> Site:
+        """Where the levels of a run stand, for a stack."""
+        node, which = self.site
+        return (node, run) if which == -1 else (node, which - 1 - run)
 
 
 def entries(graph: Graph) -> list[Entry]:
@@ -42,8 +47,10 @@ def entries(graph: Graph) -> list[Entry]:
         made = node.op if isinstance(node.op, Layer | Use | Repeat | Parameter) else None
         if made is None:
             continue
-        for k, (key, below, around) in enumerate(_lent(graph, node)):
-            found.setdefault(key, Entry(key, (i, -2 - k), below, around))
+        place = -2
+        for key, below, around in _lent(graph, node):
+            found.setdefault(key, Entry(key, (i, place), below, around))
+            place -= 1 + (len(below.op.levels) if isinstance(below.op, Repeat) else 0)
         empty = isinstance(made, Repeat) and (not made.levels or is_bare(made))
         if node.key is not None and node.owner == 0 and not empty:
             found.setdefault(node.key, Entry(node.key, (i, -1), node, graph))
@@ -52,12 +59,13 @@ def entries(graph: Graph) -> list[Entry]:
 
 def _lent(graph: Graph, node: Node, distance: int = 1) -> Iterator[tuple[str, Node, Graph]]:
     """Layers of this body that are used `distance` bodies down, their texts over this body's names."""
-    if not isinstance(node.op, Repeat):
-        return
-    for level in node.op.levels:
+    inside: tuple[Level | Use, ...] = (node.op,) if isinstance(node.op, Use) else ()
+    for level in node.op.levels if isinstance(node.op, Repeat) else inside:
+        if level.graph.reach < distance:
+            continue
         around = renamed(level.graph, texts(level.arguments, level.dims))
         for below in around.nodes:
-            if below.owner == distance and isinstance(below.op, Layer | Use) and below.key is not None:
+            if below.owner == distance and isinstance(below.op, Layer | Use | Repeat) and below.key is not None:
                 yield below.key, below, around
             yield from _lent(around, below, distance + 1)
 

@@ -114,7 +114,7 @@ def write_repeat(writer: Writer, i: int) -> None:
     op = node.op
     assert isinstance(op, Repeat)
     loop = _prepared(writer, i, node, op)
-    me = f"self.{node.key}"
+    me = "" if is_bare(op) else writer.module(node)
     if op.tied:
         loop.say(f"for _ in range({Show(writer.setting.names)(op.count)}):")
         loop.applied(loop.argument(op.levels[0], me, 0, []), 1)

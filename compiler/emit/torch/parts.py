@@ -44,16 +44,27 @@ def applications(graph: Graph) -> Iterator[Application]:
     for entry in entries(graph):
         if isinstance(entry.node.op, Use) and entry.site[1] < -1:
             yield Application(entry.site, entry.node.op.graph, texts(entry.node.op.arguments, entry.node.op.dims), False)
+        elif isinstance(entry.node.op, Repeat) and entry.site[1] < -1:
+            yield from _levels(entry)
     for i, node in enumerate(graph.nodes):
         if isinstance(node.op, Use):
             yield Application((i, -1), node.op.graph, texts(node.op.arguments, node.op.dims), False)
-        elif isinstance(node.op, Repeat) and not is_bare(node.op):
-            single = is_single(node.op)
-            for j, level in enumerate(node.op.levels):
-                if not single:
-                    yield Application((i, j), level.graph, texts(level.arguments, level.dims), True)
-                elif isinstance(use := inner(in_user(level))[1].op, Use):
-                    yield Application((i, j), use.graph, texts(use.arguments, use.dims), False)
+        elif isinstance(node.op, Repeat):
+            yield from _levels(Entry(node.key or "", (i, -1), node, graph))
+
+
+def _levels(entry: Entry) -> Iterator[Application]:
+    """The levels of a stack that are parts."""
+    op = entry.node.op
+    assert isinstance(op, Repeat)
+    if is_bare(op):
+        return
+    single = is_single(op)
+    for run, level in enumerate(op.levels):
+        if not single:
+            yield Application(entry.level_site(run), level.graph, texts(level.arguments, level.dims), True)
+        elif isinstance(use := inner(in_user(level))[1].op, Use):
+            yield Application(entry.level_site(run), use.graph, texts(use.arguments, use.dims), False)
 
 
 @dataclass(eq=False)
@@ -151,6 +162,7 @@ class Census:
             methods,
             tuple(made),
             checks,
+            lent,
         )
         return _Draft(graph, key, kids, needs, lent, arguments, holes)
 
@@ -240,7 +252,8 @@ def _made(
     assert isinstance(node.op, Repeat)
     levels = []
     for j, level in enumerate(node.op.levels):
-        made = part((entry.site[0], j)) if (entry.site[0], j) in kids else _single_layer(node.op, j, show)
+        site = entry.level_site(j)
+        made = part(site) if site in kids else _single_layer(node.op, j, show)
         levels.append((show(level.count), made))
     return entry.key, node.op.kind, node.op.tied, is_single(node.op), tuple(levels)
 

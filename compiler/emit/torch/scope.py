@@ -176,7 +176,7 @@ def _record(plan: Plan, entry: Entry, show: Show) -> None:
         for j, level in enumerate(op.levels):
             if not op.tied:
                 show(level.count)
-            if (entry.site[0], j) not in plan.kids:
+            if entry.level_site(j) not in plan.kids:
                 graph = in_user(level)
                 node = inner(graph)[1]
                 layer_call(graph, node, show)
