@@ -36,7 +36,7 @@ def lowering_of(op: Attend) -> Lowering:
     if op.score is not None:
         return Lowering("plain", "the score is rewritten, so all scores are written out")
     if mask is None and bias is None:
-        return Lowering("whole", "scaled_dot_product_attention over all keys")
+        return Lowering("whole", "")
     if mask is not None and bias is None and Form(mask).is_causal:
         return Lowering("causal", f"{_said(op)} runs as the causal flag")
     if any(equation is not None and equation.reads for equation in (mask, bias)):

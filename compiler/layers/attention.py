@@ -38,11 +38,12 @@ def kept(function):
 
 
 class Attend(Layer):
-    """Attention: `softmax(q·kᵀ·scale + bias, where mask)·v`, for each head by itself (Vaswani et al., 2017).
+    """The mean of the values v for each query q, by how well the keys k fit it (Vaswani et al., 2017).
 
-    On `[B, T, D]`, split into `heads`, or on `[B, heads, T, d]` already split. `kv_heads` below `heads` lets query heads share
-    keys and values. `mask`, `bias` and `score` are index functions: `mask[i, j] = j <= i`. The scale is one over the root of a
-    head's width where none is given. `dropout` drops weights in training. A query with nothing to attend to gets zeros.
+    That is `softmax(q·kᵀ·scale + bias)·v` over the keys where the mask holds. It works on `[B, T, D]`, split into `heads`, or on
+    `[B, heads, T, d]` already split; `kv_heads` below `heads` lets query heads share keys and values. `mask`, `bias` and `score` are
+    index functions: `mask[i, j] = j <= i`. The scale is one over the root of a head's width where none is given. `dropout` drops
+    weights in training. A query with nothing to attend to gets zeros.
     """
 
     name: ClassVar[str] = "attend"
