@@ -78,8 +78,7 @@ class Attend(Layer):
         given = {"mask": self.mask, "bias": self.bias, "score": self.score}
         return {name: equation for name, equation in given.items() if equation is not None}
 
-    @property
-    def helper(self) -> str:  # type: ignore[override]
+    def called(self) -> str:
         """The cache of masks that are built once."""
         return KEPT if lowering_of(self).kind == "kept" else ""
 

@@ -41,34 +41,41 @@ class ViT(nn.Module):
         return result
 
 
-class GPT2(nn.Module):
+class GPTBlock(nn.ModuleList):
     """Over nn.MultiheadAttention with a mask of -inf."""
 
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__(
+            (
+                nn.LayerNorm(width),
+                nn.MultiheadAttention(width, heads, batch_first=True),
+                nn.LayerNorm(width),
+                nn.Linear(width, 4 * width),
+                nn.Linear(4 * width, width),
+            )
+        )
+
+    def forward(self, h: Tensor, later: Tensor) -> Tensor:
+        before, attention, between, up, down = iter(self)
+        z = before(h)
+        h = h + attention(z, z, z, attn_mask=later, need_weights=False)[0]
+        changed: Tensor = h + down(F.gelu(up(between(h)), approximate="tanh"))
+        return changed
+
+
+class GPT2(nn.Module):
     def __init__(self, vocab: int = 50257, width: int = 768, depth: int = 12, heads: int = 12, context: int = 1024) -> None:
         super().__init__()
         self.wte, self.wpe = nn.Embedding(vocab, width), nn.Parameter(torch.zeros(context, width))
-        self.blocks = nn.ModuleList(
-            nn.ModuleList(
-                (
-                    nn.LayerNorm(width),
-                    nn.MultiheadAttention(width, heads, batch_first=True),
-                    nn.LayerNorm(width),
-                    nn.Linear(width, 4 * width),
-                    nn.Linear(4 * width, width),
-                )
-            )
-            for _ in range(depth)
-        )
+        self.blocks = nn.ModuleList(GPTBlock(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         steps = tokens.shape[1]
         later = torch.full((steps, steps), -math.inf, dtype=self.wpe.dtype).triu(1)
         h = self.wte(tokens) + self.wpe[:steps]
-        for before, attention, between, up, down in self.blocks:  # type: ignore[misc]
-            z = before(h)
-            h = h + attention(z, z, z, attn_mask=later, need_weights=False)[0]
-            h = h + down(F.gelu(up(between(h)), approximate="tanh"))
+        for block in self.blocks:
+            h = block(h, later)
         return F.linear(self.norm(h), self.wte.weight)
 
 
