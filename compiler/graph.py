@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
@@ -83,6 +83,20 @@ class Weight(Operation):
     """`emb.weight`: a tensor of a layer named by `layer`; the node's key is the layer's."""
 
     attribute: str
+
+
+class Next(Operation):
+    """`q' = …`: the value of the buffer at the node's key after a training step; the node has the one input, and is read by none."""
+
+    name: str
+    pure: ClassVar[bool] = False
+
+
+class Penalty(Operation):
+    """`penalty name = …`: its one input, a number, is added to every loss whose computation ran it."""
+
+    name: str
+    pure: ClassVar[bool] = False
 
 
 class Use(Operation):
@@ -234,6 +248,14 @@ class Output(Frozen):
     ref: Ref
 
 
+class Average(NamedTuple):
+    """`layer key = ema(source, decay)`: of two keys of one body, the first holds an average of the weights of the second."""
+
+    key: str
+    source: str
+    decay: float
+
+
 class Axis(NamedTuple):
     """Where a free dim can be read at run time: axis `axis` of input `input`."""
 
@@ -254,6 +276,7 @@ class Graph(Frozen):
     assertions: tuple[Assertion, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     stepped: int = 0  # of a cell: how many of its inputs, the first ones, each step has anew
+    averages: tuple[Average, ...] = ()
     decided: tuple[str, ...] = ()  # what an `if` or a list decided, for the docstring
     span: Span
 

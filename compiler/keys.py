@@ -31,6 +31,8 @@ RESERVED_KEYS = frozenset(
     """.split()
 )
 
+# Methods that a generated root may have besides.
+OWN_KEYS = frozenset({"with_penalties", "update_averages"})
 RECURRING = ("recur", "bidirectional")
 
 KindOf = Callable[[str], str | None]  # a name to the kind of submodule it builds, or none
@@ -38,7 +40,7 @@ KindOf = Callable[[str], str | None]  # a name to the kind of submodule it build
 
 def is_reserved_key(key: str) -> bool:
     """May no layer or parameter have this name? Names that begin with two underscores are changed by Python inside a class."""
-    return key in RESERVED_KEYS or key.startswith("__") or keyword.iskeyword(key)
+    return key in RESERVED_KEYS or key in OWN_KEYS or key.startswith("__") or keyword.iskeyword(key)
 
 
 def snake(name: str) -> str:

@@ -255,6 +255,7 @@ def _unused_parts(program: Program, seen: set[int], report: Report) -> None:
 def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checked | None, report: Report) -> Compiled:
     from .emit.torch import emit_module
     from .passes import PASSES
+    from .penalties import penalty_names
     from .plan import ModelPlan, Plan
 
     file = PurePath(program.main.source.name).name
@@ -270,6 +271,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
         arguments={module.keywords.get(name, name): hypers[name] for name in module.parameters},
         inputs=checked.inputs if checked is not None else _inputs(graph),
         outputs=[output.name for output in graph.outputs],
+        penalties=list(penalty_names(graph)),
     )
     return Compiled(
         name=declared.node.name.text,

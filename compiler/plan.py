@@ -135,7 +135,8 @@ class Term(Frozen):
     `reduce` tells how an evaluation over many batches is made: `mean` weights each batch by its rows, `collect` gathers the arguments of
     all batches and calls once (AUROC). `finish` is done to what came out (a perplexity is `exp` of a mean). `better` tells which way is
     good, for choosing the best; none where it cannot be known. The last argument of a `balanced` term is the weight of each class: rows of
-    the training part over classes times the rows of the class, which are counted in the column that `balanced` names.
+    the training part over classes times the rows of the class, which are counted in the column that `balanced` names. A `penalty` is a
+    number that the model gives beside its outputs, under that name; it has no function and no arguments.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Term(Frozen):
     reduce: Literal["mean", "collect"] = "mean"
     finish: Literal["exp"] | None = None
     balanced: str | None = None
+    penalty: bool = False
     better: Literal["higher", "lower"] | None = None
     place: Place
 
@@ -283,12 +285,16 @@ class TrainPlan(Frozen):
 
 
 class ModelPlan(Frozen):
-    """What stands in model.py: the root's class, the arguments of its constructor, its inputs and the names of its outputs in order."""
+    """What stands in model.py: the root's class, the arguments of its constructor, its inputs and the names of its outputs in order.
+
+    A model with `penalties` has a method `with_penalties`, which gives its outputs and a dict of these.
+    """
 
     class_name: str
     arguments: dict[str, Argument]
     inputs: list[InputPlan]
     outputs: list[str]
+    penalties: list[str] = []
 
 
 class Plan(Frozen):

@@ -51,6 +51,10 @@ class Body:
     primes: dict[str, Tensor] = field(default_factory=dict)
     carried: frozenset[str] = frozenset()
     states: dict[str, Tensor] | None = None  # of a cell, by name; none for what is no cell
+    buffers: dict[str, tuple[Tensor, Span]] = field(default_factory=dict)  # those declared here, with their places
+    learned: dict[str, tuple[Span, Span]] = field(default_factory=dict)  # params: where their names and their keywords stand
+    penalties: set[str] = field(default_factory=set)
+    averages: dict[str, tuple[str, float, Span]] = field(default_factory=dict)  # `layer key = ema(source)`
     signature: list[tuple[Dim, Axis]] = field(default_factory=list)  # what the types of the inputs must equal, by axis
     defaults: dict[str, Value] = field(default_factory=dict)  # hyperparameters that were not given, in the part's own text
     owned: dict[str, tuple[object, Span]] = field(default_factory=dict)  # layer by key: what it is, for sharing

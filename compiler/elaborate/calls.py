@@ -40,6 +40,8 @@ from .values import (
     Group,
     Items,
     LayerRecipe,
+    Method,
+    Mode,
     Outputs,
     OverRecipe,
     PartRecipe,
@@ -82,6 +84,10 @@ def call(body: Body, node: ast.Call, incoming: tuple[Value, ...] | None = None, 
         return Applied(_call_layer(body, callee, given, named, node))
     if isinstance(callee, LayerRecipe):
         return _call_layer(body, callee, given, named, node)
+    if isinstance(callee, Method):
+        from .draws import log_prob
+
+        return log_prob(body, callee, [*zip(incoming or (), places, strict=True), *given], named, node.span)
     if isinstance(callee, PartRecipe):
         from .parts import call_part, takes_tensors
 
@@ -137,6 +143,14 @@ def _function(
     places: tuple[Span, ...],
 ) -> Value:
     """A name such as `max` is a function of numbers and lists, and an op on tensors."""
+    if callee.name == "kl":
+        from .draws import divergence
+
+        return divergence(body, given, named, node)
+    if callee.name == "ema":
+        from .training import average
+
+        return average(body, given, named, node)
     on_tensors = incoming is not None or any(has_tensor(value) for value, _ in given)
     if on_tensors and callee.name in registry():
         recipe = LayerRecipe(registry()[callee.name], {}, node.function)
@@ -157,6 +171,10 @@ def _call_layer(
     body: Body, callee: LayerRecipe, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call
 ) -> Value:
     layer = callee.layer
+    if layer.family == "distribution" and not callee.built:
+        from .draws import made
+
+        return made(body, callee, given, named, node)
     if callee.built:  # dense(10)(x)
         values = tuple(value for value, _ in given)
         if named:
@@ -169,7 +187,7 @@ def _call_layer(
     tensors = {span for value, span in (*given, *named.values()) if has_tensor(value)}
     if layer.owns and tensors and (rest or named):
         raise Refusal(mixed(body, node, f"the layer {layer.name}", tensors))
-    arguments, places = _bound(body, layer, rest, named, node)
+    arguments, places = bound(body, layer, rest, named, node)
     recipe = LayerRecipe(layer, arguments, callee.occurrence, node, built=True)
     if not operands:
         if layer.name != "attend":  # its index functions speak of tensors that are not here yet
@@ -204,7 +222,7 @@ def mixed(body: Body, node: ast.Call, what: str, tensors: set[Span], flowing: bo
     return MixedArguments(node.span, what, mend if texts[1] and not (flowing and not texts[0]) else "")
 
 
-def _bound(
+def bound(
     body: Body, layer: type[Layer], rest: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call
 ) -> tuple[dict[str, Value], dict[int | str, Span]]:
     """Arguments by name, and their places."""
@@ -337,6 +355,10 @@ def apply_layer(
 ) -> Value:
     """A layer at work: a node, and the tensors that come out of it."""
     layer = recipe.layer
+    if layer.name == "where" and values and isinstance(one(values[0]), Mode):
+        from .draws import chosen
+
+        return chosen(body, one(values[0]), values[1:], span, places)
     values = _flattened(layer, values)
     if layer.name == "attend":
         from .index_functions import written_out
@@ -359,7 +381,7 @@ def apply_layer(
     if layer.owns and body.function:
         raise Refusal(OwnsWeights(span, f"the layer {layer.name}"))
     instance = build(body, recipe, places, operands)
-    checker = LayerChecker(body, operands, {**_argument_places(recipe), **places}, span)
+    checker = LayerChecker(body, operands, {**argument_places(recipe), **places}, span)
     types = tuple(value.type if isinstance(value, Tensor) else value for value in operands)
     inferred = instance.infer(checker, *types)
     results = inferred if isinstance(inferred, tuple) else (inferred,)
@@ -380,7 +402,7 @@ def apply_layer(
     return outputs[0] if not isinstance(inferred, tuple) else Outputs(outputs)
 
 
-def _argument_places(recipe: LayerRecipe) -> dict[int | str, Span]:
+def argument_places(recipe: LayerRecipe) -> dict[int | str, Span]:
     """Where the arguments of a built layer stand."""
     if recipe.call is None or not recipe.built:
         return {}
@@ -442,6 +464,11 @@ def apply(body: Body, target: Value, values: tuple[Value, ...], named: dict[str,
             return apply_recur(body, target, values, named, span, places)
         case Shared():
             return _apply_shared(body, target, values, named, span, places)
+        case Method():
+            from .draws import log_prob
+
+            given = [(value, places.get(i, span)) for i, value in enumerate(values)]
+            return log_prob(body, target, given, {name: (value, span) for name, value in named.items()}, span)
         case Function() if target.name in registry():
             return apply_layer(
                 body, LayerRecipe(registry()[target.name], {}, ast.Name(target.name, span=span)), values, span, places

@@ -22,10 +22,11 @@ from ..errors.calls import (
 )
 from ..errors.names import ContainsItself, NotCompiledYet
 from ..errors.shapes import NoSuchDim, UnknownSize, WrongDtype, WrongRank
-from ..graph import Graph, Hyper, Output, TensorType
+from ..graph import Average, Graph, Hyper, Output, TensorType
 from ..keys import RECURRING, keys_of, snake
 from ..layers import registry
 from ..layers.base import Refusal
+from ..penalties import penalties_of
 from ..resolve import Declared
 from ..shapes import Dim, Size
 from ..values import Real, Text, Truth, substitute
@@ -145,8 +146,12 @@ class Elaborator:
             outputs = next_states(body, node, outputs)
         if outputs is None:
             return None
+        graph = self.graph(body, node, outputs)
+        if node.kind == "cell":
+            for span in penalties_of(graph, {}).values():
+                body.report(NotCompiledYet(span, "a penalty in a cell"))
         record = len(returned) == 1 and isinstance(returned[0][0], Fields)
-        return Part(self.graph(body, node, outputs), tuple(body.signature), body.defaults, record)
+        return None if body.poisoned else Part(graph, tuple(body.signature), body.defaults, record)
 
     def stepped(self, cell: Graph, count: int) -> Graph:
         """The graph of a cell of which the first `count` inputs are stepped: one object for all such uses."""
@@ -206,6 +211,7 @@ class Elaborator:
             outputs=outputs,
             assertions=tuple(body.assertions),
             assumptions=tuple(a for a in body.assumed() if all(a.condition != known.condition for known in body.assertions)),
+            averages=averages_of(body),
             decided=tuple(dict.fromkeys(body.decided)),
             span=node.span,
         )
@@ -299,6 +305,15 @@ def value_names(body: Body) -> dict[str, Text]:
             if isinstance(value, Size | Real):
                 names[name] = value.value
     return names
+
+
+def averages_of(body: Body) -> tuple[Average, ...]:
+    """The averages of layers that the body keeps."""
+    if not body.averages:
+        return ()
+    from .training import averages
+
+    return averages(body)
 
 
 def _last_name(statements: Sequence[ast.Statement]) -> str:

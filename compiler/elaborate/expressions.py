@@ -21,12 +21,15 @@ from .values import (
     CALLABLES,
     MISSING,
     POISON,
+    Distribution,
     Fields,
     FlowRecipe,
     Function,
     Group,
     Items,
     LayerRecipe,
+    Method,
+    Mode,
     Outputs,
     OverRecipe,
     PartRecipe,
@@ -137,6 +140,10 @@ def name(body: Body, node: ast.Name) -> Value:
         from ..errors.callables import OverTakes
 
         raise Refusal(OverTakes(node.span, "nothing"))
+    if node.id in ("kl", "ema"):
+        return Function(node.id)
+    if node.id == "training":
+        return Mode()
     if node.id in SPECIAL:
         raise Refusal(NotCompiledYet(node.span, node.id))
     return POISON
@@ -150,15 +157,24 @@ def one(value: Value) -> Value:
 def advice_on_tensors(value: Value) -> str:
     """What to say to a callable that stands where a tensor is wanted."""
     match value:
+        case LayerRecipe() if value.layer.family == "distribution":
+            return "to draw from a distribution, say z ~ …"
         case LayerRecipe():
             return f"let a tensor flow into it: (x -> {value.layer.name}{'(…)' if value.call is not None else ''})"
         case PartRecipe():
             return f"let a tensor flow into it: (x -> {value.declared.node.name.text}{'(…)' if value.call is not None else ''})"
+        case Distribution():
+            return "to draw from a distribution, say z ~ …"
         case Fields() if value.items:
             return f"a record's values are read by their names: .{next(iter(value.items))}"
         case FlowRecipe() | StackRecipe() | OverRecipe() | RecurRecipe() | Shared():
             return "let a tensor flow into it: (x -> …)"
     return ""
+
+
+def is_distribution(value: Value) -> bool:
+    """Is it one, or the recipe of one whose parameters are numbers?"""
+    return isinstance(value, Distribution) or (isinstance(value, LayerRecipe) and value.layer.family == "distribution")
 
 
 def has_tensor(value: Value) -> bool:
@@ -185,6 +201,8 @@ def _unary(body: Body, node: ast.Unary) -> Value:
         return operator(body, "neg" if node.op == "-" else "not", (value,), node.span, (node.operand.span,))
     if node.op == "-":
         return numbers.negated(value, node.span)
+    if isinstance(value, Mode):
+        return Mode(not value.negated)
     condition = numbers.truth(value, node.operand.span)
     return Truth(None if condition.value is None else not condition.value, formula("not", condition.text))
 
@@ -229,6 +247,10 @@ def _ternary(body: Body, node: ast.Ternary) -> Value:
     condition = one(evaluate(body, node.condition))
     if isinstance(condition, Poison):
         return POISON
+    if isinstance(condition, Mode):
+        from .draws import choice
+
+        return choice(body, condition, node)
     if not isinstance(condition, Tensor):
         truth = numbers.truth(condition, node.condition.span)
         chosen = numbers.decided(body, truth, node.condition.span, "the condition of if")
@@ -248,7 +270,7 @@ def flow(body: Body, node: ast.Flow) -> Value:
         for step in steps:
             _look(body, step)
         return POISON
-    if isinstance(value, CALLABLES):
+    if isinstance(value, (*CALLABLES, Method)):
         return FlowRecipe(node, body, node)
     places = tuple(item.span for item in first.items) if isinstance(first, ast.Tuple) else ()
     if not isinstance(one(value), Tensor | Group):
@@ -323,6 +345,10 @@ def _attribute(body: Body, node: ast.Attribute) -> Value:
         if node.name.text not in base.items:
             raise Refusal(NoAttribute(node.name.span, describe(base), node.name.text, tuple(base.items)))
         return base.items[node.name.text]
+    if is_distribution(base):
+        from .draws import attribute
+
+        return attribute(body, base, node)
     raise Refusal(NoAttribute(node.name.span, describe(base), node.name.text))
 
 
@@ -350,6 +376,10 @@ def _index(body: Body, node: ast.Index) -> Value:
         return indexed(body, base, node)
     if isinstance(base, Items):
         return _item(body, base, node)
+    if is_distribution(base):
+        from .draws import repeated
+
+        return repeated(body, base, node)
     raise Refusal(NotATensor(node.base.span, describe(base)))
 
 

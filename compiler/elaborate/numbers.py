@@ -12,7 +12,7 @@ from ..layers.base import Refusal
 from ..shapes import Dim, Size
 from ..values import OPERATIONS, Real, Text, Truth, formula, names_of
 from .body import Body
-from .values import Items, Tensor, Value, describe, fixed, names_in, value_key
+from .values import Items, Mode, Tensor, Value, describe, fixed, names_in, value_key
 
 MAX_ITEMS = 100_000
 MAX_DIGITS = 40
@@ -124,10 +124,14 @@ def compared(body: Body, op: str, left: Value, right: Value, span: Span) -> Trut
     return (value_key(left) == value_key(right)) == (op == "==")
 
 
-def truth(value: Value, span: Span) -> Truth:
-    """A value as a condition."""
+def truth(value: Value, span: Span, what: str = "this") -> Truth:
+    """A value as a condition; `what` it decides."""
     if isinstance(value, Truth):
         return value
+    if isinstance(value, Mode):
+        from ..errors.draws import OnlyWhenRun
+
+        raise Refusal(OnlyWhenRun(span, what))
     if isinstance(value, bool):
         return Truth(value, value)
     raise Refusal(BadArithmetic(span, f"a condition is true or false, but this is {describe(value)}"))

@@ -32,6 +32,7 @@ from .limits import tensors_of
 from .values import (
     CALLABLES,
     POISON,
+    Distribution,
     Fields,
     Items,
     LayerRecipe,
@@ -306,6 +307,10 @@ def _passed(body: Body, recipe: PartRecipe, span: Span) -> dict[str, Value]:
 
 
 def _passable(body: Body, value: Value, place: Span) -> Value:
+    if isinstance(value, Distribution):
+        from ..errors.draws import DistributionPassed
+
+        raise Refusal(DistributionPassed(place))
     if isinstance(value, Truth):
         from .numbers import decided
 

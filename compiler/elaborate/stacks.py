@@ -16,12 +16,13 @@ from ..errors.stacks import BadCount, NotAList, NothingNext, NoValue, TiedChange
 from ..graph import Assertion, Axis, Graph, Input, Level, Output, Ref, Repeat, TensorType, Use
 from ..keys import descendants
 from ..layers.base import Layer, Refusal
+from ..penalties import penalty_names
 from ..shapes import Dim, Size
 from ..values import Text, formula, substitute
 from . import numbers
 from .body import Body
 from .calls import apply
-from .elaborator import output_name
+from .elaborator import averages_of, output_name
 from .expressions import advice_on_tensors, evaluate, has_tensor, one
 from .parts import renaming
 from .statements import run
@@ -388,6 +389,7 @@ def _graph(stack: _Stack, body: Body, outputs: tuple[Output, ...]) -> Graph:
         outputs=outputs,
         assertions=tuple(body.assertions),
         assumptions=tuple(a for a in body.assumed() if all(a.condition != known.condition for known in body.assertions)),
+        averages=averages_of(body),
         decided=tuple(dict.fromkeys(body.decided)),
         span=stack.node.span,
     )
@@ -413,6 +415,8 @@ def _finish(stack: _Stack, items: Size | list[tuple[Value, ...]], types: list[Te
     collected = [type_ for level, types_ in runs if types_ for _ in range(level.count.number or 1) for type_ in types_]
     if collects and isinstance(items, Size) and items.number is not None:
         body.assume(formula("==", items.text, Dim.of(items.number)), "the list that a stack collects")
+    if isinstance(items, Size) and items.number == 1 and any(penalty_names(level.graph) for level in stack.levels):
+        body.assume(formula("==", items.text, Dim.of(1)), "the penalty of the one level")
     parallel = node.kind == "parallel"
     op = Repeat.model_construct(
         kind=node.kind,

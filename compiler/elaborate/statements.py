@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...dsl import ast
-from ...dsl.span import Span
+from ...dsl.span import Loc, Span
 from ..errors.calls import AssertionFailed, NotATensor, NotCallable, NotCompileTime, PrimeMisplaced, Unpacking, WrongArgument
 from ..errors.names import NotCompiledYet
 from ..errors.shapes import UnknownSize
@@ -20,6 +20,8 @@ from .calls import build
 from .expressions import advice_on_tensors, evaluate, one
 from .values import (
     POISON,
+    Averaged,
+    Distribution,
     Group,
     Items,
     LayerRecipe,
@@ -37,8 +39,6 @@ Returned = list[tuple[Value, ast.Expr]]
 LATER: dict[type[ast.Node], str] = {
     ast.LatentDef: "a latent",
     ast.PlayerDef: "a player",
-    ast.PenaltyDef: "a penalty",
-    ast.Draw: "a draw",
     ast.Minimizes: "an objective",
 }
 
@@ -87,6 +87,14 @@ def _statement(body: Body, node: ast.Statement) -> Returned | None:
             from .index_functions import define
 
             define(body, node)
+        case ast.Draw():
+            from .draws import draw
+
+            _bind(body, node.name.text, draw(body, node), node.span)
+        case ast.PenaltyDef():
+            from .training import penalty
+
+            _bind(body, node.name.text, penalty(body, node), node.value.span)
         case ast.If():
             return _if(body, node)
         case ast.Return():
@@ -146,6 +154,12 @@ def _target(body: Body, target: ast.Name | ast.Primed, value: Value, span: Span)
             _bind(body, target.id, value, span)
         return
     if target.id not in body.carried:
+        from .training import is_declared, next_of_buffer
+
+        if is_declared(body, target.id):
+            next_of_buffer(body, target, value, span)
+            return
+    if target.id not in body.carried:
         raise Refusal(
             PrimeMisplaced(
                 target.span, target.id, "is the next value of something carried, but nothing of that name is carried here"
@@ -179,6 +193,9 @@ def _layer(body: Body, node: ast.LayerDef) -> None:
         body.scope.names[key] = Shared(key, value, body, node.span)
     elif isinstance(value, Shared):
         body.scope.names[key] = value
+    elif isinstance(value, Averaged):
+        body.averages[key] = (value.source.key, value.decay, value.span)
+        body.scope.names[key] = Shared(key, value.source.recipe, body, node.span)
     else:
         raise Refusal(NotCallable(node.value.span, describe(value)))
 
@@ -211,6 +228,12 @@ def _param(body: Body, node: ast.ParamDef) -> None:
     )
     body.label(number, 0, name)
     body.scope.names[name] = body.tensor(number, 0, name)
+    if node.kind == "buffer":
+        body.buffers[name] = (body.tensor(number, 0, name), node.span)
+    else:
+        start = node.span.start
+        keyword = Span(node.span.source, start, Loc(start.line, start.column + len(node.kind)))
+        body.learned[name] = (node.name.span, keyword)
 
 
 def _init(body: Body, node: ast.ParamDef, type_: TensorType) -> Operation | None:
@@ -219,6 +242,10 @@ def _init(body: Body, node: ast.ParamDef, type_: TensorType) -> Operation | None
     value = evaluate(body, node.init)
     if isinstance(value, Poison):
         return None
+    if isinstance(value, Distribution):
+        from .draws import start
+
+        return start(body, f"the {node.kind} {node.name.text}", value, type_, node.init.span)
     if isinstance(value, LayerRecipe):
         layer = build(body, value, {})
         if isinstance(layer, Initialiser):
@@ -235,7 +262,7 @@ def _if(body: Body, node: ast.If) -> Returned | None:
             for statement in branch:
                 _poison(body, statement)
         return None
-    truth = numbers.truth(condition, node.condition.span)
+    truth = numbers.truth(condition, node.condition.span, "an if")
     chosen = numbers.decided(body, truth, node.condition.span, "the condition of if")
     text = body.unit.source.slice(node.condition.span)
     body.decided.append(text if chosen else f"not ({text})")

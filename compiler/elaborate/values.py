@@ -14,6 +14,7 @@ from ..shapes import Size
 from ..values import AxisName, Formula, Real, Text, Truth, formula, names_of
 
 if TYPE_CHECKING:
+    from ..layers import distributions
     from .body import Body
 
 
@@ -170,6 +171,40 @@ class Shared:
 
 
 @fact
+class Distribution:
+    """A distribution: its kind with the parameters that are numbers, those that are tensors by name, and how often it is repeated."""
+
+    kind: distributions.Distribution
+    given: dict[str, Tensor]
+    shape: tuple[Size, ...]
+    span: Span
+
+
+@fact
+class Method:
+    """`q.log_prob`, waiting for its tensor."""
+
+    distribution: Distribution
+    name: str
+
+
+@fact
+class Mode:
+    """`training`, or with `negated` its opposite: known only when the model runs."""
+
+    negated: bool = False
+
+
+@fact
+class Averaged:
+    """`ema(f, decay=0.996)`, to be named by `layer`."""
+
+    source: Shared
+    decay: float
+    span: Span
+
+
+@fact
 class Function:
     """A compile-time function: `len`, `range`, `sqrt`."""
 
@@ -224,7 +259,7 @@ def describe(value: Value) -> str:
         case Outputs():
             return describe(value.items[0])
         case LayerRecipe():
-            return f"the layer {value.layer.name}"
+            return f"the {'distribution' if value.layer.family == 'distribution' else 'layer'} {value.layer.name}"
         case PartRecipe():
             return f"the {value.declared.node.kind} {value.declared.node.name.text}"
         case FlowRecipe():
@@ -245,6 +280,14 @@ def describe(value: Value) -> str:
             return f"the layer {value.key}"
         case Function():
             return f"the function {value.name}"
+        case Distribution():
+            return f"the distribution {value.kind.name}"
+        case Method():
+            return f"{value.name} of a distribution"
+        case Mode():
+            return "not training" if value.negated else "training"
+        case Averaged():
+            return f"the average of {value.source.key}"
         case AxisName():
             return f"the dim {value.name}"
         case IndexFunction():

@@ -50,6 +50,7 @@ Family = Literal[
     "loss",
     "metric",
     "initialiser",
+    "distribution",
     "column",
 ]
 

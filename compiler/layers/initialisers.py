@@ -47,26 +47,6 @@ class Constant(Initialiser):
         return call("nn.init.constant_", tensor, show(self.value)).text
 
 
-class Normal(Initialiser):
-    """Independent normal draws."""
-
-    name: ClassVar[str] = "normal"
-    formula: ClassVar[str] = "w ~ N(mean, std ** 2)"
-    example: ClassVar[str] = "x: [B, 8] -> dense(4, init=normal(std=0.02))"
-    synonyms: ClassVar[tuple[str, ...]] = ("normal_", "RandomNormal", "randn")
-
-    mean: Number = Real.of(0.0)
-    std: Number = Real.of(1.0)
-
-    def infer(self, see: Checker, tensor: TensorType) -> TensorType:
-        if self.std.value < 0:
-            raise bad(see, self.name, "std", "it must not be negative", self.std)
-        return tensor
-
-    def initialise(self, show: Show, tensor: str) -> str:
-        return call("nn.init.normal_", tensor, **options(self, show, "mean", "std")).text
-
-
 class TruncatedNormal(Initialiser):
     """Independent normal draws, none outside `low` to `high`."""
 
@@ -90,26 +70,6 @@ class TruncatedNormal(Initialiser):
     def initialise(self, show: Show, tensor: str) -> str:
         bounds = show.options(a=(self.low, Real.of(-2.0)), b=(self.high, Real.of(2.0)))
         return call("nn.init.trunc_normal_", tensor, **options(self, show, "mean", "std"), **bounds).text
-
-
-class Uniform(Initialiser):
-    """Independent draws, all numbers from `low` to `high` alike."""
-
-    name: ClassVar[str] = "uniform"
-    formula: ClassVar[str] = "w ~ U(low, high)"
-    example: ClassVar[str] = "x: [B, 8] -> dense(4, init=uniform(-0.1, 0.1))"
-    synonyms: ClassVar[tuple[str, ...]] = ("uniform_", "RandomUniform", "rand")
-
-    low: Number = Real.of(0.0)
-    high: Number = Real.of(1.0)
-
-    def infer(self, see: Checker, tensor: TensorType) -> TensorType:
-        if self.low.value > self.high.value:
-            raise bad(see, self.name, "high", f"it must not be less than low, {self.low}", self.high)
-        return tensor
-
-    def initialise(self, show: Show, tensor: str) -> str:
-        return call("nn.init.uniform_", tensor, **show.options(a=(self.low, Real.of(0.0)), b=(self.high, Real.of(1.0)))).text
 
 
 class Fan(Initialiser):

@@ -24,6 +24,7 @@ from ..errors.training import (
 )
 from ..graph import Graph, Node, TensorType
 from ..layers.base import Refusal
+from ..penalties import penalty_terms
 from ..plan import ClipPlan, EarlyStopPlan, InputPlan, PhasePlan, Term, TrainPlan, UpdatePlan
 from ..resolve import Unit
 from ..shapes import Dim, Size
@@ -99,6 +100,7 @@ class _Program:
         self.node, self.unit, self.root, self.columns, self.elaborator = node, unit, root, columns, elaborator
         self.names = Body(elaborator, unit, "program", {})
         self.reader = _Reader(unit, elaborator, Targets(root))
+        self.penalties = penalty_terms(root)
         self.terms = Terms(self.names, unit, elaborator, node, complete=columns.known)
         self.of_clause: dict[int, list[Term]] = {}
         self.sizes: dict[str, Dim] = {}  # free dims of the model whose size the columns tell
@@ -175,8 +177,10 @@ class _Program:
     def _read(self, said: Said, outer: Said) -> None:
         """All clauses of a program or a phase; what they make is kept by clause."""
         self.reader.read_all(said)
-        losses = {"loss"} if sum(len(clause.args) for clause in said.get("loss", ())) > 1 else set()  # the name of their sum
-        others = {term.name for name in ("metric", "watch") if name not in said for term in self._terms(outer, name)}
+        several = bool(self.penalties) or sum(len(clause.args) for clause in said.get("loss", ())) > 1
+        losses = {term.name for term in self.penalties} | ({"loss"} if several else set())  # the name of their sum
+        others = {term.name for term in self.penalties}
+        others |= {term.name for name in ("metric", "watch") if name not in said for term in self._terms(outer, name)}
         for name in clauses.TERMS:
             for clause in said.get(name, ()):
                 try:
@@ -207,13 +211,13 @@ class _Program:
                 Refusal(BadClause(said["average"][0].span, "ema and average both say what is kept; one of them must go"))
             )
         losses, metrics = self._terms(said, "loss"), self._terms(said, "metric")
-        self._known_metric(said, [*losses, *metrics])
+        self._known_metric(said, [*losses, *self.penalties, *metrics])
         optimizers = self._values(said, "optimizer")
         if not self.reader.sound or not self.terms.sound or not self.columns.complete or not losses or not optimizers:
             return None
         return PhasePlan(
             name=name,
-            updates=[UpdatePlan(losses=losses)],
+            updates=[UpdatePlan(losses=[*losses, *self.penalties])],
             metrics=metrics,
             watch=self._terms(said, "watch"),
             optimizers=optimizers,

@@ -175,6 +175,7 @@ def settled(
         raise InputFaults(NoValidation(span_of(plan.place)))
     parameters = dict(model.named_parameters())
     frozen = below(parameters, [t for f in plan.frozen for t in f.targets]) if plan.frozen else []
+    frozen += [name for name, parameter in parameters.items() if not parameter.requires_grad and name not in frozen]
     shares = shared_out(plan, parameters, frozen)
     phase = Phase(plan, model, wiring, Batches(training, plan.batch, seed, device), validation, frozen, device, shares)
     for i, share in enumerate(shares):

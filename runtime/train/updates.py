@@ -47,12 +47,17 @@ class Update:
 
     def __post_init__(self) -> None:
         self.clips = self.clip.norm is not None or self.clip.value is not None
+        self.follow: Callable[[], None] | None = getattr(self.model, "update_averages", None)
         self.lbfgs = any(isinstance(o, torch.optim.LBFGS) for o in self.optimizers)
 
     def __call__(self, batches: Sequence[Batch]) -> Tensor:
         """Moves the weights once; gives the loss, and behind it each term where there are several."""
-        if self.lbfgs:
-            return self.with_closure(batches)
+        values = self.with_closure(batches) if self.lbfgs else self.step(batches)
+        if self.follow is not None:
+            self.follow()
+        return values
+
+    def step(self, batches: Sequence[Batch]) -> Tensor:
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         values = self.gradients(batches)

@@ -30,13 +30,14 @@ class Bound:
 
 @dataclass(frozen=True)
 class Wiring:
-    """`columns` are what a batch holds, in its order. A step's values: the model's outputs, the batch, whole inputs."""
+    """`columns` are what a batch holds, in its order. A step's values: the model's outputs, its penalties, the batch, whole inputs."""
 
     columns: tuple[str, ...]
     whole: tuple[Tensor, ...]
     inputs: tuple[int, ...]  # positions among the batch and the whole inputs
     losses: tuple[Bound, ...]
     metrics: tuple[Bound, ...]  # and what is watched
+    penalties: tuple[str, ...] = ()
     kind: torch.dtype | None = None  # what floats are turned into; none for as they are
 
     def of(self, update: UpdatePlan) -> tuple[Bound, ...]:
@@ -47,6 +48,11 @@ class Wiring:
         given = batch + self.whole
         if self.kind is not None:
             given = tuple(t.to(self.kind) if t.is_floating_point() else t for t in given)
+        if self.penalties:
+            method: Any = model.with_penalties
+            outputs, added = method(*[given[i] for i in self.inputs])
+            outputs = outputs if type(outputs) is tuple else (outputs,)
+            return (*outputs, *[added[name] for name in self.penalties], *given)
         outputs = model(*[given[i] for i in self.inputs])
         return (*outputs, *given) if type(outputs) is tuple else (outputs, *given)
 
@@ -64,6 +70,11 @@ class Wiring:
         for term in terms[1:]:
             total = total + term
         return total, terms
+
+
+def itself(value: Tensor) -> Tensor:
+    """A penalty is a term as it is."""
+    return value
 
 
 def in_precision(model: nn.Module, phase: PhasePlan) -> nn.Module:
@@ -84,10 +95,16 @@ def wire(model: ModelPlan, phase: PhasePlan, program: ModuleType, whole: dict[st
     """The wiring of a phase. `whole` holds the inputs that are not cut into batches."""
     columns = column_names(model, phase)
     given = [*columns, *whole]
-    values = [*model.outputs, *given]
+    behind = len(model.outputs) + len(model.penalties)
 
     def bound(term: Term) -> Bound:
-        return Bound(term, getattr(program, term.function), tuple(values.index(a) for a in term.arguments))
+        if term.penalty:
+            return Bound(term, itself, (len(model.outputs) + model.penalties.index(term.name),))
+        return Bound(term, getattr(program, term.function), tuple(place(a) for a in term.arguments))
+
+    def place(name: str) -> int:
+        """Of an output, an input or a column; penalties are told by no name."""
+        return model.outputs.index(name) if name in model.outputs else behind + given.index(name)
 
     return Wiring(
         columns=columns,
@@ -95,6 +112,7 @@ def wire(model: ModelPlan, phase: PhasePlan, program: ModuleType, whole: dict[st
         inputs=tuple(given.index(i.name) for i in model.inputs),
         losses=tuple(bound(t) for t in phase.losses),
         metrics=tuple(bound(t) for t in (*phase.metrics, *phase.watch)),
+        penalties=tuple(model.penalties),
         kind=torch.float64 if phase.precision == "float64" else None,
     )
 
@@ -106,7 +124,7 @@ def check_losses(wiring: Wiring, values: Sequence[Tensor]) -> None:
         if not isinstance(value, Tensor) or value.dim() or not value.is_floating_point():
             what = f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) and value.dim() else "no number"
             raise InputFaults(ComputeFailed(span_of(loss.term.place), f"{loss.term.name} is {what}, and a loss is one number"))
-        if not value.requires_grad:
+        if not value.requires_grad and not loss.term.penalty:
             raise InputFaults(
                 ComputeFailed(span_of(loss.term.place), f"no parameter of the model has a part in {loss.term.name}")
             )

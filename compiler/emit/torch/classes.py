@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from ....dsl.span import Span
 from ...graph import Graph, Hyper, Node, Parameter, Repeat, State, Use
@@ -15,6 +16,7 @@ from ...layers.base import Layer
 from ...shapes import Size
 from ...values import Real
 from ..code import Show
+from .averages import method_lines, start_lines
 from .cells import over_time_lines, starts
 from .checks import check_lines
 from .construct import Entry, Made, entries, fillings, goes_both_ways, layer_call, operand_types, stack_lines, tensor_lines
@@ -29,7 +31,18 @@ from .wiring import Purity
 class ClassWriter:
     """Writes one class; for the root `fixed` tells the hyperparameters that are no arguments."""
 
-    def __init__(self, plan: Plan, purity: Purity, fixed: Mapping[str, str] | None, reserved: frozenset[str]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        purity: Purity,
+        fixed: Mapping[str, str] | None,
+        reserved: frozenset[str],
+        penalties: tuple[str, ...] = (),
+        averaging: list[str] | None = None,
+    ) -> None:
+        self.penalties = penalties  # of the root
+        self._plain_forward: list[Line] = []  # of a root with penalties: the outputs alone
+        self.averaging = averaging or []  # for the root, the classes that keep averages
         self.reserved = reserved  # names of classes and helper functions
         self.plan, self.purity, self.root, self.fixed = plan, purity, fixed is not None, fixed
         self.graph = plan.graph
@@ -57,7 +70,9 @@ class ClassWriter:
             page.blank()
         bodies = [*self._cell()] if self.graph.kind == "cell" else [self._method("forward", self.graph)]
         further = {name: lines for _, methods in bodies for name, lines in methods.items()}
-        methods = [lines for lines in (init, *further.values(), *(body for body, _ in bodies)) if lines]
+        averages = method_lines(self.graph, {entry.key for entry in self.entries}, self.averaging)
+        ready = [init, *further.values(), self._plain_forward, *(body for body, _ in bodies), averages]
+        methods = [lines for lines in ready if lines]
         for i, lines in enumerate(methods):
             if i:
                 page.blank()
@@ -81,6 +96,7 @@ class ClassWriter:
         body = [line for assertion in plan.checks for line in check_lines(assertion, show)]
         body += [Line(f"self.{self.attributes[n]} = {self.arguments[n]}", span) for n in plan.stored]
         body += [line for entry in self.entries for line in self._entry(entry, show)]
+        body += start_lines(self.graph, {entry.key for entry in self.entries})
         if not body and not self.arguments and not self.root:
             return []
         signature = ["self", *self._parameters()]
@@ -156,6 +172,7 @@ class ClassWriter:
         show = Show(word)
         taken = self.reserved | {*local.values(), *lent.values()}
         setting = Setting(word, extras(plan, show), lent, taken=taken, vague=plan.part.vague, several=not states)
+        setting = replace(setting, penalties=self.penalties)
         writer = Writer(graph, setting, self.purity)
         body = writer.write()
         checks = [line for assertion in plan.running_checks for line in check_lines(assertion, show)] if states else []
@@ -164,9 +181,17 @@ class ClassWriter:
         tensors = {known: "Tensor" for known, state in zip(writer.parameters, kept, strict=True) if not state}
         held = {known: "Tensor" for known, state in zip(writer.parameters, kept, strict=True) if state and states}
         given = [f"{n}: {kind}" for n, kind in (tensors | self._further() | held).items()]
-        result = returns(graph) if states or len(graph.outputs) > 1 else "tuple[Tensor]"
+        result = returns(graph, len(self.penalties)) if states or len(graph.outputs) > 1 else "tuple[Tensor]"
+        doc: list[Line] = []
+        if self.penalties:
+            self._plain_forward = [
+                Line(f"def forward({', '.join(['self', *given])}) -> {result}:", span),
+                Line(f"return self.with_penalties({', '.join(writer.parameters)})[0]", span, 1),
+            ]
+            name, result = "with_penalties", f"tuple[{result}, dict[str, Tensor]]"
+            doc = [Line('"""The outputs, and what is added to the loss, by name."""', span, 1)]
         head = Line(f"def {name}({', '.join(['self', *given])}) -> {result}:", span)
-        return [head, *(line.moved(1) for line in (*dims, *checks, *body))], writer.methods
+        return [head, *doc, *(line.moved(1) for line in (*dims, *checks, *body))], writer.methods
 
 
 def _check_built(plan: Plan, built: set[str]) -> None:
@@ -217,7 +242,7 @@ def dim_lines(graph: Graph, read: list[str], local: dict[str, str], parameters: 
     return lines
 
 
-def returns(graph: Graph) -> str:
-    """The annotation of what `forward` gives."""
-    count = len(graph.outputs)
+def returns(graph: Graph, without: int = 0) -> str:
+    """The annotation of what `forward` gives, `without` so many last outputs."""
+    count = len(graph.outputs) - without
     return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"

@@ -12,13 +12,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ...graph import Graph, Input, Node, Parameter, Recur, Ref, Repeat, Start, TensorType, Use, Weight
+from ...graph import Graph, Input, Next, Node, Parameter, Recur, Ref, Repeat, Start, TensorType, Use, Weight
 from ...layers.base import Layer
 from ..code import Code, Show, call
 from .cells import recur_call, start_code
 from .fuse import Fusion
 from .lines import Line, quoted
 from .names import checked_key, identifier
+from .updates import late_steps
 from .wiring import RETURN, Purity, Wiring, stands_alone
 
 USUAL = ("x", "y", "z", "u", "v", "w")
@@ -35,6 +36,7 @@ class Setting:
     taken: frozenset[str] = frozenset()  # names that no value may have
     several: bool = False  # a tuple is returned, though it be of one
     labels: bool = False  # the outputs are returned in a dict, by their names
+    penalties: tuple[str, ...] = ()  # the last outputs are these, returned in a dict behind the others
     vague: frozenset[Ref] = frozenset()  # outputs whose shape differs between users, so that no comment can tell it
 
 
@@ -57,8 +59,11 @@ class Writer:
     def write(self) -> list[Line]:
         from .loops import write_repeat
 
+        nexts = [i for i in self.wiring.steps() if isinstance(self.wiring.nodes[i].op, Next)]
+        late = late_steps(self.graph) if nexts else set()
+        self._keep_old(nexts, late)
         for i in self.wiring.steps():
-            if i in self.fusion.inside:
+            if i in self.fusion.inside or i in late:
                 continue
             if isinstance(self.wiring.nodes[i].op, Repeat):
                 write_repeat(self, i)
@@ -68,8 +73,32 @@ class Writer:
                 write_attend(self, i)
             else:
                 self._statement(i)
+        if nexts:
+            self._set_next(sorted(late - self.fusion.inside), self.wiring.nodes[nexts[0]])
         self._return()
         return self.lines
+
+    # Buffers ----------------------------------------------------------------------------------------------------------
+
+    def _keep_old(self, nexts: list[int], late: set[int]) -> None:
+        """What reads a buffer that is about to be set reads a copy, which setting it leaves alone."""
+        keys = {self.wiring.nodes[i].key for i in nexts}
+        for i, node in enumerate(self.wiring.nodes):
+            readers = {user for user, _ in self.wiring.readers.get(Ref(i), ())}
+            if not isinstance(node.op, Parameter) or node.key not in keys or not readers:
+                continue
+            if len(nexts) > 1 or not readers <= late:
+                name = self.hold(self._free(identifier(node.op.name), -1), Ref(i))
+                self.lines.append(Line(f"{name} = self.{checked_key(node.key or '')}.clone()", node.span))
+
+    def _set_next(self, steps: list[int], first: Node) -> None:
+        """`if self.training`, the next values of buffers, and what is computed for them alone."""
+        before, self.lines = self.lines, []
+        for i in steps:
+            if i in self.wiring.live:
+                self._statement(i)
+        heads = [Line("if self.training:", first.span), Line("with torch.no_grad():", first.span, 1)]
+        self.lines = [*before, *heads, *(line.moved(2) for line in self.lines)]
 
     def _parameter(self, i: int, node: Node) -> str:
         assert isinstance(node.op, Input)
@@ -100,6 +129,8 @@ class Writer:
             return recur_call(node.op, me, codes, extras)
         if isinstance(node.op, Use):
             return call(me, *codes, *extras)
+        if isinstance(node.op, Next):
+            return call(f"self.{checked_key(node.key or '')}.copy_", *codes)
         assert isinstance(node.op, Layer | Start)
         types = tuple(self.graph.type_of(operand) if isinstance(operand, Ref) else operand for operand in operands)
         show = Show(self.setting.names, me, types, tuple(edge.type for edge in node.outputs))
@@ -110,7 +141,7 @@ class Writer:
         if not isinstance(operand, Ref):
             return Show(self.setting.names).code(operand)
         node = self.wiring.nodes[operand.node]
-        if isinstance(node.op, Parameter):
+        if isinstance(node.op, Parameter) and operand not in self.variables:
             return Code(f"self.{checked_key(node.key or node.op.name)}")
         if isinstance(node.op, Weight):
             return Code(f"{self.module(node)}.{checked_key(node.op.attribute)}")
@@ -189,10 +220,15 @@ class Writer:
         codes = [self.code(ref) for ref in self.wiring.returned]
         refs = list(dict.fromkeys(self.wiring.returned))
         inside = [ref for ref in refs if ref.node in self.fusion.inside]
-        alone = len(refs) == 1 and inside and not self.setting.labels
+        alone = len(refs) == 1 and inside and not self.setting.labels and not self.setting.penalties
         comment = self.comment(inside[0].node, inside) if alone else ""
         span = self.wiring.nodes[refs[-1].node].span if refs else self.graph.span
-        returned = ", ".join(code.text for code in codes)
+        count = len(codes) - len(self.setting.penalties)
+        returned = ", ".join(code.text for code in codes[:count])
+        if self.setting.penalties:
+            added = zip(self.setting.penalties, codes[count:], strict=True)
+            given = f"({returned})" if count > 1 else returned
+            returned = f"{given}, {{{', '.join(f'{quoted(name)}: {code}' for name, code in added)}}}"
         if self.setting.several and len(codes) == 1:
             returned = f"({returned},)"
         if self.setting.labels:

@@ -19,7 +19,9 @@ from .classes import ClassWriter
 from .lines import Page, docstring
 from .names import Names
 from .parts import Census, Part
+from .penalties import threaded
 from .scope import plans
+from .updates import updates_last
 
 VERSION = "0.1"
 IMPORTS = (
@@ -47,10 +49,12 @@ class Emitted:
 def emit_module(root: Graph, file_name: str) -> Emitted:
     """The PyTorch source of a network."""
     given, root = root, pin(root)
+    root, penalties = threaded(updates_last(root))
     census = Census(root)
     called = helpers(root)
     reserved = frozenset((*function_names(called), *_name(census.root, function_names(called))))
     page = Page()
+    averaging: list[str] = []
     kept = [hyper.name for hyper in root.hypers]
     fixed = {hyper.name: shown(hyper.value) for hyper in given.hypers if hyper.name not in kept}
     for plan in plans(census, kept):
@@ -59,7 +63,12 @@ def emit_module(root: Graph, file_name: str) -> Emitted:
         is_root = plan.part is census.root
         if is_root:
             plan.parameters = kept
-        writer = ClassWriter(plan, census.purity, fixed if is_root else None, reserved)
+        if is_root:
+            writer = ClassWriter(plan, census.purity, fixed, reserved, penalties, averaging)
+        else:
+            writer = ClassWriter(plan, census.purity, None, reserved)
+            if plan.graph.averages:
+                averaging.append(plan.part.name)
         writer.write(page)
     return replace(
         finished(page, root.doc, file_name, called),

@@ -24,7 +24,7 @@ def build(name: str, **given: Any) -> Layer:
     return LAYERS[name](**given)
 
 
-NAMES = [name for name in LAYERS if LAYERS[name].family == "initialiser"]
+NAMES = [name for name in LAYERS if issubclass(LAYERS[name], Initialiser)]
 
 
 def arguments(name: str, r: Random) -> dict[str, Any]:
@@ -33,6 +33,7 @@ def arguments(name: str, r: Random) -> dict[str, Any]:
     fan = some(r, a=0.2, mode=r.choice(("fan_in", "fan_out")), nonlinearity=r.choice(("relu", "leaky_relu")))
     return {
         "constant": {"value": 0.5},
+        "bernoulli": {"probs": r.choice((0.25, 0.5))},
         "normal": wide,
         "truncated_normal": wide | some(r, low=-1.0, high=r.choice((0.5, 2.0))),
         "uniform": some(r, low=-0.1, high=0.5),
