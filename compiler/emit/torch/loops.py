@@ -69,7 +69,7 @@ class _Loop:
         if not is_single(self.op) and not is_bare(self.op):
             return call(me, *given, *self.writer.setting.extras(self.i, run)).text
         graph = in_user(level)
-        _, node = inner(graph)
+        number, node = inner(graph)
         codes = tuple(self._operand(graph, operand, given) for operand in node.inputs)
         types = tuple(graph.type_of(operand) if isinstance(operand, Ref) else operand for operand in node.inputs)
         if isinstance(node.op, Recur):
@@ -79,8 +79,19 @@ class _Loop:
         else:
             show = Show(self.writer.setting.names, me, types, tuple(edge.type for edge in node.outputs))
             text = node.op.forward(show, *codes).text  # type: ignore[attr-defined]
-        wanted = len(graph.outputs)
-        return text if len(node.outputs) == wanted else f"{text}[0]" if wanted == 1 else f"{text}[:{wanted}]"
+        wanted = sum(output.ref.node == number for output in graph.outputs)
+        text = text if len(node.outputs) == wanted else f"{text}[0]" if wanted == 1 else f"{text}[:{wanted}]"
+        return text if wanted == len(graph.outputs) else f"{text}, {self._zeros(graph, number, given)}"
+
+    def _zeros(self, graph: Graph, number: int, given: tuple[Code, ...]) -> str:
+        """The penalties of a level that has none, beside what its one step gives."""
+        others = [graph.nodes[output.ref.node] for output in graph.outputs if output.ref.node != number]
+        codes = []
+        for node in others:
+            types = tuple(graph.type_of(ref) for ref in node.refs)
+            operands = [self._operand(graph, ref, given) for ref in node.refs]
+            codes.append(node.op.forward(Show(self.writer.setting.names, "", types), *operands).text)  # type: ignore[attr-defined]
+        return ", ".join(codes)
 
     def _operand(self, graph: Graph, operand: object, given: tuple[Code, ...]) -> Code:
         if not isinstance(operand, Ref):

@@ -42,6 +42,8 @@ model Contrast(width = 8, slots = 12)(x: [4, 16]) -> [4, slots] {
 class Contrast(nn.Module):
     """By hand, as the paper's code does it."""
 
+    queue: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.f = nn.Linear(16, 8)
@@ -54,7 +56,8 @@ class Contrast(nn.Module):
         if self.training:
             with torch.no_grad():
                 self.queue = torch.cat((self.t(x), before))[:12]
-        return self.f(x) @ before.T
+        similar: Tensor = self.f(x) @ before.T
+        return similar
 
     @torch.no_grad()
     def follow(self) -> None:
