@@ -119,7 +119,7 @@ class Terms:
             return "loss"
         callee = node.function if isinstance(node, ast.Call) else None
         base = callee.id if isinstance(callee, ast.Name) else output_name(node)
-        return base if base != "output" else "loss1" if kind == "loss" else kind
+        return kind if base == "output" else base
 
 
 def _fresh(base: str, taken: set[str]) -> str:
