@@ -226,7 +226,7 @@ class Layer(Operation):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "name" in cls.__dict__ and getattr(cls, "example", ""):  # a step that the text calls by no name has no example
+        if "name" in cls.__dict__ and hasattr(cls, "example"):  # a step that the text calls by no name has no example
             Layer.registry[cls.name] = cls
 
     @property
