@@ -30,7 +30,7 @@ def made(
     body: Body, callee: LayerRecipe, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call
 ) -> Value:
     """`normal(mu, sigma)`: a recipe where all parameters are numbers, else a distribution of tensors."""
-    arguments, places = bound(callee.layer, given, named, node)
+    arguments, places = bound(body, callee.layer, given, named, node)
     tensors = {name: value for name, value in arguments.items() if isinstance(value, Tensor)}
     numbers = {name: value for name, value in arguments.items() if name not in tensors}
     recipe = replace(callee, arguments=numbers, call=node, built=True)
