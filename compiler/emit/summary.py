@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ..graph import Graph, Hyper, Input, Level, Node, Parameter, Repeat, TensorType, Use
+from ..graph import Graph, Hyper, Input, Level, Node, Parameter, Recur, Repeat, Start, TensorType, Use
 from ..graph import Weight as WeightOf
 from ..layers.base import Layer, positional
 from ..shapes import Dim, Size
@@ -175,6 +175,8 @@ def _rows(graph: Graph, costs: Costs, prefix: str, depth: int, *, single: bool =
             if depth == 0:
                 yield Row(path=node.op.name, depth=0, layer="input", outputs=(node.type,), line=node.span.start.line)
             continue
+        if isinstance(node.op, Start):
+            continue
         note = ""
         if shared:
             note = f"same weights as {path}"
@@ -193,6 +195,7 @@ def _row(node: Node, cost: Cost, path: str, depth: int, note: str) -> Row:
             note = note or op.lowering()
         case Use(graph=inner, arguments=given):
             arguments = ", ".join(f"{name}={written(value)}" for name, value in hypers_of(inner, given).items())
+            note = note or (way(node.op) if isinstance(node.op, Recur) else "")
         case Repeat(count=count, tied=tied):
             arguments, note = "tied" if tied else "", note or ("one set of weights" if tied else "")
             times = count.value
@@ -214,6 +217,11 @@ def _row(node: Node, cost: Cost, path: str, depth: int, note: str) -> Row:
         note=note,
         line=node.span.start.line,
     )
+
+
+def way(recur: Recur) -> str:
+    """How a cell goes over the steps, in words."""
+    return "over time, both ways" if recur.both else "over time, in reverse" if recur.reverse else "over time"
 
 
 def _inside(node: Node, costs: Costs, path: str, depth: int) -> Iterator[Row]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
-from ..graph import Graph, Input, Node, Output, Ref, Repeat, Use
+from ..graph import Graph, Input, Node, Output, Recur, Ref, Repeat, Use
 from .base import Pass, everywhere, kept_carried, redirected, redirected_outputs, returned, without
 
 Declared = tuple[object, ...]  # what all graphs of one declaration have in common
@@ -76,10 +76,8 @@ def wishes(root: Graph) -> dict[Declared, Wanted]:
         for number, node in enumerate(graph.nodes):
             used = [k for k in range(len(node.outputs)) if Ref(number, k) in read]
             if isinstance(node.op, Use):
-                whole = (
-                    range(len(node.op.graph.outputs)) if node.op.graph.kind == "cell" else used
-                )  # a step needs all that goes on
-                found.setdefault(declared(node.op.graph), Wanted()).outputs.update(whole)
+                used = list(range(len(node.outputs))) if isinstance(node.op, Recur) else used  # each step needs all of the last
+                found.setdefault(declared(node.op.graph), Wanted()).outputs.update(used)
             elif isinstance(node.op, Repeat):
                 for level in node.op.levels:
                     wanted = found.setdefault(declared(level.graph), Wanted())

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ....dsl.span import Span
-from ...graph import Graph, Input, Level, Node, Operand, Parameter, Ref, Repeat, TensorType, Use, Weight
+from ...graph import Graph, Input, Level, Node, Operand, Parameter, Recur, Ref, Repeat, State, TensorType, Use, Weight
 from ...layers.base import Layer
 from ..costs import Cost, Costs, given, sharing
-from ..summary import hypers_of
+from ..summary import hypers_of, way
 from . import words
 from .alike import Drawn, Looks, Run, many, runs_of
-from .fold import chains, core, one_part, uses
+from .fold import beginnings, chains, core, one_part, uses
 from .palette import HueName, hue_of
 from .ports import NO_FURTHER, Feeds, Further, Port, left_out, outputs_of, rows_of, times_of
 from .scene import Group, Item, ItemKind, Sketch, Strip, Wire
@@ -95,7 +95,7 @@ class Pen:
 
     def _wire(self, port: Port | None, head: str, into: str | None = None, shared: str = "") -> None:
         if port is not None:
-            self._raw.append(Raw(port.item, head, port.shape, port.into or into, shared))
+            self._raw.append(Raw(port.item, head, port.shape, port.into or into, shared, "shared" if shared else "flow"))
 
     def _cost(self, cost: Cost) -> str:
         number = cost.parameters.constant
@@ -112,7 +112,8 @@ class Pen:
         for number, feed in zip(inputs, feeds, strict=False):
             ports[Ref(number)] = feed
         again = sharing(graph)
-        todo = [chain for chain in chains(graph) if not isinstance(graph.nodes[chain[0]].op, Input)]
+        begun = beginnings(graph)
+        todo = [c for c in chains(graph) if not isinstance(graph.nodes[c[0]].op, Input) and c[0] not in begun]
         cut = left_out(len(todo), min(MOST_STEPS, max(MOST_ITEMS - self._drawn, 8)))
         for place, chain in enumerate(todo):
             if place == cut.start and cut:
@@ -158,7 +159,10 @@ class Pen:
                     use.graph.name, words.part_size(hypers_of(use.graph, use.arguments), self.voice), strong=True, hue="part"
                 )
                 title = replace(title, cost="" if again else self._cost(self.costs.alone(graph, head)))
-                drawn, outs = self._part(use.graph, title, feeds, floors, again, self.tips.node(head))
+                if isinstance(use, Recur):
+                    drawn, outs = self._cell(use, title, feeds, floors, again, self.tips.node(head))
+                else:
+                    drawn, outs = self._part(use.graph, title, feeds, floors, again, self.tips.node(head))
             case Repeat() as repeat:
                 drawn, outs = self._repeat(graph, head, repeat, feeds, floors)
             case _:
@@ -215,6 +219,8 @@ class Pen:
                 size = ", ".join(
                     filter(None, (_also(layer, node, size), ONE_SET if node.owner and layer.owns and not again else ""))
                 )
+                if node.gate and node.outputs[0].name:
+                    return Strip(node.outputs[0].name, f"{layer.name} {size}".rstrip(), cost=cost, hue=hue)
                 return Strip(node.key if node.named and node.key else layer.name, size, cost=cost, hue=hue)
         return Strip(node.op.title, cost=cost, hue=hue)
 
@@ -274,9 +280,35 @@ class Pen:
             self._entries.add(item.id)
             entries.append(item)
             ports.append(Port(item.id, feed.shape if feed else self.voice.shape(node.type)))
+        states = [self._state(node.op.name) for node in graph.inputs[len(feeds) :] if isinstance(node.op, State)]
+        ports += [Port(item.id, "") for item in states]
         inside, outs = self._body(graph, ports, floors)
+        for item, after in zip(states, outs[len(outs) - len(states) :], strict=True):
+            if after is not None:
+                self._raw.append(Raw(after.item, item.id, "", remark=f"next {item.strips[0].name}", kind="next"))
         self._groups = outside
-        return [Group(name, title, (*entries, *inside), tip=tip)], outs
+        return [Group(name, title, (*entries, *states, *inside), tip=tip)], outs
+
+    # Cells ------------------------------------------------------------------------------------------------------------
+
+    def _state(self, name: str) -> Item:
+        """What a cell keeps, as it is before the step."""
+        item = self._item("name", Strip(name))
+        self._entries.add(item.id)
+        return item
+
+    def _cell(
+        self, recur: Recur, title: Strip, feeds: Feeds, floors: int, again: bool = False, tip: str = ""
+    ) -> tuple[list[Item | Group], list[Port | None]]:
+        """A cell over time: one step of it, what it keeps led back."""
+        title = replace(title, size=", ".join(filter(None, (title.size, way(recur)))))
+        taken = recur.graph.stepped + recur.constants
+        drawn, outs = self._part(recur.graph, title, feeds[:taken], floors, again, tip)
+        head = drawn[0] if isinstance(drawn[0], Item) else _first(drawn[0])
+        if head is not None:
+            for feed in feeds[taken:]:
+                self._wire(feed, head.id, into=drawn[0].id if isinstance(drawn[0], Group) else None)
+        return drawn, outs
 
     # Stacks -----------------------------------------------------------------------------------------------------------
 
@@ -358,6 +390,9 @@ class Pen:
             parts = [(use.op, many(one)) for one in run.levels if (use := core(one)) is not None and isinstance(use.op, Use)]
             size = ", ".join(filter(None, (words.parts_size(parts, self.voice), tied)))
             title = Strip(inner.op.graph.name, size, times, cost, "part", strong=True)
+            if isinstance(inner.op, Recur):
+                given_in = dict(zip(map(Ref, inputs_of(level.graph)), feeds, strict=True))
+                return self._cell(inner.op, title, [given_in[ref] for ref in inner.refs], floors, tip=tip)
             return self._part(inner.op.graph, title, feeds, floors, tip=tip, further=further)
         if inner is not None and isinstance(inner.op, Layer) and len(inner.outputs) == 1:
             item = self._box(level.graph, [inner], again=False)
@@ -379,6 +414,11 @@ class Pen:
 def _also(layer: Layer, node: Node, size: str) -> str:
     """A step that the text names keeps the name of its layer before its sizes."""
     return f"{layer.name} {size}".rstrip() if node.named and node.key else size
+
+
+def inputs_of(graph: Graph) -> list[int]:
+    """The places of the inputs among the nodes."""
+    return [number for number, node in enumerate(graph.nodes) if isinstance(node.op, Input)]
 
 
 def _port(ports: Mapping[Ref, Port | None], operand: Operand) -> Port | None:

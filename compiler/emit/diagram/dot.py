@@ -125,6 +125,8 @@ def _wire(wire: Wire) -> str:
         given += [f'color="{PALE}"', "weight=0"]
     elif wire.kind == "shared":
         given += ["style=dashed", "arrowhead=none", "constraint=false", f'color="{PALE}"']
+    elif wire.kind == "next":
+        given += ["style=dashed", "constraint=false", f'color="{BLUE}"']
     else:
         given.append("weight=100" if wire.main else "weight=1")
     if wire.into:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ...graph import Graph, Input, Level, Node, Ref, Repeat, Use
+from ...graph import Graph, Input, Level, Node, Ref, Repeat, State, Use
 from ...layers.base import Layer
 from ..costs import sharing
 from .alike import Run
@@ -15,6 +15,28 @@ LED = frozenset({"flatten"})  # drawn as a strip over what they lead to
 HOSTS = frozenset({"linear", "convolution", "embedding", "normalisation", "activation", "dropout", "pooling"})
 READABLE = 40  # items that a picture may have when nobody said how deep
 DEEPEST = 12
+
+
+def beginnings(graph: Graph) -> set[int]:
+    """The steps that only make what the states of a cell start from."""
+    if not any(isinstance(node.op, State) for node in graph.nodes):
+        return set()
+    needed: set[int] = set()
+    pending = [output.ref.node for output in graph.outputs]
+    while pending:
+        number = pending.pop()
+        if number not in needed:
+            needed.add(number)
+            node = graph.nodes[number]
+            pending += () if isinstance(node.op, State) else (ref.node for ref in node.refs)
+    before = [ref.node for node in graph.nodes if isinstance(node.op, State) for ref in node.refs]
+    found: set[int] = set()
+    while before:
+        number = before.pop()
+        if number not in needed and number not in found and not isinstance(graph.nodes[number].op, Input):
+            found.add(number)
+            before += (ref.node for ref in graph.nodes[number].refs)
+    return found
 
 
 def uses(graph: Graph) -> Counter[Ref]:

@@ -12,7 +12,7 @@ from typing import Literal
 from .palette import HueName
 
 ItemKind = Literal["box", "circle", "name", "dot", "more"]
-WireKind = Literal["flow", "skip", "shared"]
+WireKind = Literal["flow", "skip", "shared", "next"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,18 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from .scene import Wire
+from .scene import Wire, WireKind
 
 
 class Raw(NamedTuple):
-    """A tensor that flows from item to item. `into` is the group whose entry the head is; `shared` is no flow, but a remark."""
+    """A tensor that flows from item to item. `into` is the group whose entry the head is; `remark` is what a line that is no flow says."""
 
     tail: str
     head: str
     shape: str
     into: str | None = None
-    shared: str = ""
+    remark: str = ""
+    kind: WireKind = "flow"
 
 
 def wired(
@@ -35,7 +36,7 @@ def wired(
 
     `home` are the groups around each item, `typed` the items that say their own shape, `entries` those at the top of a group.
     """
-    flows = {(line.tail, line.head): line for line in reversed(raw) if not line.shared}
+    flows = {(line.tail, line.head): line for line in reversed(raw) if line.kind == "flow"}
     heads: dict[str, list[str]] = {}
     came: dict[str, str] = {}  # the shape that first came into each item
     for tail, head in reversed(flows):
@@ -45,8 +46,8 @@ def wired(
     said: set[tuple[str, str]] = set()
     lines = []
     for line in dict.fromkeys(raw):
-        if line.shared:
-            lines.append(Wire(line.tail, line.head, "shared", line.shared))
+        if line.kind != "flow":
+            lines.append(Wire(line.tail, line.head, line.kind, line.remark))
             continue
         if flows[line.tail, line.head] is not line:
             continue
