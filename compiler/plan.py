@@ -107,6 +107,7 @@ class DataPlan(Frozen):
     categories: list[str] = []
     words: list[str] = []
     gaps: dict[str, str] = {}
+    sequences: dict[str, str] = {}  # columns of the source that are sequences, with the name of the size that varies
     derived: list[DerivedPlan] = []
     columns: list[ColumnPlan]
     fits: list[FitPlan] = []  # program.py defines `fit(rows, fitted)`; the values are handed to `columns`

@@ -68,7 +68,9 @@ def given(saved: SavedRun, data: Data, wanted: list[str], reason: str) -> Table:
     if isinstance(data, str):
         source = absolute(from_command_line(data), Path.cwd())
         words = [c for c in saved.plan.data.words if c in wanted]
-        return read(source, Path.cwd(), wanted, words, gaps=saved.plan.data.gaps, reason=reason)
+        return read(
+            source, Path.cwd(), wanted, words, gaps=saved.plan.data.gaps, sequences=saved.plan.data.sequences, reason=reason
+        )
     columns = {name: storage(np.asarray(values)) for name, values in data.items() if name in wanted}
     missing = [name for name in wanted if name not in columns]
     if missing:

@@ -49,6 +49,7 @@ class Executable:
     sources: Mapping[str, str] = field(default_factory=dict)
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     base: Path = Path()
+    workers: int = 1  # threads that make batches ahead, where they are made anew; no number of them changes a bit
 
 
 def executable(compiled: CompiledLike) -> Executable:

@@ -57,6 +57,7 @@ class Columns:
     categories: dict[str, None] = field(default_factory=dict)
     words: dict[str, None] = field(default_factory=dict)
     gaps: dict[str, str] = field(default_factory=dict)
+    sequences: dict[str, str] = field(default_factory=dict)
     derived: dict[str, DerivedPlan] = field(default_factory=dict)
     fits: list[FitPlan] = field(default_factory=list)
     draws: dict[str, DrawPlan] = field(default_factory=dict)
@@ -88,6 +89,7 @@ class Columns:
             categories=list(self.categories),
             words=list(self.words),
             gaps=self.gaps,
+            sequences={name: symbol for name, symbol in self.sequences.items() if name in self.reads},
             derived=list(self.derived.values()),
             columns=columns,
             fits=self.fits,
@@ -172,6 +174,9 @@ class Reader:
         from .settings import read_bucket, read_split
 
         self._names()
+        self.columns.sequences = {
+            n: shape[0] for n, (_, shape) in (self.schema or {}).items() if shape and isinstance(shape[0], str)
+        }
         meanings = Meanings(self)
         body, values = self.expressions(meanings.hooks())
         tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}

@@ -43,6 +43,12 @@ def run(
         bool, typer.Option("--compile", help="Build the model by torch.compile; bits differ from a plain run.")
     ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard.")] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", min=0, max=256, metavar="N", help="Threads that make batches ahead; the bits do not depend on it."
+        ),
+    ] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="One batch forward and backward; nothing is written.")] = False,
     accept_drift: Annotated[bool, typer.Option("--accept-drift", help="Resume although the bits will differ.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
@@ -80,6 +86,7 @@ def run(
         tensorboard=tensorboard,
         device=device,
         accept_drift=accept_drift,
+        workers=workers,
         progress=not quiet,
         diagram=(lambda: found.diagram().svg) if found is not None else None,
     )

@@ -15,6 +15,7 @@ from ..stops import InputFaults
 from .calls import Wanted
 from .collecting import Collector
 from .images import Encoded, image_field
+from .lists import named_sizes
 from .table import Array, Dtype, Field, Ragged, Schema, Table
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Arrow:
         """Columns of kinds that are read."""
         head = self.head()
         found = {name: self.field(head.column(name), head.schema.field(name).type) for name in head.schema.names}
-        return {name: field for name, field in found.items() if field is not None}
+        known = {name: field for name, field in found.items() if field is not None}
+        return named_sizes(known, lambda name: tuple(lengths_of(head.column(name), nulls=True).tolist()))
 
     def field(self, column: Any, kind: Any) -> Field | None:
         if is_image(kind):
@@ -55,7 +57,7 @@ class Arrow:
         shape: list[int | str] = []
         for depth in range(lists):
             lengths = lengths_of(column)
-            if lengths.min(initial=0) != lengths.max(initial=0) and depth:
+            if depth and len(np.unique(lengths)) > 1:
                 return None  # sequences of sequences
             shape.append("T" if len(np.unique(lengths)) > 1 else int(lengths[0]) if len(lengths) else 0)
             column = column.drop_null().flatten()
@@ -113,12 +115,12 @@ class Arrow:
         numbers = flat(values, field.dtype)
         holes = np.asarray(values.is_null().to_numpy(zero_copy_only=False))
         holes = holes | ~np.isfinite(numbers) if numbers.dtype.kind == "f" else holes
-        made = Ragged(numbers.reshape(-1, *map(int, inner)), offsets)
+        made = Ragged(numbers.reshape(-1, *map(int, inner)), offsets, str(field.shape[0]))
         if holes.any():
             bad = np.flatnonzero(holes.reshape(len(made.values), -1).any(axis=1))
             gone = gone.copy()
             gone[np.searchsorted(offsets, bad, side="right") - 1] = True
-        if field.shape[0] == "T":
+        if isinstance(field.shape[0], str):
             return made, gone
         size = int(field.shape[0])
         full = ~np.asarray(column.is_null().to_numpy(zero_copy_only=False))

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .held import Batch, Held, Ready
+from .ahead import ahead
+from .held import Batch, Held, Made, Ready
 from .splits import bucketed, epoch_order
 from .table import Rows
 
@@ -55,8 +56,9 @@ class Batches:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from position `start` on."""
         if not self.resident or self.lengths is not None:
-            for rows in self.order(epoch)[start:]:
-                yield tuple(c.to(self.device) for c in self.held.take(rows, epoch))
+            workers = self.held.workers if isinstance(self.held, Made) else 0
+            for batch in ahead(lambda rows: self.held.take(rows, epoch), self.order(epoch)[start:], workers):
+                yield tuple(c.to(self.device) for c in batch)
             return
         drawn = torch.from_numpy(epoch_order(self.rows, self.seed, epoch)).to(self.device)
         if self.copied:
@@ -73,9 +75,11 @@ def _cut(tensor: Tensor, rows: int) -> Batch:
 
 def in_order(held: Held, batch: int, device: torch.device) -> Iterator[Batch]:
     """All rows in their order, for evaluation."""
-    for start in range(0, len(held), batch):
-        index = np.arange(start, min(start + batch, len(held)), dtype=np.int64)
-        if isinstance(held, Ready):
+    if isinstance(held, Ready):
+        for start in range(0, len(held), batch):
             yield tuple(c[start : start + batch].to(device) for c in held.columns)
-        else:
-            yield tuple(c.to(device) for c in held.take(index))
+        return
+    index = np.arange(len(held), dtype=np.int64)
+    cut = [index[start : start + batch] for start in range(0, len(held), batch)]
+    for made in ahead(held.take, cut, held.workers if isinstance(held, Made) else 0):
+        yield tuple(c.to(device) for c in made)

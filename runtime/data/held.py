@@ -46,8 +46,10 @@ class Ready:
 class Made:
     """Columns that are made anew for each batch: of sequences, of what is larger than memory, and of rows that are altered in training."""
 
-    def __init__(self, rows: Rows, make: Callable[[Rows, int | None], Batch], lengths: Rows | None = None) -> None:
-        self.rows, self.make, self.lengths = rows, make, lengths
+    def __init__(
+        self, rows: Rows, make: Callable[[Rows, int | None], Batch], lengths: Rows | None = None, workers: int = 0
+    ) -> None:
+        self.rows, self.make, self.lengths, self.workers = rows, make, lengths, workers
 
     def __len__(self) -> int:
         return len(self.rows)

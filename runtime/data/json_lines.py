@@ -18,7 +18,7 @@ from ..faults.files import BadLine, UnsupportedColumn
 from ..stops import InputFaults, span_of
 from .calls import MISSING, POLICY, Parameter, Signature, Wanted, first_undecodable, located, missing_policy, told
 from .collecting import Collector
-from .lists import Place, converted, guess
+from .lists import Place, converted, guess, named_sizes
 from .memory import refuse_too_large
 from .table import Field, Schema, Table
 
@@ -82,13 +82,20 @@ class Lines:
 
 def schema(call: SourceCall, base: Path) -> Schema:
     """The columns with their kinds, from the first rows; what is of no kind that is read is left out."""
-    return {name: field for name, field in _head(Lines(call, base)).items() if field is not None}
+    lines = Lines(call, base)
+    head = _first(lines)
+    fields = {name: field for name, field in _head(head).items() if field is not None}
+    return named_sizes(fields, lambda name: tuple(len(row.get(name) or ()) for row in head))
 
 
-def _head(lines: Lines) -> dict[str, Field | None]:
+def _first(lines: Lines) -> list[dict[str, Any]]:
     head = [row for _, row in islice(lines.rows(), HEAD)]
     if not head:
         raise InputFaults(EmptyData(lines.span, lines.name))
+    return head
+
+
+def _head(head: list[dict[str, Any]]) -> dict[str, Field | None]:
     names = list(dict.fromkeys(name for row in head for name in row))
     return {name: guess([row.get(name) for row in head]) for name in names}
 
@@ -96,7 +103,7 @@ def _head(lines: Lines) -> dict[str, Field | None]:
 def refuse_unsupported(call: SourceCall, base: Path, names: list[str]) -> None:
     """Raises a fault for each of these columns that is there but of a kind that cannot be a column."""
     lines = Lines(call, base)
-    found = _head(lines)
+    found = _head(_first(lines))
     faults = [UnsupportedColumn(lines.span, lines.name, n, "mixed kinds, or of objects") for n in names if n in found]
     if faults:
         raise InputFaults(*faults)

@@ -1,6 +1,6 @@
 """Rows that are lists: of one shape, or sequences of different length. The first rows tell which; later rows must keep to it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,8 +8,9 @@ import numpy as np
 from ...dsl.span import Span
 from ..faults.files import VaryingLength, WrongValue
 from ..stops import InputFaults
-from .table import Array, Dtype, Field, Ragged, kind_of
+from .table import Array, Dtype, Field, Ragged, Schema, kind_of
 
+SYMBOLS = ("T", "S", "U", "V", "W", "R", "Q", "P")
 WANTED = {"float": "a number", "int": "a whole number", "bool": "true or false", "text": "a word"}
 
 
@@ -37,6 +38,19 @@ def guess(values: Sequence[Any]) -> Field | None:
     return Field(inner.dtype, (lengths.pop() if len(lengths) == 1 else "T", *inner.shape))
 
 
+def named_sizes(fields: Schema, lengths: Callable[[str], Hashable]) -> Schema:
+    """The fields with a name for each size that varies: one for all columns whose first rows are equally long, then the next."""
+    known: dict[Hashable, str] = {}
+    found: Schema = {}
+    for name, (dtype, shape) in fields.items():
+        if shape and isinstance(shape[0], str):
+            symbol = known.setdefault(lengths(name), SYMBOLS[len(known) % len(SYMBOLS)])
+            found[name] = Field(dtype, (symbol, *shape[1:]))
+        else:
+            found[name] = Field(dtype, shape)
+    return found
+
+
 def kind_of_value(value: Any) -> Dtype | None:
     if isinstance(value, bool):
         return "bool"
@@ -57,7 +71,7 @@ def _joined(kinds: set[Any]) -> Dtype:
 def converted(values: Sequence[Any], field: Field, place: Place) -> tuple[Array | Ragged, Array | None]:
     """These rows as a column of that kind and shape, and which of them are missing."""
     gone = np.array([v is None or (isinstance(v, float) and v != v) for v in values])
-    if field.shape[:1] == ("T",):
+    if field.shape and isinstance(field.shape[0], str):
         rows = [[] if away else v for v, away in zip(values, gone.tolist(), strict=True)]
         for i, row in enumerate(rows):
             if not isinstance(row, list):
@@ -66,7 +80,7 @@ def converted(values: Sequence[Any], field: Field, place: Place) -> tuple[Array 
         owners = [i for i, row in enumerate(rows) for _ in row]
         flat = _array([item for row in rows for item in row], inner, place, owners)
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(row) for row in rows], dtype=np.int64)])
-        return Ragged(flat, offsets), gone if gone.any() else None
+        return Ragged(flat, offsets, field.shape[0]), gone if gone.any() else None
     stand_in = _stand_in(field)
     filled = [stand_in if away else v for v, away in zip(values, gone.tolist(), strict=True)]
     return _array(filled, field, place, range(len(filled))), gone if gone.any() else None
@@ -90,7 +104,8 @@ def _array(values: list[Any], field: Field, place: Place, owners: Sequence[int])
     except ValueError:
         array = np.zeros(0, object)
     kind = kind_of(array.dtype)
-    if array.shape == (len(values), *shape) and kind is not None:
+    mixed = field.dtype != "bool" and not shape and bool in {type(v) for v in values}
+    if array.shape == (len(values), *shape) and kind is not None and not mixed:
         if kind == field.dtype or (kind == "int" and field.dtype == "float"):
             if kind != "float" or bool((np.abs(array) <= np.finfo(np.float32).max).all()):
                 return array

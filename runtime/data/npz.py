@@ -17,6 +17,7 @@ from ..faults.data import UnreadableFile, UnsupportedArray
 from ..stops import InputFaults, span_of
 from .calls import MISSING, Parameter, Signature, Wanted, located, missing_policy, told
 from .collecting import Collector, one_length, selected
+from .lists import named_sizes
 from .memory import HELD, Growing, refuse_too_large
 from .table import Array, Field, Ragged, Schema, Table, kind_of, storage
 
@@ -105,7 +106,7 @@ class Archive:
             raise EOFError(f"array {name} is not as long as its header says")
         return growing.whole()
 
-    def sequences(self, name: str, values: Array) -> Ragged:
+    def sequences(self, name: str, values: Array, symbol: str) -> Ragged:
         """The rows of an array whose beginnings and end another array gives."""
         offsets = self.array(f"{name}{OFFSETS}").astype(np.int64)
         fits = (
@@ -118,7 +119,7 @@ class Archive:
         if not fits:
             problem = f"{name}{OFFSETS} should rise from 0 to {len(values)}, the length of {name}"
             raise InputFaults(UnreadableFile(self.span, self.name, problem))
-        return Ragged(storage(values), offsets)
+        return Ragged(storage(values), offsets, symbol)
 
     def unreadable(self, error: Exception) -> InputFaults:
         if isinstance(error, zipfile.BadZipFile):
@@ -142,7 +143,7 @@ def schema(call: SourceCall, base: Path) -> Schema:
             continue
         shape: tuple[int | str, ...] = header.shape[1:]
         fields[name] = Field(kind, ("T", *shape) if f"{name}{OFFSETS}" in headers else shape)
-    return fields
+    return named_sizes(fields, lambda name: headers[name].shape[0])
 
 
 def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
@@ -151,9 +152,10 @@ def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
     headers = archive.headers()
     refuse_too_large(archive.span, archive.name, sum(headers[n].size for n in wanted.names))
     columns: dict[str, Array | Ragged] = {}
+    fields = schema(call, base)
     for name in wanted.names:
         values = archive.array(name)
-        columns[name] = archive.sequences(name, values) if f"{name}{OFFSETS}" in headers else values
+        columns[name] = archive.sequences(name, values, str(fields[name].shape[0])) if f"{name}{OFFSETS}" in headers else values
     rows = one_length(archive.span, archive.name, ((n, len(c)) for n, c in columns.items()))
     if rows and all(isinstance(c, np.ndarray) and not unfinished(c) for c in columns.values()):
         return Table(archive.name, {n: storage(c) if not isinstance(c, Ragged | np.memmap) else c for n, c in columns.items()})

@@ -53,6 +53,7 @@ class Part:
     columns: Columns
     make: Callable[[Rows, int | None], Columns] | None = None
     lengths: Rows | None = None  # by which rows are put into buckets
+    workers: int = 0  # threads that make them ahead
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -67,14 +68,14 @@ class Part:
             columns = make(rows, epoch)
             return tuple(columns[name] for name in names)
 
-        return Made(self.rows, batch, self.lengths)
+        return Made(self.rows, batch, self.lengths, self.workers)
 
 
 class ColumnProgram:
     """The data functions of program.py over tables; what goes wrong in them is a fault at their place in the spec."""
 
-    def __init__(self, exe: Executable, program: ModuleType, data: DataPlan, seed: int = 0) -> None:
-        self.exe, self.program, self.data, self.seed = exe, program, data, seed
+    def __init__(self, exe: Executable, program: ModuleType, data: DataPlan, seed: int = 0, workers: int = 0) -> None:
+        self.exe, self.program, self.data, self.seed, self.workers = exe, program, data, seed, workers
         self.text = {d.name: d for d in data.derived if d.kind == "equals"}
 
     def prepare(self, table: Table, seed: int) -> tuple[dict[str, Part], Fitted]:
@@ -120,7 +121,9 @@ class ColumnProgram:
             lengths = torch.cat([self.columns_of(table, r, fitted)[bucket] for r in self.chunks(table, rows)]).reshape(-1).numpy()
         if not altered and self.fits_at_once(len(rows)):
             return Part(rows, self.columns(table, rows, fitted), None, lengths)
-        return Part(rows, {}, lambda some, epoch: self.columns_of(table, some, fitted, epoch if altered else None), lengths)
+        return Part(
+            rows, {}, lambda some, epoch: self.columns_of(table, some, fitted, epoch if altered else None), lengths, self.workers
+        )
 
     def fits_at_once(self, rows: int) -> bool:
         """Are all columns of one shape, and small enough to be made once?"""

@@ -4,16 +4,21 @@ A source is a module with `schema(call, base)`, which reads headers or first row
 it is named.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...compiler.plan import DataPlan, Place, SourceCall
+from ...dsl.span import Span
 from ..faults.data import MissingColumn, UnknownSource
+from ..faults.files import VaryingLength
 from ..stops import InputFaults, span_of
 from .calls import SHIPPED, Wanted, told
-from .table import Field, Schema, Table
+from .table import Field, Ragged, Schema, Table
 
 __all__ = ["Field", "Schema", "Table", "absolute", "read", "read_data", "schema"]
 
@@ -51,6 +56,7 @@ def read(
     words: Iterable[str] = (),
     *,
     gaps: Iterable[str] = (),
+    sequences: Mapping[str, str] | None = None,
     place: Place | None = None,
     reason: str = "",
 ) -> Table:
@@ -65,12 +71,35 @@ def read(
         path = told(str(next(iter((*call.args, *call.kwargs.values())), call.kind)))
         raise InputFaults(*(MissingColumn(span, name, path, tuple(known), reason) for name in missing))
     table: Table = source.read(call, base, Wanted(wanted, frozenset(words), frozenset(gaps)))
-    return table
+    return as_sequences(table, sequences or {}, span_of(call.place, len(call.kind)))
+
+
+def as_sequences(table: Table, symbols: Mapping[str, str], span: Span) -> Table:
+    """The table with these columns as sequences, each with the name of its size: all rows of other data may happen to be equally long.
+
+    Columns with one name are equally long in each row.
+    """
+    columns = dict(table.columns)
+    lengths: dict[str, tuple[str, Any]] = {}
+    for name, column in table.columns.items():
+        if name in symbols and isinstance(column, np.ndarray) and column.ndim > 1:
+            values = column.reshape(-1, *column.shape[2:])
+            columns[name] = Ragged(values, np.arange(len(column) + 1) * column.shape[1], symbols[name])
+        elif name in symbols and isinstance(column, Ragged):
+            columns[name] = replace(column, symbol=symbols[name])
+        if isinstance(columns[name], Ragged):
+            first, known = lengths.setdefault(columns[name].symbol, (name, columns[name].lengths))
+            differ = np.flatnonzero(known != columns[name].lengths)
+            if len(differ):
+                row = int(differ[0])
+                found, wanted = str(columns[name].lengths[row]), f"as many steps as {first}, which has {known[row]} here"
+                raise InputFaults(VaryingLength(span, table.name, table.place(row), name, found, wanted))
+    return replace(table, columns=columns)
 
 
 def read_data(data: DataPlan, base: Path) -> Table:
     """All columns that a data program reads."""
-    return read(data.source, base, list(data.reads), data.words, gaps=data.gaps)
+    return read(data.source, base, list(data.reads), data.words, gaps=data.gaps, sequences=data.sequences)
 
 
 def absolute(call: SourceCall, base: Path) -> SourceCall:

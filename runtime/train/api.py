@@ -1,6 +1,7 @@
 """`train`: from a spec, or a run folder to go on with, to a `Run`. Data is read before torch is imported."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ def train(
     precision: Precision | None = None,
     device: str | None = None,
     accept_drift: bool = False,
+    workers: int = 1,
     compile: bool | None = None,
     tensorboard: bool = False,
     progress: bool | Progress = True,
@@ -70,9 +72,9 @@ def train(
         raise Misused(BadSetting(NOWHERE, "out", "a resumed run stays in its folder"))
     try:
         if spec is not None:
-            exe = changed(found(spec, model, hyperparameters, data), settings)
+            exe = replace(changed(found(spec, model, hyperparameters, data), settings), workers=workers)
         if resume is not None and (exe is None or started(Path(resume))):
-            return _resume(Path(resume), exe, settings, device, accept_drift, listener)
+            return _resume(Path(resume), exe, settings, device, accept_drift, listener, workers)
         if exe is None:
             raise Misused(BadSetting(NOWHERE, "train", "give a spec to train, or a run folder to resume"))
         if resume is not None:
@@ -188,9 +190,16 @@ def _start(
 
 
 def _resume(
-    folder: Path, exe: Executable | None, settings: dict[str, Any], device: str | None, accept_drift: bool, progress: Progress
+    folder: Path,
+    exe: Executable | None,
+    settings: dict[str, Any],
+    device: str | None,
+    accept_drift: bool,
+    progress: Progress,
+    workers: int,
 ) -> "Run":
     saved = read(folder)
+    saved = replace(saved, exe=replace(saved.exe, workers=workers))
     refuse_changes(saved, exe, settings)
     try:
         if saved.record["status"] == "finished":

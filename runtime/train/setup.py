@@ -66,7 +66,7 @@ def settle(exe: Executable, plan: TrainPlan, table: Table, device: torch.device,
     multiply-adds the forward pass of a batch takes. `begun` is the phase that a resumed run is in, none for a new one."""
     program = load_program(exe)
     determinism.seed_all(plan.split_seed)
-    parts, fitted = ColumnProgram(exe, program, plan.data, plan.seed).prepare(table, plan.split_seed)
+    parts, fitted = ColumnProgram(exe, program, plan.data, plan.seed, exe.workers).prepare(table, plan.split_seed)
     model = in_precision(built(exe, plan.seed, device), plan.last)
     phases: list[Phase] = []
     for phase in plan.phases:
