@@ -13,14 +13,15 @@ from .recognise import Form
 if TYPE_CHECKING:
     from ..layers.attention import Attend
 
-Kind = Literal["plain", "whole", "causal", "kept", "batch"]
+Kind = Literal["plain", "whole", "causal", "window", "kept", "batch"]
 
 
 @dataclass(frozen=True)
 class Lowering:
     """How, and why.
 
-    `whole`: no mask at all; `causal`: the flag of scaled_dot_product_attention; `kept`: with a mask built once; `batch`: with a mask
+    `whole`: no mask at all; `causal`: the flag of scaled_dot_product_attention; `window`: by blocks of
+    queries with the keys near them; `kept`: with a mask built once; `batch`: with a mask
     built in each forward; `plain`: scores written out.
     """
 
@@ -39,6 +40,9 @@ def lowering_of(op: Attend) -> Lowering:
         return Lowering("whole", "")
     if mask is not None and bias is None and Form(mask).is_causal:
         return Lowering("causal", f"{_said(op)} runs as the causal flag")
+    if mask is not None and bias is None and Form(mask).window is not None:
+        reason = "is a window, computed by blocks: the cost grows with the window, not with the square of the length"
+        return Lowering("window", f"{_said(op)} {reason}")
     if any(equation is not None and equation.reads for equation in (mask, bias)):
         return Lowering("batch", f"{_said(op)} is built in each forward, since it reads tensors")
     return Lowering("kept", f"{_said(op)} is built once for each length and kept")

@@ -163,6 +163,16 @@ class Form:
         below, above, others = self.bounds()
         return len(below) == 1 and not above and not others and below[0].rest == 0 and below[0].text == 0
 
+    @cached_property
+    def window(self) -> tuple[Linear, Linear] | None:
+        """How many keys before and behind its own place a query sees, where that is all that is said."""
+        below, above, others = self.bounds()
+        if others or len(below) != 1 or len(above) != 1:
+            return None
+        before, after = above[0], below[0]
+        fits = all(bound.rest.constant is not None and bound.rest.constant >= 0 for bound in (before, after))
+        return (before, after) if fits else None
+
 
 def empty_rows(mask: Equation) -> str:
     """Which queries can be proved to have no key, in words; nothing where none can."""

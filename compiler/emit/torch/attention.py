@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...attention.lowering import lowering_of
+from ...attention.recognise import Form
 from ...graph import Ref
 from ...layers.attention import Attend
 from ...shapes import Size
@@ -124,9 +125,18 @@ class _Attention:
             options["dropout_p"] = f"{self.show(self.op.dropout)} if self.training else 0.0"
         if self.op.scale is not None:
             options["scale"] = self.show(self.op.scale)
+        if kind == "window":
+            return self._windowed(q, k, v, options)
         if self.heads.text != self.shared.text:
             options["enable_gqa"] = "True"
         return call("F.scaled_dot_product_attention", q, k, v, **options)
+
+    def _windowed(self, q: str, k: str, v: str, options: dict[str, str]) -> Code:
+        """A window, by blocks of queries."""
+        window = Form(self.op.mask).window if self.op.mask is not None else None
+        assert window is not None
+        before, after = (self.show.dim(bound.text).text for bound in window)
+        return call("windowed", q, k, v, before, after, **options)
 
     def _built(self, q: str) -> str:
         """A mask or bias that is built here."""

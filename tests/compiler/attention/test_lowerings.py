@@ -54,7 +54,14 @@ def ran(net: nn.Module, inputs: dict[str, Tensor]) -> tuple[Tensor, Counter[str]
         return net(*inputs.values()), seen
 
 
-WAYS = {"plain": {}, "whole": {"whole": 1}, "causal": {"causal": 1}, "kept": {"masked": 1}, "batch": {"masked": 1}}
+WAYS = {
+    "plain": {},
+    "whole": {"whole": 1},
+    "causal": {"causal": 1},
+    "window": {"masked": 1},
+    "kept": {"masked": 1},
+    "batch": {"masked": 1},
+}
 
 
 def attend_of(made: Compiled) -> Attend:
@@ -139,9 +146,68 @@ def test_causal_in_any_words(text: str) -> None:
     assert compare(case_of(text)) == "causal"
 
 
-@pytest.mark.parametrize("text", ["j < i", "j <= i + 1", "i <= j", "j <= i and i - j < 3", "j <= i or j < 2", "j * j <= i"])
+@pytest.mark.parametrize("text", ["j < i", "j <= i + 1", "i <= j", "j <= i or j < 2", "j * j <= i", "j <= i and i - j < j"])
 def test_what_is_not_causal(text: str) -> None:
     assert compare(case_of(text)) == "kept"
+
+
+WINDOWS = [
+    "j <= i and i - j < 3",
+    "i - j < 3 and i >= j",
+    "not (j > i or i - j >= 3)",
+    "abs(i - j) <= 1",
+    "1 >= abs(j - i)",
+    "j - 2 <= i and i <= j",
+]
+
+
+@pytest.mark.parametrize("text", WINDOWS)
+def test_windows_in_any_words(text: str) -> None:
+    assert compare(case_of(text)) == "window"
+
+
+@pytest.mark.parametrize(("before", "after", "shared"), [(20, 0, 4), (3, 5, 2), (70, 0, 1), (0, 0, 4)])
+def test_a_window_is_computed_by_blocks(before: int, after: int, shared: int) -> None:
+    width = 4 * shared
+    text = f"""model Net(q: [B, T, 16], k: [B, S, {width}], v: [B, S, {width}]) {{
+        mask[i, j] = i - j <= {before} and j <= i + {after}
+        return attend(q, k, v, heads=4, kv_heads={shared}, mask=mask, scale=0.3)
+    }}"""
+    net = network(compiled(text))
+    for steps, keys in ((300, 300), (333, 250), (290, 400), (7, 9)):
+        sizes = ((steps, 16), (keys, width), (keys, width))
+        inputs = [torch.randn(2, n, w, dtype=torch.float64, requires_grad=True) for n, w in sizes]
+        found, seen = ran(net, dict(zip("qkv", inputs, strict=True)))
+        assert dict(seen) == {"masked": 1}
+        q, k, v = (x.reshape(2, x.shape[1], -1, 4).transpose(1, 2) for x in inputs)
+        k, v = (x.repeat_interleave(4 // shared, 1) for x in (k, v))
+        i, j = torch.arange(steps)[:, None], torch.arange(keys)
+        near = (i - j <= before) & (j - i <= after)
+        weights = (q @ k.mT * 0.3).masked_fill(~near, -1e9).softmax(-1) * near
+        wanted = (weights @ v).transpose(1, 2).flatten(2)
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
+        toward = torch.randn_like(wanted)
+        ours, theirs = (torch.autograd.grad((y * toward).sum(), inputs) for y in (found, wanted))
+        for one, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-9)
+
+
+def test_the_blocks_of_a_window_are_small() -> None:
+    """No product of all queries with all keys is made."""
+    window = "mask[i, j] = j <= i and i - j < 16"
+    made = compiled(f"model Net(x: [B, T, 8]) {{\n    {window}\n    return attend(x, x, x, heads=2, mask=mask)\n}}")
+    largest = 0
+    plain = F.scaled_dot_product_attention
+
+    def watched(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
+        nonlocal largest
+        largest = max(largest, q.shape[:-1].numel() * k.shape[-2])
+        return plain(q, k, v, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(F, "scaled_dot_product_attention", watched)
+        network(made)(torch.randn(1, 2000, 8, dtype=torch.float64))
+    assert 0 < largest < 2 * 2000 * 200
 
 
 def test_a_query_with_nothing_to_attend_to_gets_zeros() -> None:
@@ -173,7 +239,7 @@ EVERYTHING = """model Net(window = none, alibi = false)(x: [B, T, 8]) {
 
 
 def test_a_kept_mask_is_built_once_for_each_length() -> None:
-    made = compiled(case_of("abs(i - j) <= 1").text)
+    made = compiled(case_of("j <= i or j < 2").text)
     net, inputs = network(made), operands(case_of("j <= i"))
     calls = 0
     arange = torch.arange
@@ -198,7 +264,7 @@ def test_a_kept_mask_is_built_once_for_each_length() -> None:
 
 def test_a_kept_mask_exports() -> None:
     made = compiled(
-        "model Net(x: [B, 6, 8]) {\n    mask[i, j] = abs(i - j) <= 1\n    return attend(x, x, x, heads=2, mask=mask)\n}"
+        "model Net(x: [B, 6, 8]) {\n    mask[i, j] = j <= i or j < 2\n    return attend(x, x, x, heads=2, mask=mask)\n}"
     )
     net, x = network(made), torch.randn(3, 6, 8, dtype=torch.float64)
     exported = torch.export.export(net, (x,)).module()
