@@ -234,6 +234,7 @@ class Assertion(Frozen):
     condition: Any  # a Text over the declaration's names
     message: str | None
     span: Span
+    written: str = ""  # the condition as it stands in the spec
 
 
 class Assumption(Frozen):

@@ -238,6 +238,18 @@ class Dim:
             total = total + product
         return total
 
+    @property
+    def has_quotients(self) -> bool:
+        """Is a floor division among its factors?"""
+        return any(isinstance(atom, Apply) and atom.op == "//" for monomial, _ in self.terms for atom, _ in monomial)
+
+    def cancelled(self, divides: Callable[[Dim, Dim], bool]) -> Dim:
+        """With `a // b * b` as a, wherever `divides(b, a)`; sums and further factors stay."""
+        total = Dim({})
+        for monomial, factor in self.terms:
+            total = total + _cancelled(Dim({monomial: factor}), divides)
+        return total
+
     # Proofs -----------------------------------------------------------------------------------------------------------
 
     def at_least(self, bound: int) -> bool:
@@ -287,6 +299,18 @@ def _product(left: Monomial, right: Monomial) -> Monomial:
     for atom, exponent in right:
         exponents[atom] = exponents.get(atom, 0) + exponent
     return monomial_sorted(exponents)
+
+
+def _cancelled(term: Dim, divides: Callable[[Dim, Dim], bool]) -> Dim:
+    """One term without the floor divisions whose divisor stands beside them."""
+    for atom, exponent in term.terms[0][0]:
+        if exponent != 1 or not isinstance(atom, Apply) or atom.op != "//":
+            continue
+        rest = term.divided(_atom(atom))
+        beside = None if rest is None else rest.divided(atom.right)
+        if beside is not None and divides(atom.right, atom.left):
+            return (atom.left * beside).cancelled(divides)
+    return term
 
 
 def _floor_by_number(dim: Dim, divisor: int) -> Dim:

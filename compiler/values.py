@@ -200,3 +200,12 @@ def is_proved(condition: Text) -> bool:
         case ">=":
             return gap.at_least(0)
     return False
+
+
+def conjuncts(condition: Text | Truth) -> tuple[Text, ...]:
+    """What has to hold together for a condition to hold."""
+    if isinstance(condition, Truth):
+        condition = condition.text
+    if isinstance(condition, Formula) and condition.op == "and":
+        return tuple(part for arg in condition.args if not isinstance(arg, str) for part in conjuncts(arg))
+    return (condition,)

@@ -15,7 +15,7 @@ from ..errors.calls import TooLarge
 from ..graph import Assertion, Assumption, Axis, Edge, Graph, Input, Node, Operand, Operation, Ref, TensorType
 from ..layers.base import Layer, Owner, Refusal
 from ..shapes import Dim, Size
-from ..values import Text, formula, is_proved
+from ..values import Text, conjuncts, formula, is_proved
 from .values import LayerRecipe, Scope, Tensor, Value
 
 if TYPE_CHECKING:
@@ -94,6 +94,26 @@ class Body:
             self.assume(formula("==", left.text, right.text), "two sizes that must agree")
         return True
 
+    def simplest(self, size: Size) -> Size:
+        """`D // heads * heads` is D, where heads is known to divide D."""
+        value, text = size.value, size.text
+        if value.has_quotients:
+            value = value.cancelled(self.elaborator.facts.divides)
+        if text.has_quotients:
+            text = text.cancelled(self._divides_in_text)
+        return size if value is size.value and text is size.text else Size(value, text)
+
+    def _divides_in_text(self, divisor: Dim, dim: Dim) -> bool:
+        """Does the text rely on it, or check it?"""
+        condition = formula("==", dim % divisor, Dim.of(0))
+        checked = (part for assertion in self.assertions for part in conjuncts(assertion.condition))
+        return condition is True or condition in self.assumptions or condition in checked
+
+    def _simplified(self, type_: TensorType) -> TensorType:
+        if not any(size.value.has_quotients or size.text.has_quotients for size in type_.shape):
+            return type_
+        return TensorType(type_.dtype, tuple(self.simplest(size) for size in type_.shape), type_.origin)
+
     def holds(self, op: str, left: Size, right: Size) -> bool | None:
         condition = self.elaborator.facts.decide(op, left.value, right.value)
         if condition is not None:
@@ -120,7 +140,7 @@ class Body:
         """A node; its number."""
         if len(self.nodes) >= MAX_NODES:
             raise Refusal(TooLarge(span, f"{self.name} has more than {MAX_NODES:,} steps"))
-        outputs = tuple(Edge.model_construct(type=_placed(type_, span)) for type_ in types)
+        outputs = tuple(Edge.model_construct(type=_placed(self._simplified(type_), span)) for type_ in types)
         node = Node.model_construct(
             op=op, inputs=inputs, outputs=outputs, key=key, span=span, named=named, owner=owner, gate=False
         )

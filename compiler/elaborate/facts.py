@@ -12,6 +12,7 @@ class Facts:
     def __init__(self) -> None:
         self.substitution: dict[str, Dim] = {}
         self.at_least_zero: list[Dim] = []
+        self.multiples: set[tuple[Dim, Dim]] = set()  # asserted: the first is a multiple of the second
 
     def learn(self, condition: Text) -> None:
         """Take a condition over values as true from here on."""
@@ -49,17 +50,26 @@ class Facts:
         if len(dim.terms) != 1 or dim.terms[0][1] != 1 or len(dim.terms[0][0]) != 1:
             return
         atom = dim.terms[0][0][0][0]
-        if isinstance(atom, Apply) and atom.op == "%" and atom.left.symbol and atom.right.constant:
-            self._let(atom.left.symbol, Dim.of(f"{atom.left.symbol}/{atom.right.constant}") * atom.right)
+        if not isinstance(atom, Apply) or atom.op != "%" or not (atom.right.constant or atom.right.at_least(1)):
+            return
+        self.multiples.add((atom.left, atom.right))
+        name = atom.left.symbol
+        if name is not None and name not in atom.right.symbols():
+            self._let(name, Dim.of(f"{name}/{atom.right}") * atom.right)
 
     def _let(self, name: str, dim: Dim) -> None:
         self.substitution = {k: v.substitute({name: dim}) for k, v in self.substitution.items()} | {name: dim}
+
+    def divides(self, divisor: Dim, dim: Dim) -> bool:
+        """Is `dim` a multiple of `divisor`, for all free dims?"""
+        dim, divisor = self.reduce(dim), self.reduce(divisor)
+        return dim % divisor == 0 or (dim, divisor) in self.multiples
 
     def reduce(self, dim: Dim) -> Dim:
         return dim.substitute(self.substitution) if self.substitution else dim
 
     def equal(self, left: Dim, right: Dim) -> bool:
-        return bool(self.substitution) and self.reduce(left) == self.reduce(right)
+        return left == right or (bool(self.substitution) and self.reduce(left) == self.reduce(right))
 
     def decide(self, op: str, left: Dim, right: Dim) -> bool | None:
         """Is `left op right` true, false, or open, for all free dims of at least 1?"""

@@ -53,7 +53,7 @@ def _whole(body: Body, op: str, left: Size, right: Size, span: Span) -> Value:
     result = Size(apply(op, left.value, right.value), apply(op, left.text, right.text))
     if result.number is not None and abs(result.number) > 10**MAX_DIGITS:
         raise Refusal(TooLarge(span, f"{left} {op} {right} has more than {MAX_DIGITS} digits"))
-    return result
+    return body.simplest(result)
 
 
 def _terms(op: str, left: Dim, right: Dim) -> int:
@@ -71,7 +71,7 @@ def _quotient(body: Body, left: Size, right: Size, span: Span) -> Value:
     """`/` of whole numbers is exact; numbers that do not divide give a real."""
     facts = body.elaborator.facts
     value = left.value.divided(right.value)
-    if value is None and facts.reduce(left.value).divided(facts.reduce(right.value)) is not None:
+    if value is None and right.number != 0 and facts.divides(right.value, left.value):
         value = left.value // right.value  # an assert says that it is exact
     if value is not None:
         text = left.text.divided(right.text)

@@ -283,7 +283,8 @@ def _assert(body: Body, node: ast.Assert) -> None:
         raise Refusal(AssertionFailed(place, text, node.message or "", shown, node.span, origins))
     body.elaborator.learn(body, truth)
     if truth.text is not True:
-        body.assertions.append(Assertion(condition=truth.text, message=node.message, span=node.span))
+        written = " ".join(body.unit.source.slice(node.condition.span).split())
+        body.assertions.append(Assertion(condition=truth.text, message=node.message, span=node.span, written=written))
 
 
 def _values(body: Body, condition: ast.Expr) -> tuple[str, tuple[tuple[Span, str], ...]]:

@@ -25,7 +25,7 @@ def graph_hash(graph: Graph) -> str:
     return hashlib.sha256(json.dumps(graph_data(graph, places=False), sort_keys=True).encode()).hexdigest()
 
 
-PROSE = {"doc", "span", "decided", "origin", "reason", "message"}
+PROSE = {"doc", "span", "decided", "origin", "reason", "message", "written"}
 
 
 def _data(value: Any, places: bool) -> Any:

@@ -86,13 +86,18 @@ class DimsDisagree(Fault):
     left_size: str = ""
     right_size: str = ""
     advice: str = ""
+    left_place: Span = NOWHERE  # of the other operand, where both are written here
+    left_type: str = ""
+    right_type: str = ""
 
     def diagnostic(self) -> Diagnostic:
         advice = self.advice or _where_it_fits(self.left_size, self.right_size)
         helps = (Help(advice),) if advice else ()
-        labels = _from(self.left_origin, f"{self.left_size} comes from here") if self.left_size else ()
+        both = self.left_place not in (NOWHERE, self.span, self.left_origin, self.right_origin)
+        labels: tuple[Label, ...] = (Label(self.left_place, self.left_type),) if both else ()
+        labels += _from(self.left_origin, f"{self.left_size} comes from here") if self.left_size else ()
         labels += _from(self.right_origin, f"{self.right_size} comes from here") if self.right_size else ()
-        return self.say(f"{self.rule}, but {self.left} and {self.right}", "", *labels, helps=helps)
+        return self.say(f"{self.rule}, but {self.left} and {self.right}", self.right_type if both else "", *labels, helps=helps)
 
 
 class DoesNotDivide(Fault):

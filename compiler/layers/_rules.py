@@ -221,6 +221,9 @@ def disagree(see: Checker, rule: str, left: Dim, right: Dim, types: Sequence[Giv
             str(left.size),
             str(right.size),
             advice,
+            see.place(left.which),
+            str(a),
+            str(b),
         )
     )
 

@@ -247,6 +247,10 @@ class Layer(Operation):
         """What its tensors start from where the text says so, by their names in the state dict of the layer."""
         return {}
 
+    def filled(self, me: str) -> list[str]:
+        """Statements after those of the initialisers: what else follows from what they filled."""
+        return []
+
     def infer(self, see: Checker, *inputs: Any) -> TensorType | tuple[TensorType, ...]:
         """The types that come out; raises `Refusal` where the layer does not take what comes in."""
         raise NotImplementedError

@@ -103,5 +103,9 @@ class WeightNorm(Parametrized):
         stored = {f"{_STORED}.original0": Weight(*lengths), f"{_STORED}.original1": weight}
         return self.others(*inputs) | stored
 
+    def filled(self, me: str) -> list[str]:
+        """The lengths of what was filled, so that the weight itself starts as the initialiser says."""
+        return [f"{me}.weight = {me}.{_STORED}.original1.detach()"] if "weight" in self.layer.initialisers else []
+
     def module(self, show: Show, *inputs: Any) -> str:
         return call("nn.utils.parametrizations.weight_norm", self.layer.module(show, *inputs), **options(self, show, "dim")).text

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from ..graph import Assertion, Edge, Graph, Level, Node, Operation, Repeat, TensorType, Use
 from ..shapes import Apply, Dim, Size
-from ..values import Formula, Real, Text, Truth, is_proved, names_of, substitute
+from ..values import Formula, Real, Text, Truth, conjuncts, is_proved, names_of, substitute
 
 Texts = Mapping[str, Text]
 Model = TypeVar("Model", bound=BaseModel)
@@ -53,7 +53,7 @@ def facts_of(root: Graph) -> frozenset[Text]:
 
 def _facts(graph: Graph, known: dict[int, frozenset[Text]]) -> frozenset[Text]:
     if id(graph) not in known:
-        found = {part for assertion in graph.assertions for part in _conjuncts(assertion.condition)}
+        found = {part for assertion in graph.assertions for part in conjuncts(assertion.condition)}
         for node in graph.nodes:
             if isinstance(node.op, Use):
                 names = texts(node.op.arguments, node.op.dims)
@@ -67,17 +67,9 @@ def _facts(graph: Graph, known: dict[int, frozenset[Text]]) -> frozenset[Text]:
     return known[id(graph)]
 
 
-def _conjuncts(condition: Text) -> tuple[Text, ...]:
-    if isinstance(condition, Truth):
-        condition = condition.text
-    if isinstance(condition, Formula) and condition.op == "and":
-        return tuple(part for arg in condition.args if not isinstance(arg, str) for part in _conjuncts(arg))
-    return (condition,)
-
-
 def _follows(condition: Text, facts: frozenset[Text]) -> bool:
     """Is it checked, or true whatever the numbers, or true because one number that is checked divides another?"""
-    parts = _conjuncts(condition)
+    parts = conjuncts(condition)
     if all(part in facts or is_proved(part) for part in parts):
         return True
     quotients = _quotients(facts)

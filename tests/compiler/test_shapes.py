@@ -10,7 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from archc.compiler.elaborate.facts import Facts
 from archc.compiler.shapes import Dim, apply
+from archc.compiler.values import formula as formula_of
 
 NAMES = ("H", "W", "n")
 OPERATORS: dict[str, Callable[[int, int], int]] = {
@@ -139,3 +141,50 @@ def test_two_symbols_are_never_equal() -> None:
 )
 def test_how_a_dim_is_shown(dim: Dim, shown: str) -> None:
     assert str(dim) == shown
+
+
+# Quotients that cancel ------------------------------------------------------------------------------------------------
+
+
+@given(formulas(), values, st.data())
+def test_what_cancels_is_the_same_number(formula: Any, given_: dict[str, int], data: st.DataObject) -> None:
+    """`a // b * b` is a wherever b divides a; for no other numbers is it taken to be."""
+    dim = dim_of(formula)
+
+    def divides(divisor: Dim, of: Dim) -> bool:
+        by = divisor.substitute(dims(given_)).constant
+        whole = of.substitute(dims(given_)).constant
+        return by is not None and by != 0 and whole is not None and whole % by == 0
+
+    assert dim.cancelled(divides).substitute(dims(given_)) == dim.substitute(dims(given_))
+    assert dim.cancelled(lambda divisor, of: False) == dim
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 5), st.integers(1, 4))
+def test_facts_prove_what_holds(quotient: int, by: int, rest: int, times: int) -> None:
+    """`H % b == 0` makes H // b * b be H, and a stride that divides leave no rest; without the fact nothing is proved."""
+    facts, high = Facts(), Dim.of("H")
+    size, window = Dim.of(by), (high + 2 * Dim.of(rest) * by - by) // by + 1
+    assert by == 1 or not facts.equal(high // size * size, high)
+    facts.learn(formula_of("==", high % size, Dim.of(0)))
+    product = high * times // size * size
+    assert facts.equal(product, high * times)
+    assert product.cancelled(facts.divides) == high * times
+    number = quotient * by
+    assert (
+        facts.reduce(window).substitute({f"H/{by}": Dim.of(quotient), "H": Dim.of(number)})
+        == (number + 2 * rest * by - by) // by + 1
+    )
+    assert facts.equal(window, high // size + 2 * rest)
+
+
+def test_facts_of_symbols() -> None:
+    facts, d, heads, s, t = Facts(), Dim.of("D"), Dim.of("heads"), Dim.of("S"), Dim.of("T")
+    assert not facts.divides(heads, d)
+    assert not facts.equal(s, t)
+    facts.learn(formula_of("==", d % heads, Dim.of(0)))
+    facts.learn(formula_of("==", s, t))
+    assert (d // heads * heads * 3).cancelled(facts.divides) == d * 3
+    assert facts.equal(d // heads * heads, d)
+    assert facts.equal(s * 2, t + s)
+    assert not facts.equal(s, d)

@@ -108,6 +108,9 @@ class Voice:
 
 def layer_size(layer: Layer, inputs: tuple[Given, ...], outputs: tuple[TensorType, ...], voice: Voice) -> str:
     """What stands in grey behind the name of a layer: `3×3, 64, stride 2`, `120 → 84`, `0.1`."""
+    inner = getattr(layer, "layer", None)
+    if isinstance(inner, Layer):
+        return f"{inner.name} {layer_size(inner, inputs, outputs, voice)}"
     tensors = [tensor for tensor in inputs if isinstance(tensor, TensorType)]
     if layer.family == "linear" and layer.owns and tensors and tensors[0].rank and outputs[0].rank:
         joined = tensors[0].shape[-1]

@@ -9,14 +9,12 @@ from ...values import OPPOSITE, Formula, Text, Truth, names_of, number_of
 from ..code import OR, Code, Show, binary, unary
 from .lines import Line, interpolated
 
-UNTOLD = "an assert of the spec does not hold"
-
 
 def check_lines(assertion: Assertion, show: Show) -> list[Line]:
     """`if` it does not hold, `raise`."""
     condition = assertion.condition.text if isinstance(assertion.condition, Truth) else assertion.condition
     broken, pieces = _broken(condition, show)
-    message = assertion.message or UNTOLD
+    message = assertion.message or f"assert {assertion.written}"
     text = interpolated(f"{message}: " if pieces else message, pieces)
     span: Span = assertion.span
     return [Line(f"if {broken}:", span), Line(f"raise ValueError({text})", span, 1)]

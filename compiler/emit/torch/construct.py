@@ -85,7 +85,7 @@ def layer_call(graph: Graph, node: Node, show: Show) -> str:
 
 def fillings(op: Layer, show: Show, me: str) -> list[str]:
     """The statements that fill the tensors of a layer as the spec asks."""
-    return [init.initialise(show, f"{me}.{tensor}") for tensor, init in op.initialisers.items()]
+    return [*(init.initialise(show, f"{me}.{tensor}") for tensor, init in op.initialisers.items()), *op.filled(me)]
 
 
 def tensor_lines(entry: Entry, show: Show) -> list[Line]:

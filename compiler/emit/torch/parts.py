@@ -151,7 +151,7 @@ class Census:
         for assertion in graph.assertions:
             needs |= dict.fromkeys(sorted(names_of(assertion.condition)))
         needs |= {name: None for name in read if name not in graph.dims}
-        checks = tuple((str(a.condition), a.message) for a in graph.assertions)
+        checks = tuple((str(a.condition), a.message or a.written) for a in graph.assertions)
         key = (
             graph.name,
             graph.kind,

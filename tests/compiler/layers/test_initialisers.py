@@ -14,6 +14,7 @@ from archc.compiler.emit.code import Show
 from archc.compiler.layers import registry
 from archc.compiler.layers.base import Initialiser, Layer, Refusal
 
+from ..spec import body, compiled, network
 from .checking import Alone
 from .drawing import shape, some, tensor
 
@@ -90,3 +91,17 @@ def test_every_owner_takes_initialisers() -> None:
     assert wrapped.initialisers.keys() == {"parametrizations.weight.original"}
     with pytest.raises(ValidationError, match="no bias"):
         build("dense", out_features=3, bias=False, bias_init=zeros)
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_a_normed_weight_starts_as_the_initialiser_says(stacked: bool) -> None:
+    """As torch.nn.utils.parametrizations.weight_norm of a layer that was filled before."""
+    layer = "weight_norm(dense(8, init=identity))"
+    module = network(compiled(body(f"y = x -> {f'stack 2 {{ {layer} }}' if stacked else layer}", x="[B, 8]")))
+    by_hand = nn.Linear(8, 8)
+    nn.init.eye_(by_hand.weight)
+    by_hand = nn.utils.parametrizations.weight_norm(by_hand)
+    for made in module.stack1 if stacked else [module.weight_norm1]:
+        assert torch.equal(made.weight, by_hand.weight)
+        assert made.state_dict().keys() == by_hand.state_dict().keys()
+        assert isinstance(made.parametrizations.weight.original1, nn.Parameter)
