@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ..graph import Graph, Hyper, Input, Level, Node, Parameter, Recur, Repeat, Start, TensorType, Use
+from ..graph import Graph, Hyper, Input, Level, Next, Node, Parameter, Penalty, Recur, Repeat, Start, TensorType, Use
 from ..graph import Weight as WeightOf
 from ..layers.base import Layer, positional
 from ..shapes import Dim, Size
@@ -201,6 +201,10 @@ def _row(node: Node, cost: Cost, path: str, depth: int, note: str) -> Row:
             times = count.value
         case Parameter(learned=learned):
             layer = "param" if learned else "buffer"
+        case Next():
+            note = "after a training step"
+        case Penalty(name=name):
+            arguments = name
         case WeightOf(attribute=attribute):
             layer, note = attribute, f"same weights as {path}"
     return Row(

@@ -329,6 +329,8 @@ class Owner(Layer):
 @cache
 def positional(layer: type[Layer]) -> tuple[str, ...]:
     """The arguments that may be given without a name, in order: those the class itself declares, then those of its bases."""
+    if not hasattr(layer, "example"):  # no text calls it by a name
+        return ()
     named = {"init", "bias_init", layer.further}
     ordered = dict.fromkeys(name for cls in layer.__mro__ for name in get_annotations(cls) if name in layer.model_fields)
     return tuple(name for name in ordered if name not in named)

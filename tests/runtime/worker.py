@@ -15,14 +15,21 @@ from typing import Any
 
 import torch
 
+from archc.runtime.executable import Executable
 from archc.runtime.run_folder import is_run
 from archc.runtime.stops import Interrupted
 from archc.runtime.train import checkpoints, engine
-from archc.runtime.train.api import train
+from archc.runtime.train.api import changed, found, train
 
 from . import hand
 
-SPECS: dict[str, Callable[..., hand.Hand]] = {"lenet": hand.lenet, "autoencoder": hand.autoencoder}
+
+def draws(epochs: int) -> Executable:
+    """The program of fixtures/draws.arch."""
+    return changed(found(hand.FIXTURES / "draws.arch", None, {}), {"epochs": epochs})
+
+
+SPECS: dict[str, Callable[..., Any]] = {"lenet": hand.lenet, "autoencoder": hand.autoencoder, "draws": draws}
 
 
 def killing(function: Callable[..., Any], calls: int) -> Callable[..., Any]:

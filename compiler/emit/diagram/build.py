@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ....dsl.span import Span
-from ...graph import Graph, Input, Level, Node, Operand, Parameter, Recur, Ref, Repeat, State, TensorType, Use, Weight
+from ...graph import (
+    Graph, Input, Level, Next, Node, Operand, Parameter, Penalty, Recur, Ref, Repeat, State, TensorType, Use, Weight,
+)
 from ...layers.base import Layer
 from ..costs import Cost, Costs, given, sharing
 from ..summary import hypers_of, way
@@ -165,6 +167,15 @@ class Pen:
                     drawn, outs = self._part(use.graph, title, feeds, floors, again, self.tips.node(head))
             case Repeat() as repeat:
                 drawn, outs = self._repeat(graph, head, repeat, feeds, floors)
+            case Next():
+                back = next(n for n, node in enumerate(graph.nodes) if isinstance(node.op, Parameter) and node.key == head.key)
+                if (buffer := port(Ref(back))) is not None and feeds[0] is not None:
+                    self._raw.append(Raw(feeds[0].item, buffer.item, "", remark="next", kind="next"))
+                drawn, outs = [], [None]
+            case Penalty(name=name):
+                item = self._item("name", Strip(name, "penalty"), tip=self.tips.node(head))
+                self._wire(feeds[0], item.id)
+                drawn, outs = [item], [None]
             case _:
                 item = self._box(graph, nodes, again)
                 for feed in feeds:
@@ -221,7 +232,7 @@ class Pen:
                 )
                 if node.gate and node.outputs[0].name:
                     return Strip(node.outputs[0].name, f"{layer.name} {size}".rstrip(), cost=cost, hue=hue)
-                return Strip(node.key if node.named and node.key else layer.name, size, cost=cost, hue=hue)
+                return Strip(node.key if node.named and node.key else layer.title, size, cost=cost, hue=hue)
         return Strip(node.op.title, cost=cost, hue=hue)
 
     # Parts ------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from ...graph import Operation, Parameter, Weight
 from ...layers.base import Family, Layer
 
-HueName = Literal["weights", "memory", "attention", "gate", "norm", "activation", "pooling", "plain", "part"]
+HueName = Literal["draw", "weights", "memory", "attention", "gate", "norm", "activation", "pooling", "plain", "part"]
 
 INK = "#20262d"  # names
 GREY = "#6b747e"  # sizes and shapes
@@ -32,6 +32,7 @@ HUES: dict[HueName, Hue] = {
     "norm": Hue("#e9ecef", "#7d8792", "normalisation"),
     "activation": Hue("#efe6f7", "#8a63b0", "activation"),
     "pooling": Hue("#dcf1ee", "#35877f", "pooling"),
+    "draw": Hue("#fff7d6", "#8c7a1f", "draw"),
     "plain": Hue("#ffffff", "#8a939c", ""),
     "part": Hue("#ffffff", "#6f90b5", ""),
 }
@@ -55,5 +56,7 @@ def hue_of(op: Operation, gate: bool = False) -> HueName:
         return "memory"
     if not isinstance(op, Layer):
         return "part"
+    if op.family == "distribution" and not op.pure:
+        return "draw"
     hue = _FAMILIES.get(op.family, "plain")
     return hue if op.owns or hue not in ("weights", "memory") else "plain"

@@ -37,4 +37,4 @@ class Tips:
         if not isinstance(node.op, Layer):
             return node.op.title
         arguments = arguments_of(node.op)
-        return f"{node.op.name}({arguments})" if arguments else node.op.name
+        return f"{node.op.title}({arguments})" if arguments else node.op.title
