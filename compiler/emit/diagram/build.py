@@ -11,7 +11,21 @@ from dataclasses import dataclass, field, replace
 
 from ....dsl.span import Span
 from ...graph import (
-    Graph, Input, Level, Next, Node, Operand, Parameter, Penalty, Recur, Ref, Repeat, State, TensorType, Use, Weight,
+    Graph,
+    Input,
+    Level,
+    Next,
+    Node,
+    Operand,
+    Parameter,
+    Penalty,
+    Recur,
+    Ref,
+    Repeat,
+    State,
+    TensorType,
+    Use,
+    Weight,
 )
 from ...layers.base import Layer
 from ..costs import Cost, Costs, given, sharing
