@@ -278,7 +278,11 @@ def monomial_sorted(exponents: Mapping[Atom, int]) -> Monomial:
 
 @lru_cache(maxsize=4096)
 def _constant(value: int) -> Dim:
-    return Dim({(): value})
+    """A number, made without what sums need: a list may hold a hundred thousand."""
+    dim = Dim.__new__(Dim)
+    dim.terms = (((), value),) if value else ()
+    dim._hash = hash(dim.terms)
+    return dim
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,7 @@ from .values import Items, Mode, Tensor, Value, describe, fixed, names_in, value
 
 MAX_ITEMS = 100_000
 MAX_DIGITS = 40
-MAX_TERMS = 10_000
+MAX_TERMS = 1_000
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
@@ -27,6 +27,10 @@ def is_number(value: Value) -> bool:
 def arithmetic(body: Body, op: str, left: Value, right: Value, span: Span) -> Value:
     """`left op right` on numbers; lists join with +."""
     if op == "+" and isinstance(left, Items) and isinstance(right, Items):
+        if len(left.items) + len(right.items) > MAX_ITEMS:
+            raise Refusal(
+                TooLarge(span, f"a list of {len(left.items) + len(right.items):,} items is too long; {MAX_ITEMS:,} are the most")
+            )
         return Items(left.items + right.items)
     if not (is_number(left) and is_number(right) and op in OPERATIONS):
         raise Refusal(BadArithmetic(span, f"{op} does not work on {describe(left)} and {describe(right)}"))

@@ -18,8 +18,21 @@ _TOKEN = re.compile(r"\s*(\.\.\.|[A-Za-z_]\w*|\d+|[()])")
 Group = tuple[str, ...]  # the names that share one dim; () is a dim of size 1
 
 
+LONGEST = 1_000
+
+
 class Mistake(Exception):
     """What is wrong with a pattern."""
+
+
+def _sides(pattern: str) -> list[str]:
+    """What stands left and right of the arrow."""
+    if len(pattern) > LONGEST:
+        raise Mistake(f"it is longer than {LONGEST:,} characters")
+    sides = pattern.split("->")
+    if len(sides) != 2:
+        raise Mistake("it needs one arrow, ->")
+    return sides
 
 
 def _side(text: str, groups: bool = True) -> list[Group]:
@@ -92,9 +105,7 @@ class Rearrange(Layer):
         return kept | {"sizes": {**sizes, **named} if isinstance(sizes, dict) else sizes}
 
     def plan(self, rank: int) -> Plan:
-        sides = self.pattern.split("->")
-        if len(sides) != 2:
-            raise Mistake("it needs one arrow, ->")
+        sides = _sides(self.pattern)
         left, right = (_side(side) for side in sides)
         before, after = _once(left), _once(right)
         for name in set(before) ^ set(after):
@@ -181,9 +192,7 @@ class Einsum(Layer):
 
     def terms(self) -> tuple[list[list[str]], list[str]]:
         """The names of each tensor's dims, and of what comes out."""
-        sides = self.equation.split("->")
-        if len(sides) != 2:
-            raise Mistake("it needs one arrow, ->")
+        sides = _sides(self.equation)
         reads = [[group[0] for group in _side(term, groups=False)] for term in sides[0].split(",")]
         gives = [group[0] for group in _side(sides[1], groups=False)]
         if len({name for term in [*reads, gives] for name in term} - {"..."}) > 52:

@@ -36,7 +36,7 @@ from .inputs import made
 
 SECONDS = 2.0
 MEGABYTES = 500
-PATIENCE = 20  # seconds by the clock after which an input is given up, wherever it is
+PATIENCE = 20  # seconds of the processor after which an input is given up, wherever it is
 BESIDE = {
     "parts.arch": "block Residual(x: [B, D]) -> [B, D] {\n    return x + (x -> dense(D))\n}\n",
     "blocks.arch": 'from "parts.arch" import Residual\nblock Twice(x: [B, D]) {\n    return x -> Residual -> Residual\n}\n',
@@ -137,7 +137,7 @@ def main(seed: int, first: int, count: int, go_on: bool = False) -> None:
     ends: Counter[str] = Counter()
     codes: Counter[str] = Counter()
     digest, slowest = sha256(), (0.0, 0)
-    signal.signal(signal.SIGALRM, gave_up)
+    signal.signal(signal.SIGVTALRM, gave_up)
     with tempfile.TemporaryDirectory() as folder:
         for name, text in BESIDE.items():
             (Path(folder) / name).write_text(text)
@@ -186,11 +186,11 @@ def told(error: Exception, failures: Counter[str]) -> None:
 
 def fed_once(file: Path, data: bytes) -> tuple[str, list[Diagnostic]]:
     file.write_bytes(data)
-    signal.alarm(PATIENCE)
+    signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
     try:
         return fed(file)
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 if __name__ == "__main__":
