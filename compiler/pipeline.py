@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ..dsl import ast
-from ..dsl.depth import room
+from ..dsl.depth import collector_paused, room
 from ..dsl.diagnostic import Report
 from ..dsl.source import Source
 from ..dsl.span import Span
@@ -65,6 +65,7 @@ def no_schema(call: SourceCall) -> Schema | None:
 
 
 @room()
+@collector_paused()
 def check_source(source: Source, *, read: Reader = no_imports, schema: Schemas = no_schema) -> Report:
     """Everything that is wrong with a spec.
 
@@ -96,6 +97,7 @@ def check_source(source: Source, *, read: Reader = no_imports, schema: Schemas =
 
 
 @room()
+@collector_paused()
 def compile_source(
     source: Source,
     *,

@@ -6,15 +6,13 @@ lexer (characters), layout (newlines and brackets), lr (the automaton of grammar
 for what is wrong.
 """
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from . import ast, table
 from . import faults as f
 from .builder import Builder
+from .depth import collector_paused
 from .diagnostic import Fault, Report
 from .layout import LIMIT, lay_out
 from .lexer import lex
@@ -29,7 +27,7 @@ MOST_FAULTS = 100
 def parse(source: Source, report: Report) -> ast.File:
     """The AST of `source`; faults of syntax (E01xx) go to `report`, which also learns the source."""
     report.sources[source.name] = source
-    with _collector_paused():
+    with collector_paused():
         return _Reading(source, report).run()
 
 
@@ -97,15 +95,3 @@ def _with_docs(items: list[ast.Item], comments: list[ast.Comment]) -> tuple[list
 def is_doc(comment: ast.Comment) -> bool:
     """`## …` on a line of its own, and not a ruler of many #."""
     return comment.own_line and comment.text.startswith("##") and not comment.text.startswith("###")
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Nothing made here is garbage before it is done; collecting all the while is most of the time of a large file."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

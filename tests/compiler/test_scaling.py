@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from .spec import body, check
 
 BLOCK = "block Part(x: [B, D]) -> [B, D] {\n    return x + (x -> layer_norm -> dense(4 * D) -> gelu -> dense(D))\n}\n"
-SHAPES = {
+SHAPES: dict[str, Callable[[int], str]] = {
     "layers": lambda n: body("\n".join(f"x = x -> dense({16 + i % 7}) -> relu" for i in range(n)) + "\ny = x"),
     "convolutions": lambda n: body(
         "\n".join("x = x -> conv(8, 3, padding=1) -> relu" for _ in range(n)) + "\ny = x", x="[B, 8, H, W]"
