@@ -5,7 +5,8 @@ The public names, each found when it is first asked for, so that importing archc
 - `archc.check(path) -> Report`: everything that is wrong with a spec;
 - `archc.compile(path, model=None, **hyperparameters) -> Compiled`: its PyTorch text, its graph, its diagram;
 - `archc.load(path, model=None, **hyperparameters) -> torch.nn.Module`: a network, or that of a run folder with its trained weights;
-- `archc.train(path, …) -> Run`: a trained run.
+- `archc.train(path, …) -> Run`: a trained run;
+- `archc.Estimator(path, **hyperparameters)`: a spec as an estimator of scikit-learn.
 
 A path may be the bare name of a spec that ships with archc. What is wrong with a spec is raised as `archc.Stopped`, whose text is the
 diagnostics.
@@ -22,16 +23,18 @@ if TYPE_CHECKING:
     from .runtime.compiling import Compiled
     from .runtime.compiling import check_spec as check
     from .runtime.compiling import compile_spec as compile
+    from .runtime.estimator import Estimator
     from .runtime.loading import load
     from .runtime.run import Run
     from .runtime.stops import Stopped
     from .runtime.train.api import train
 
 __version__ = "0.1.0"
-__all__ = ["Compiled", "Report", "Run", "Stopped", "__version__", "check", "compile", "load", "train"]
+__all__ = ["Compiled", "Estimator", "Report", "Run", "Stopped", "__version__", "check", "compile", "load", "train"]
 
 _HOMES = {
     "Compiled": ("runtime.compiling", "Compiled"),
+    "Estimator": ("runtime.estimator", "Estimator"),
     "Report": ("dsl.diagnostic", "Report"),
     "Run": ("runtime.run", "Run"),
     "Stopped": ("runtime.stops", "Stopped"),

@@ -10,7 +10,7 @@ from ..dsl.span import NOWHERE
 from .data.calls import COMMAND_LINE, from_command_line
 from .data.sources import absolute, read, read_data
 from .data.splits import split as split_rows
-from .data.table import Table, storage
+from .data.table import Array, Table, storage
 from .faults.data import EmptyData, MissingColumn, RowsDisagree
 from .faults.runs import NoSuchPart
 from .run_folder import SavedRun
@@ -63,6 +63,12 @@ def _evaluate(saved: SavedRun, part: str, table: Table | None, device: str) -> d
         return measure.evaluate(model, wiring, held.held(wiring.columns), plan.batch, where, lambda: None)
 
 
+def as_array(values: Any) -> Array:
+    """Values of any kind as an array; words as numpy's words, also those of a DataFrame."""
+    found = np.asarray(values)
+    return found.astype(np.str_) if found.dtype.kind in "OT" and all(isinstance(v, str) for v in found.flat) else found
+
+
 def given(saved: SavedRun, data: Data, wanted: list[str], reason: str) -> Table:
     """Other data as a table of the wanted columns: what `--data` says, or arrays by name."""
     if isinstance(data, str):
@@ -71,7 +77,7 @@ def given(saved: SavedRun, data: Data, wanted: list[str], reason: str) -> Table:
         return read(
             source, Path.cwd(), wanted, words, gaps=saved.plan.data.gaps, sequences=saved.plan.data.sequences, reason=reason
         )
-    columns = {name: storage(np.asarray(values)) for name, values in data.items() if name in wanted}
+    columns = {name: storage(as_array(values)) for name, values in data.items() if name in wanted}
     missing = [name for name in wanted if name not in columns]
     if missing:
         raise InputFaults(*(MissingColumn(NOWHERE, name, "data", tuple(data), reason) for name in missing))

@@ -1,12 +1,12 @@
 """`predict`: the outputs of a run's best weights for other data, a row an example.
 
 Only what the model's inputs are made of must be in the data: which of the source's columns that are is found out by following the column
-expressions, with stand-ins for those that are missing.
+expressions, with stand-ins for those that are missing. Rows keep their order. Into a file they are written batch by batch.
 """
 
-import csv
-import io
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,37 +14,78 @@ from typing import Any
 import numpy as np
 
 from ..dsl.span import NOWHERE
+from . import tables_out
 from .data.calls import COMMAND_LINE, from_command_line
 from .data.sources import absolute, schema
 from .data.table import Array, Column, Ragged, Table
 from .evaluate import Data, given
-from .faults.runs import OutputUnwritable, UnknownFormat
-from .files import write_whole
+from .faults.runs import OutputUnwritable
 from .run_folder import SavedRun
 from .run_folder import read as read_run
-from .stops import Misused, RunFailed, Stopped
+from .scores import scored
+from .stops import RunFailed, Stopped
 from .train.determinism import prepare_environment
 
-FORMATS = (".csv", ".npz")
+TOLD_EVERY = 50_000  # rows
+Outputs = dict[str, Array]
 
 
-def predict(run_folder: str | Path, data: Data, out: str | Path | None = None, device: str = "auto") -> dict[str, Array]:
-    """The outputs by name; also written to `out` (.csv or .npz by its ending) where it is given."""
+def predict(run_folder: str | Path, data: Data, device: str = "auto") -> Outputs:
+    """The outputs by name, all rows of each."""
     prepare_environment()
-    if out is not None and Path(out).suffix.lower() not in FORMATS:
-        raise Misused(UnknownFormat(NOWHERE, str(out), FORMATS))
     saved = read_run(Path(run_folder))
+    with _knowing(saved, data):
+        parts = list(batches(saved, ready(saved, data), device))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def predict_to(
+    out: str | Path, run_folder: str | Path, data: Data, device: str = "auto", progress: bool = False
+) -> tuple[int, list[str]]:
+    """Writes the outputs to a file, by its ending (see `tables_out`; `-` is csv on standard output); the number of rows, and the names.
+
+    Beside the scores of a classifier stands the class that they are highest for, under the name of the label.
+    """
+    prepare_environment()
+    tables_out.check(str(out))
+    saved = read_run(Path(run_folder))
+    rows, names = 0, list(saved.exe.plan.model.outputs)
+    with _knowing(saved, data):
+        table = ready(saved, data)
+        label = scored(saved)
+        whole = Path(out).suffix.lower() == ".npz"
+        try:
+            with tables_out.written(str(out)) as writer:
+                for part in batches(saved, table, device):
+                    count = _rows(part, names)
+                    chunk = {name: array for name, array in part.items() if whole or len(array) == count}
+                    if label is not None and label.column not in chunk:
+                        chunk[label.column] = label.best(part[label.output])
+                    writer.rows(chunk)
+                    names, rows = list(chunk), rows + count
+                    if progress and rows // TOLD_EVERY > (rows - count) // TOLD_EVERY:
+                        print(f"{rows:,} of {table.rows:,} rows", file=sys.stderr, flush=True)
+        except OSError as error:
+            raise RunFailed(OutputUnwritable(NOWHERE, str(out), error.strerror or str(error))) from None
+    return rows, names
+
+
+def _rows(part: Outputs, names: list[str]) -> int:
+    return max((len(part[name]) for name in names if name in part), default=0)
+
+
+@contextmanager
+def _knowing(saved: SavedRun, data: Data) -> Iterator[None]:
+    """Within: stops know the texts that they point into."""
     try:
-        outputs = _predict(saved, data, device)
+        yield
     except Stopped as stopped:
         stopped.knows({**saved.exe.sources, **({COMMAND_LINE: data} if isinstance(data, str) else {})})
         raise
-    if out is not None:
-        write(Path(out), outputs)
-    return outputs
 
 
-def _predict(saved: SavedRun, data: Data, device: str) -> dict[str, Array]:
+def ready(saved: SavedRun, data: Data) -> Table:
+    """The data as a table that the column expressions can be computed on."""
     plan = saved.plan
     there = set(schema(absolute(from_command_line(data), Path.cwd()), Path.cwd()) if isinstance(data, str) else data)
     missing = [name for name in plan.data.reads if name not in there]
@@ -56,7 +97,7 @@ def _predict(saved: SavedRun, data: Data, device: str) -> dict[str, Array]:
         needed = set(plan.data.reads)
     wanted = [n for n in plan.data.reads if n in needed]
     table = given(saved, data, wanted, "the model's inputs are made from it")
-    return _outputs(saved, completed(saved, table), device)
+    return completed(saved, table)
 
 
 def completed(saved: SavedRun, table: Table) -> Table:
@@ -78,7 +119,8 @@ def stand_in(rows: int, dtype: str, shape: list[int | str], known: list[Any] | N
     return Ragged(values, np.arange(rows + 1), str(shape[0])) if len(inner) < len(shape) else values
 
 
-def _outputs(saved: SavedRun, table: Table, device: str) -> dict[str, Array]:
+def batches(saved: SavedRun, table: Table, device: str) -> Iterator[Outputs]:
+    """The outputs of one batch after the other. An output without rows is one row of its own."""
     import torch
 
     from .data.batches import in_order
@@ -97,55 +139,7 @@ def _outputs(saved: SavedRun, table: Table, device: str) -> dict[str, Array]:
         wiring = wired(saved.exe, saved.plan, table, fitted, where)
         model = trained(saved).to(where)
         held = part.held(wiring.columns)
-        found: list[list[Array]] = [[] for _ in model_plan.outputs]
         for batch in in_order(held, batch_size(held, saved.plan.batch), where):
             values = wiring.forward(model, batch)
-            for i in range(len(found)):
-                found[i].append(values[i].cpu().numpy())
-    return {name: joined(parts) for name, parts in zip(model_plan.outputs, found, strict=True)}
-
-
-def joined(parts: list[Array]) -> Array:
-    """The batches of an output one after another; an output without rows is given once for each batch."""
-    return np.concatenate(parts) if parts[0].ndim else np.stack(parts)
-
-
-def write(path: Path, outputs: Mapping[str, Array]) -> None:
-    """The outputs as a file: npz an array an output, csv a row an example with flattened columns (`logits_0`, `logits_1`, …)."""
-    rows = max((len(a) for a in outputs.values()), default=0)
-    writers: dict[str, Callable[[Mapping[str, Array], int], bytes]] = {".csv": _csv, ".npz": _npz}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, writers[path.suffix.lower()](outputs, rows))
-    except OSError as error:
-        raise RunFailed(OutputUnwritable(NOWHERE, str(path), error.strerror or str(error))) from None
-
-
-def _npz(outputs: Mapping[str, Array], rows: int) -> bytes:
-    buffer = io.BytesIO()
-    arrays: dict[str, Any] = dict(outputs)
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def _csv(outputs: Mapping[str, Array], rows: int) -> bytes:
-    names: list[str] = []
-    columns: list[list[Any]] = []
-    for name, array in outputs.items():
-        if len(array) != rows:
-            continue
-        flat = array.reshape(rows, -1)
-        names += [name] if array.ndim == 1 else [f"{name}_{i}" for i in range(flat.shape[1])]
-        columns += [
-            flat[:, i].astype(object).tolist() if flat.dtype != np.float32 else _short(flat[:, i]) for i in range(flat.shape[1])
-        ]
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(zip(*columns, strict=True))
-    return buffer.getvalue().encode()
-
-
-def _short(values: Array) -> list[Any]:
-    """Float32 in the fewest digits that mean it."""
-    return [str(v) for v in values]
+            arrays = [value.cpu().numpy() for value in values[: len(model_plan.outputs)]]
+            yield {name: array if array.ndim else array[None] for name, array in zip(model_plan.outputs, arrays, strict=True)}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from .data.parts import Fitted
+    from .export.api import Exported
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,23 @@ class Run:
         return evaluate(self.folder, split, data)
 
     def predict(self, data: "str | Mapping[str, Any]") -> dict[str, Array]:
-        """The outputs for other data, by name, a row an example."""
+        """The outputs for other data, by name, a row an example: a source as on the command line, a DataFrame, or arrays by name."""
         from .predict import predict
 
         return predict(self.folder, data)
+
+    def export(self, path: str | Path, to: str | None = None, dims: Mapping[str, int] | None = None) -> "Exported":
+        """Writes the network for others to run: onnx, pt2 or safetensors, as `to` or the ending says (see `runtime.export`)."""
+        from .export.api import export
+
+        return export(self.folder, path, to, dims=dims)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from .run_page import page
+
+        saved = self.saved
+        return page(saved.exe.name, str(self.folder), self.status, self.history, self.metrics)
 
 
 def trained(saved: SavedRun) -> "nn.Module":

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = ("dsl", "compiler", "runtime")
 FILES = sorted(chain(ROOT.glob("*.py"), *((ROOT / floor).rglob("*.py") for floor in FLOORS)))
 NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
+AS_A_WHOLE = {"runtime/estimator.py"}  # is imported when its one class is asked for, which is a class of scikit-learn's
 AT_ONCE = {"networkx", "rich", "lark", "sklearn", "graphviz", "safetensors"}
 """What is imported where it is used, so that `archc check` starts fast."""
 
@@ -80,9 +81,9 @@ def test_inside_the_house_imports_are_relative() -> None:
     [
         ("torch", "runtime/"),
         ("numpy", "runtime/"),
-        ("sklearn", "runtime/data/"),
+        ("sklearn", ("runtime/data/", "runtime/estimator.py")),
         ("scipy", "runtime/data/"),
-        ("pyarrow", "runtime/data/"),
+        ("pyarrow", ("runtime/data/", "runtime/tables_out.py")),
         ("PIL", "runtime/data/"),
         ("tokenizers", "runtime/data/"),
         ("safetensors", "runtime/"),
@@ -92,7 +93,7 @@ def test_inside_the_house_imports_are_relative() -> None:
         ("lark", "dsl/build_table.py"),
     ],
 )
-def test_a_package_is_imported_where_it_belongs(package: str, home: str) -> None:
+def test_a_package_is_imported_where_it_belongs(package: str, home: str | tuple[str, ...]) -> None:
     users = {name for name in NAMES for module, _ in imports(name) if module.split(".")[0] == package}
     assert [name for name in sorted(users) if not name.startswith(home)] == []
 
@@ -103,7 +104,12 @@ def test_the_language_knows_no_package() -> None:
 
 
 def test_what_is_slow_to_import_waits_until_it_is_used() -> None:
-    assert [(name, module) for name in NAMES for module, now in imports(name) if now and module.split(".")[0] in AT_ONCE] == []
+    assert [
+        (name, module)
+        for name in NAMES
+        for module, now in imports(name)
+        if now and name not in AS_A_WHOLE and module.split(".")[0] in AT_ONCE
+    ] == []
 
 
 def test_first_words_are_a_contract() -> None:

@@ -147,7 +147,8 @@ def _exported(exe: Executable, model: "nn.Module", formats: Sequence[str], fixed
     named, outputs = names_of(exe.plan.model)
     shapes = {name: [fixed.get(str(size), size) for size in item.shape] for name, item in zip(named, inputs, strict=True)}
     with tempfile.TemporaryDirectory(prefix="archc-export-") as folder:
-        jobs = [_written(format, traced, model, exe, Path(folder) / f"model.{format}") for format in formats]
+        ordered = sorted(formats, key=("pt2", "safetensors", "onnx").index)  # turning a program into ONNX adds guards to it
+        jobs = [_written(format, traced, model, exe, Path(folder) / f"model.{format}") for format in ordered]
         differences = proved(jobs, cases, outputs)
         return [
             Exported(
@@ -159,7 +160,7 @@ def _exported(exe: Executable, model: "nn.Module", formats: Sequence[str], fixed
                 difference=differences[format],
                 opset=OPSET if format == "onnx" else None,
             )
-            for format, path, *_ in jobs
+            for format, path, *_ in sorted(jobs, key=lambda job: formats.index(job[0]))
         ]
 
 

@@ -1,8 +1,8 @@
 """What torch traces for some sizes only, computed in a way that holds for all: the same numbers, to the bit.
 
 A max pool with `ceil_mode` drops its last window where that would begin in the padding, and so asks the sizes a question. With a stride
-of at most the window less the padding it never does, and then the pool is one without `ceil_mode` over an input that is padded on its
-far side.
+of at most the window less the padding it never does, and then the pool is one without `ceil_mode` over an input that is padded on its far
+side.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -33,6 +33,8 @@ def test_a_run_is_evaluated_and_predicts(archc: Archc, run: Path, tmp_path: Path
     assert archc("predict", "run", "--data", 'sklearn("digits")', "-o", "out.npz").status == 0
     assert np.load(tmp_path / "out.npz")["logits"].shape == (1797, 10)
     assert archc("predict", "run", "--data", 'sklearn("digits")', "-o", "out.txt").status == 2
+    said = archc("predict", "run", "--data", 'sklearn("digits")', "-o", "-", "-q")
+    assert (said.status, said.err, said.out) == (0, "", (tmp_path / "out.csv").read_text())
 
 
 def test_a_finished_run_has_nothing_left_to_do(archc: Archc, run: Path) -> None:

@@ -1,15 +1,19 @@
 """Evaluation and predictions of a run, from its own folder, on its own and on other data."""
 
 import csv
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from archc.runtime import tables_out
 from archc.runtime.evaluate import evaluate
 from archc.runtime.loading import load
-from archc.runtime.predict import predict
+from archc.runtime.predict import predict, predict_to
 from archc.runtime.run import Run
 from archc.runtime.stops import InputFaults, Misused, RunFailed
 
@@ -23,14 +27,16 @@ def images() -> np.ndarray:
 
 def test_labels_may_be_missing(lenet_run: Run, images: np.ndarray, here: Path) -> None:
     np.savez("new.npz", images=images)
-    outputs = predict(lenet_run.folder, "new.npz", "out.csv")
+    outputs = predict(lenet_run.folder, "new.npz")
+    assert predict_to("out.csv", lenet_run.folder, "new.npz") == (20, ["logits", "label"])
     assert {k: v.shape for k, v in outputs.items()} == {"logits": (20, 10)}
     with torch.no_grad():
         expected = lenet_run.model()(torch.tensor(images / 16, dtype=torch.float32).reshape(-1, 1, 8, 8))
     assert np.allclose(outputs["logits"], expected.numpy(), atol=1e-6)
     rows = list(csv.reader(Path("out.csv").read_text().splitlines()))
-    assert rows[0] == [f"logits_{i}" for i in range(10)]
-    assert np.array_equal(np.array(rows[1:], dtype=np.float32), outputs["logits"])
+    assert rows[0] == [*(f"logits_{i}" for i in range(10)), "label"]
+    assert np.array_equal(np.array(rows[1:], dtype=np.float32)[:, :10], outputs["logits"])
+    assert [int(row[10]) for row in rows[1:]] == outputs["logits"].argmax(axis=1).tolist()
     assert evaluate(lenet_run.folder, "test").keys() == {"loss", "accuracy"}
     with pytest.raises(InputFaults, match="has no column target, and the losses and metrics need it"):
         evaluate(lenet_run.folder, data="new.npz")
@@ -48,20 +54,102 @@ def test_several_outputs_as_npz_and_csv(autoencoder_run: Run, here: Path) -> Non
     rows = np.random.default_rng(0).random((5, 30))
     outputs = autoencoder_run.predict({"data": rows})
     assert {k: v.shape for k, v in outputs.items()} == {"rebuilt": (5, 30), "z": (5, 8), "anomaly": (5,)}
-    predict(autoencoder_run.folder, {"data": rows}, "out.npz")
+    predict_to("out.npz", autoencoder_run.folder, {"data": rows})
     with np.load("out.npz") as saved:
         assert all(np.array_equal(saved[k], v) for k, v in outputs.items())
-    predict(autoencoder_run.folder, {"data": rows}, "out.csv")
+    predict_to("out.csv", autoencoder_run.folder, {"data": rows})
     header = Path("out.csv").read_text().splitlines()[0].split(",")
     assert (len(header), header[0], header[30], header[-1]) == (39, "rebuilt_0", "z_0", "anomaly")
 
 
 def test_where_predictions_go(lenet_run: Run, images: np.ndarray, here: Path) -> None:
-    with pytest.raises(Misused, match=r"out.parquet: the ending says the format, and there are .csv, .npz"):
-        predict(lenet_run.folder, {"images": images}, "out.parquet")
+    with pytest.raises(Misused, match=r"out.xls: the ending says the format, and there are .csv, .tsv, .json, .jsonl, .parquet"):
+        predict_to("out.xls", lenet_run.folder, {"images": images})
     Path("file").write_text("")
     with pytest.raises(RunFailed, match=r"file/out\.csv cannot be written"):
-        predict(lenet_run.folder, {"images": images}, "file/out.csv")
+        predict_to("file/out.csv", lenet_run.folder, {"images": images})
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "json", "jsonl", "parquet", "npz"])
+def test_every_format_says_the_same(ending: str, here: Path) -> None:
+    """In several chunks, as batches come; numbers to the last bit."""
+    draw = np.random.default_rng(0)
+    chunks: list[dict[str, np.ndarray]] = [
+        {
+            "y": draw.random((n, 2, 3), np.float32),
+            "k": draw.integers(0, 9, n),
+            "ok": draw.random(n) < 0.5,
+            "word": draw.choice(["a", "bü"], n),
+        }
+        for n in (3, 1, 4)
+    ]
+    with tables_out.written(f"out.{ending}") as writer:
+        for chunk in chunks:
+            writer.rows(chunk)
+    wanted = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    found = READERS[ending](Path(f"out.{ending}"))
+    names = [f"y_{i}_{j}" for i in range(2) for j in range(3)] if ending not in ("json", "jsonl", "npz") else ["y"]
+    assert list(found) == [*names, "k", "ok", "word"]
+    y = np.stack([np.asarray(found[name], dtype=np.float32) for name in names], axis=1).reshape(8, 2, 3)
+    assert np.array_equal(y, wanted["y"])
+    for name in ("k", "ok", "word"):
+        assert [str(value) for value in found[name]] == [str(value) for value in wanted[name]]
+    assert [path.name for path in here.iterdir()] == [f"out.{ending}"]
+
+
+def separated(path: Path, delimiter: str) -> dict[str, Any]:
+    head, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines(), delimiter=delimiter)
+    return dict(zip(head, zip(*rows, strict=True), strict=True))
+
+
+def objects(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def parquet(path: Path) -> dict[str, Any]:
+    from pyarrow.parquet import read_table
+
+    found: dict[str, Any] = read_table(path).to_pydict()
+    return found
+
+
+READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "csv": lambda path: separated(path, ","),
+    "tsv": lambda path: separated(path, "\t"),
+    "json": lambda path: objects(json.loads(path.read_text(encoding="utf-8"))),
+    "jsonl": lambda path: objects([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]),
+    "parquet": parquet,
+    "npz": lambda path: dict(np.load(path)),
+}
+
+
+def test_what_is_no_number_is_null_in_json(here: Path) -> None:
+    with tables_out.written("out.json") as writer:
+        writer.rows({"y": np.array([[1.0, np.nan], [np.inf, 0.1]], np.float32)})
+    assert json.loads(Path("out.json").read_text()) == [{"y": [1.0, None]}, {"y": [None, 0.1]}]
+
+
+def test_a_file_that_is_not_finished_is_not_there(here: Path) -> None:
+    Path("out.csv").write_text("old")
+    with pytest.raises(IndexError), tables_out.written("out.csv") as writer:
+        writer.rows({"y": np.zeros(3), "z": np.zeros(())})
+    assert Path("out.csv").read_text() == "old"
+    assert len(list(here.iterdir())) == 1
+
+
+def test_memory_does_not_grow_with_the_rows(here: Path) -> None:
+    import tracemalloc
+
+    def peak(chunks: int) -> int:
+        tracemalloc.start()
+        with tables_out.written("out.npz") as writer:
+            for _ in range(chunks):
+                writer.rows({"y": np.zeros((1000, 100))})
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(100) < 2 * peak(4)
 
 
 def test_other_data_is_checked(lenet_run: Run, images: np.ndarray) -> None:

@@ -1,0 +1,52 @@
+"""Which output of a network is the scores of classes, and what the classes are called: read off the losses of its train program."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .data.table import Array
+from .executable import Executable
+from .run_folder import SavedRun
+
+BY_CLASS = r"F\.(?:cross_entropy|nll_loss|multi_margin_loss)\("
+
+
+@dataclass(frozen=True)
+class Scored:
+    """`output` has a score for each class in dim 1; `column` is the label that it is compared with, `classes` its words if it has any."""
+
+    output: str
+    column: str
+    classes: list[Any] | None = None
+
+    def best(self, scores: Array) -> Array:
+        """The class of the highest score, under its own name where it has one."""
+        found: Array = scores.argmax(axis=1)
+        if self.classes is None or len(self.classes) != scores.shape[1]:
+            return found
+        named: Array = np.asarray(self.classes)[found]
+        return named
+
+
+def scored_by(exe: Executable, losses: list[Any]) -> Scored | None:
+    """The first loss that compares scores with classes."""
+    outputs = exe.plan.model.outputs
+    for term in losses:
+        body = re.search(rf"^def {re.escape(term.function)}\(.*?(?=^def |\Z)", exe.program or "", re.MULTILINE | re.DOTALL)
+        if body and re.search(BY_CLASS, body[0]) and len(term.arguments) >= 2 and term.arguments[0] in outputs:
+            return Scored(term.arguments[0], term.arguments[1])
+    return None
+
+
+def scored(saved: SavedRun) -> Scored | None:
+    """That of a run, with the words of its classes where its label is made from one column of them."""
+    found = scored_by(saved.exe, list(saved.plan.last.losses))
+    categories = saved.record["data"]["fitted"]["categories"]
+    if found is None or not categories:
+        return found
+    from .dependence import read_by
+
+    known = [name for name in read_by(saved, [found.column]) if name in categories]
+    return Scored(found.output, found.column, categories[known[0]]) if len(known) == 1 else found
