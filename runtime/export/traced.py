@@ -4,6 +4,7 @@ Comes in: a network in evaluation mode, its plan, and the sizes to trace it at. 
 """
 
 import contextlib
+import itertools
 import logging
 import re
 import warnings
@@ -45,13 +46,27 @@ config: Any = _config
 def trace(model: nn.Module, inputs: Sequence[InputPlan], dims: Sequence[Free], given: Sequence[Tensor]) -> Traced:
     """Raises what torch raises: of the network's own text, or that a dim cannot be free."""
     plain = [item for item in dims if item.step]
-    sizes_of_one = config.patch(backed_size_oblivious=True)  # sizes that come out as 1 on the way are not special
-    with quiet(), torch.no_grad(), sizes_of_one:
-        try:
-            program = _exported(model, given, _named(inputs, plain))
-        except Exception:  # noqa: BLE001 - what is wrong with the network comes again, what is wrong with the dims may not
-            program = _exported(model, given, _inferred(inputs, plain))
-    return Traced(program, *_symbols(program, inputs))
+    best, problem = None, None
+    for oblivious, shapes in itertools.product((True, False), (_named(inputs, plain), _inferred(inputs, plain))):
+        # torch takes sizes that come out as 1 on the way for special, unless it is told not to; some layouts want it so
+        with quiet(), torch.no_grad(), config.patch(backed_size_oblivious=oblivious):
+            try:
+                program = _exported(model, given, shapes)
+            except Exception as error:  # noqa: BLE001 - of the network's own faults the first is told, after all was tried
+                problem = problem or error
+                continue
+        made = Traced(program, *_symbols(program, inputs))
+        best = best or made
+        if made.takes(_one(inputs, given)):
+            return made
+    if best is None:
+        raise problem or AssertionError("nothing was tried")
+    return best
+
+
+def _one(inputs: Sequence[InputPlan], given: Sequence[Tensor]) -> list[Tensor]:
+    """The first example of the batch."""
+    return [t.narrow(item.shape.index(BATCH), 0, 1) if BATCH in item.shape else t for item, t in zip(inputs, given, strict=True)]
 
 
 def _exported(model: nn.Module, given: Sequence[Tensor], dims: tuple[Any, ...]) -> ExportedProgram:
@@ -61,12 +76,19 @@ def _exported(model: nn.Module, given: Sequence[Tensor], dims: tuple[Any, ...]) 
 
 def _named(inputs: Sequence[InputPlan], dims: Sequence[Free]) -> tuple[Any, ...]:
     """Each dim by its name, one with a step as so many times another; sizes that are formulas are for torch to find out."""
-    known = {item.name: Dim(item.name) if item.step == 1 else item.step * Dim(f"{item.name}_{item.step}") for item in dims}
+    known = {item.name: _dim(item) for item in dims}
     names = {item.name for item in dims}
     return tuple(
         {axis: known.get(str(size), Dim.DYNAMIC) if _free(size, names) else Dim.STATIC for axis, size in enumerate(item.shape)}
         for item in inputs
     )
+
+
+def _dim(item: Free) -> Any:
+    """A dim from its least size on, or as many times another as its step is."""
+    if item.step == 1:
+        return Dim(item.name, min=item.least if item.name != BATCH else None)
+    return item.step * Dim(f"{item.name}_{item.step}", min=item.least // item.step)
 
 
 def _inferred(inputs: Sequence[InputPlan], dims: Sequence[Free]) -> tuple[Any, ...]:

@@ -17,6 +17,21 @@ from archc.runtime.run import Run
 from archc.runtime.specs import shipped
 
 SPECS = sorted(shipped())
+DEEP = {
+    "convnext",
+    "densenet",
+    "efficientnet",
+    "inception",
+    "mobilenet_v2",
+    "resnet",
+    "resnext",
+    "squeezenet",
+    "vgg",
+    "vit",
+    "transformer",
+}
+EARLY = [pytest.param(name, marks=pytest.mark.slow if name in DEEP else ()) for name in SPECS]
+"""Tracing a deep network takes long, however narrow it is."""
 UNET: dict[str, Any] = {"widths": [4, 8], "channels": 1}
 
 
@@ -47,7 +62,7 @@ def near(one: Any, two: Any) -> bool:
 # Every shipped spec ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", EARLY)
 def test_every_shipped_spec_runs_elsewhere(name: str) -> None:
     """In another process, where archc cannot be imported, at a batch of one and of five and at sizes that were not traced."""
     made = exported(name, *FORMATS, hyperparameters=small(name))
