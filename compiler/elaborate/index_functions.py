@@ -302,6 +302,10 @@ class Writer:
         return self._made(node.op, "int" if whole and exact else "float", left, right)
 
     def _compare(self, node: ast.Compare) -> Value:
+        if any(
+            isinstance(side, ast.Literal_) and side.value is None for side in (node.first, *(right for _, right in node.rest))
+        ):
+            return expressions.evaluate(self.body, node)  # `t == none` is compile time, and t may be a whole tensor
         terms = [(node.first, self.value(node.first))] + [(right, self.value(right)) for _, right in node.rest]
         if any(isinstance(value, Poison) for _, value in terms):
             return POISON
