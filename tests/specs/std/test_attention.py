@@ -45,7 +45,8 @@ def by_hand(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, bias: T
     score = q @ k.mT / width**0.5 + (0 if bias is None else bias)
     if mask is not None:
         score = score.masked_fill(~mask, float("-inf"))
-    return (score.softmax(-1) @ v).transpose(1, 2).flatten(2)
+    together: Tensor = (score.softmax(-1) @ v).transpose(1, 2).flatten(2)
+    return together
 
 
 def tokens(steps: int = STEPS, width: int = WIDTH) -> Tensor:
