@@ -292,7 +292,7 @@ class _Names:
             bound.append(self.bound.pop())
         for name in bound[0] & bound[1]:
             self.bind(name)
-        for name in (bound[0] ^ bound[1]) - self.visible():
+        for name in {name for name in bound[0] ^ bound[1] if not self.sees(name)}:
             self.halves[name] = node.span
             self.bound[-1].add(name)
 
@@ -305,8 +305,8 @@ class _Names:
         self.bound[-1].add(name)
         self.halves.pop(name, None)
 
-    def visible(self) -> set[str]:
-        return set().union(*self.bound)
+    def sees(self, name: str) -> bool:
+        return any(name in bound for bound in self.bound)
 
     def expression(self, node: object) -> None:
         match node:
@@ -340,8 +340,8 @@ class _Names:
         if node.id in self.halves:
             self.report.add(BoundInOneBranch(node.span, node.id, self.halves[node.id]))
             return
-        visible = self.visible()
-        if node.id not in visible and node.id not in self.unit.names and node.id not in self.fixed:
-            scope = tuple(sorted(visible | self.unit.names.keys() | {n for n in self.fixed if n.isidentifier()}))
+        if not self.sees(node.id) and node.id not in self.unit.names and node.id not in self.fixed:
+            known = set().union(*self.bound) | self.unit.names.keys()
+            scope = tuple(sorted(known | {n for n in self.fixed if n.isidentifier()}))
             self.report.add(UnknownName(node.span, node.id, scope, tuple(synonyms().items())))
             self.bound[0].add(node.id)  # once is enough
