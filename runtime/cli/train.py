@@ -23,7 +23,7 @@ def run(
     resume: Annotated[str | None, typer.Option("--resume", metavar="DIR", help="Go on with the run in this folder.")] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="SOURCE", help="Other data: a .csv or .npz file, or a source as a spec writes it."),
+        typer.Option("--data", metavar="SOURCE", help="Other data: a file by its ending, or a source as a spec writes it."),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", min=1, metavar="N", help="How many epochs, instead of what the spec says.")

@@ -260,3 +260,21 @@ def test_batches_that_are_made_go_on_from_any_position(here: Path) -> None:
     again = [x for (x,) in batches.epoch(2, start=4)]
     assert len(whole) == 7
     assert all(torch.equal(a, b) for a, b in zip(whole[4:], again, strict=True))
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_data_names_every_source_and_every_step() -> None:
+    from archc.compiler.layers import registry
+    from archc.dsl.printer import format_source
+    from archc.dsl.source import Source
+    from archc.runtime.data.sources import SOURCES
+
+    steps = [name for name in registry() if registry()[name].family == "column"]
+    assert [word for word in (*SOURCES, *steps) if f"`{word}" not in PAGE and f"{word}(" not in PAGE] == []
+    examples = PAGE.split("```arch\n")[1:]
+    assert len(examples) == 2
+    for example in examples:
+        text = example.split("```")[0]
+        assert format_source(Source("data.md", text)) == text

@@ -398,3 +398,21 @@ def test_sequences_of_different_length_have_sizes_of_their_own(here: Path) -> No
     assert read(source, Path(), ["a", "b"], sequences=symbols).columns["b"].lengths.tolist() == [1, 2, 3, 4, 5]
     with pytest.raises(InputFaults, match="E0627"):
         read(source, Path(), ["a", "c"], sequences=symbols)
+
+
+def test_mnist_trains_lenet_with_data_alone(here: Path) -> None:
+    from archc.runtime.evaluate import evaluate
+    from archc.runtime.train.api import train
+
+    labels = np.arange(120) % 10
+    images = np.zeros((120, 28, 28), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[:, 2 * label : 2 * label + 5] = 255
+    for name, rows in (("train", slice(0, 100)), ("t10k", slice(100, 120))):
+        idx(f"raw/{name}-images-idx3-ubyte", images[rows])
+        idx(f"raw/{name}-labels-idx1-ubyte.gz", labels[rows])
+    spec = Path(__file__).parents[2] / "docs" / "examples" / "lenet28.arch"
+    run = train(spec, data='idx("raw")', out="run", epochs=3, progress=False)
+    assert run.record["data"]["rows"] == {"train": 90, "validation": 10, "test": 20}
+    assert evaluate("run", "test") == run.metrics["test"]
+    assert run.metrics["test"]["accuracy"] > 0.3
