@@ -1,0 +1,197 @@
+"""What each pass is worth: `python benchmarks/passes.py [--blocks 40]`, two minutes.
+
+With the pass over without it, as the median ratio of paired, interleaved blocks: below 1 it pays. First the passes there are, on specs that
+give them something to do (`fold_norms` in evaluation, the others in a training step), and the control, a network beside itself. Then what
+was tried and left out, because it does not pay: on real networks, or as the expression that it would be.
+
+FIGURES
+"""
+
+import argparse
+import re
+from collections.abc import Callable
+
+import torch
+from paired import Work, paired
+from torch import Tensor, nn
+from torch.nn import functional
+
+import archc
+from archc.compiler.elaborate.elaborator import elaborate_root
+from archc.compiler.emit.torch import emit_module
+from archc.compiler.graph import Graph
+from archc.compiler.passes import Pass
+from archc.compiler.passes.drop_unused import DropUnused
+from archc.compiler.passes.fold import Fold
+from archc.compiler.passes.fold_norms import fold_norms, folded_state
+from archc.compiler.passes.share import Share
+from archc.compiler.resolve import resolve
+from archc.compiler.values import Real
+from archc.dsl.diagnostic import Report
+from archc.dsl.source import Source
+
+SPECS: list[tuple[Pass, str]] = [
+    (Fold(), "x -> stack 8 { dense(64) -> relu -> relu -> path_dropout(0) -> permute(1, 0) -> permute(1, 0) }"),
+    (Share(), "x -> stack 8 { Gated }"),
+    (DropUnused(), "x -> stack 8 { Watched }"),
+]
+PARTS = """block Gated(x: [B, D]) -> [B, D] {
+    h = x -> dense(D)
+    return softmax(h) * x + softmax(h) * log_softmax(h)
+}
+block Told(x: [B, D]) {
+    y = x -> dense(D) -> tanh
+    spread = sum(y * log_softmax(y), dim=-1)
+    return y, spread
+}
+block Watched(x: [B, D]) -> [B, D] {
+    y, spread = x -> Told
+    return x + y
+}
+"""
+
+
+def graph_of(text: str) -> Graph:
+    report = Report()
+    program = resolve(Source("bench.arch", text), report, lambda *_: "is not there")
+    graph = elaborate_root(program.roots[0], {}, report)
+    if graph is None or not report.ok:
+        raise SystemExit("\n".join(d.message for d in report.diagnostics))
+    return graph
+
+
+def network(graph: Graph) -> nn.Module:
+    emitted = emit_module(graph, "bench.arch")
+    scope: dict[str, object] = {"__name__": "bench"}
+    exec(compile(emitted.text, "bench.py", "exec"), scope)
+    values = {hyper.name: hyper.value for hyper in graph.hypers}
+    numbers = {
+        name: value.value if isinstance(value, Real) else value.number
+        for name, value in values.items()
+        if name in emitted.parameters
+    }
+    torch.manual_seed(0)
+    built = scope[emitted.class_name](**{emitted.keywords[name]: number for name, number in numbers.items()})  # type: ignore[operator]
+    assert isinstance(built, nn.Module)
+    return built
+
+
+def training(module: nn.Module, *given: Tensor) -> Work:
+    optimizer = torch.optim.SGD(module.train().parameters(), lr=1e-4)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        torch.autograd.backward(module(*given).square().mean())
+        optimizer.step()
+
+    return step
+
+
+def evaluation(module: nn.Module, *given: Tensor) -> Work:
+    module.eval()
+
+    def forward() -> None:
+        with torch.no_grad():
+            module(*given)
+
+    return forward
+
+
+def expression(function: Callable[..., Tensor], *given: Tensor) -> Work:
+    """An expression forward and backward."""
+    leaves = [tensor.clone().requires_grad_() for tensor in given]
+    return lambda: torch.autograd.grad(function(*leaves).sum(), leaves)
+
+
+def line(name: str, first: Work, second: Work, blocks: int) -> None:
+    print(f"{name:44}  {paired(first, second, blocks)}", flush=True)
+
+
+# The passes there are -------------------------------------------------------------------------------------------------
+
+
+def kept(blocks: int) -> None:
+    x = torch.randn(256, 64)
+    for step, flow in SPECS:
+        graph = graph_of(f"{PARTS}model M(x: [B, 64]) {{ return {flow} -> dense(8) }}")
+        graph = DropUnused().run(graph) if isinstance(step, Share) else graph
+        with_it = DropUnused().run(step.run(graph))
+        line(step.name, training(network(with_it), x), training(network(graph), x), blocks)
+    once = graph_of(f"{PARTS}model M(x: [B, 64]) {{ return x -> stack 8 {{ Gated }} -> dense(8) }}")
+    line("control: nothing", training(network(once), x), training(network(once), x), blocks)
+    for spec, model, shape in (("resnet", "ResNetBasic", (2, 3, 64, 64)), ("mobilenet_v2", None, (2, 3, 64, 64))):
+        graph = archc.compile(spec, model=model).graph
+        trained = network(graph).eval()
+        folded, foldings = fold_norms(graph)
+        exported = network(folded).eval()
+        exported.load_state_dict(folded_state(trained.state_dict(), foldings))
+        image = torch.randn(shape)
+        torch.testing.assert_close(exported(image), trained(image), rtol=1e-3, atol=1e-4)
+        line(f"fold-norms, {spec} in evaluation", evaluation(exported, image), evaluation(trained, image), blocks)
+
+
+# What was left out ----------------------------------------------------------------------------------------------------
+
+RECTIFIED = re.compile(r"F\.(relu6?)\((self\.(?:batch_norm|conv|dense)\w*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|main \+ \w+)\)")
+
+
+def in_place(text: str) -> str:
+    """Rectifiers behind layers that do not keep what they give, written in place."""
+    return RECTIFIED.sub(r"F.\1(\2, inplace=True)", text)
+
+
+def left_out(blocks: int) -> None:
+    networks = (
+        ("resnet", {"model": "ResNetBasic", "classes": 10}, (4, 3, 32, 32)),
+        ("unet", {"widths": [16, 32, 64]}, (2, 3, 64, 64)),
+        ("mobilenet_v2", {}, (4, 3, 32, 32)),
+    )
+    for spec, settings, shape in networks:
+        compiled, image = archc.compile(spec, **settings), torch.randn(shape)
+
+        def built(text: str, plan: object = compiled.plan.model) -> nn.Module:
+            scope: dict[str, object] = {"__name__": "bench"}
+            exec(compile(text, "bench.py", "exec"), scope)
+            return scope[plan.class_name](**plan.arguments)  # type: ignore[attr-defined, operator]
+
+        plain = training(built(compiled.source), image)
+        line(f"in place, {spec}", training(built(in_place(compiled.source)), image), plain, blocks)
+        last = built(compiled.source).to(memory_format=torch.channels_last)
+        moved = image.contiguous(memory_format=torch.channels_last)
+        line(f"channels last, {spec}", training(last, moved), plain, blocks)
+    for rows, width in ((512, 64), (1024, 384)):
+        x, weights = torch.randn(rows, width), [torch.randn(width, width) for _ in range(3)]
+        line(f"q, k, v as one product, width {width}", expression(_joined, x, *weights), expression(_apart, x, *weights), blocks)
+    for shape in ((8, 16, 8, 8), (8, 64, 28, 28)):
+        a, b = torch.randn(shape), torch.randn(shape)
+        after = expression(lambda a, b: functional.relu(torch.cat((a, b), dim=1)), a, b)
+        before = expression(lambda a, b: torch.cat((functional.relu(a), functional.relu(b)), dim=1), a, b)
+        line(f"relu behind concat, {shape[1]} channels of {shape[2]}x{shape[3]}", after, before, blocks)
+    x, h, t = torch.randn(64, 512), torch.randn(64, 512), torch.rand(64, 512)
+    blended = expression(torch.lerp, x, h, t)
+    line("lerp (refuses two dtypes under autocast)", blended, expression(lambda x, h, t: t * h + (1 - t) * x, x, h, t), blocks)
+
+
+def _joined(x: Tensor, *weights: Tensor) -> Tensor:
+    q, k, v = functional.linear(x, torch.cat(weights)).chunk(3, dim=-1)
+    return q * k + v
+
+
+def _apart(x: Tensor, *weights: Tensor) -> Tensor:
+    q, k, v = (functional.linear(x, weight) for weight in weights)
+    return q * k + v
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--blocks", type=int, default=40)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{'with / without':44}  ratio   quartiles            without")
+    kept(options.blocks)
+    print("left out")
+    left_out(options.blocks)
+
+
+if __name__ == "__main__":
+    main()
