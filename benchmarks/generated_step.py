@@ -1,4 +1,4 @@
-"""Generated networks beside the same networks written by hand: `python benchmarks/generated_step.py [--blocks 200] [--calls]`.
+"""Generated networks beside the same networks written by hand: `python benchmarks/generated_step.py [SPEC…] [--blocks 200] [--calls]`.
 
 For LeNet, ResNet-18 at 32x32 and U-Net: (a) the aten calls of a training step and of a forward pass in evaluation; (b) the time of a
 training step, as the median ratio of paired, interleaved blocks, which must be at most 1.02. (a) covers all specs that have a network by
@@ -57,17 +57,19 @@ def compare(twin: Twin, blocks: int) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("specs", nargs="*", help="only these")
     parser.add_argument("--blocks", type=int, default=200)
     parser.add_argument("--calls", action="store_true", help="only count the calls")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{'aten calls':14}  {'':14}  {'ours':>6}  by hand")
-    for twin in (*SHOWN, *OTHERS):
+    asked = [twin for twin in (*SHOWN, *OTHERS) if not options.specs or twin.spec in options.specs]
+    for twin in asked:
         show_calls(twin)
     if options.calls:
         return
     print(f"\n{'step':14}  ratio   quartiles            by hand")
-    kept = [compare(twin, options.blocks) for twin in SHOWN]
+    kept = [compare(twin, options.blocks) for twin in asked if twin in SHOWN]
     print(f"at most {MOST}: {'yes' if all(kept) else 'NO'}")
     sys.exit(not all(kept))
 

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import archc
 
-from . import by_hand_a, by_hand_b, independent
+from . import by_hand_a, by_hand_attention, by_hand_b, independent
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,15 @@ class Twin:
     shapes: tuple[tuple[int, ...], ...]
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     explained: Mapping[str, str] = field(default_factory=dict)
+    vocabulary: int = 0  # the inputs are tokens
 
     def generated(self) -> nn.Module:
         return archc.load(self.spec, **self.hyperparameters)
 
     def inputs(self) -> list[Tensor]:
         generator = torch.Generator().manual_seed(0)
+        if self.vocabulary:
+            return [torch.randint(1, self.vocabulary, shape, generator=generator, device="cpu") for shape in self.shapes]
         return [torch.randn(shape, generator=generator, device="cpu") for shape in self.shapes]
 
 
@@ -48,6 +51,8 @@ GUARDED = "by hand nothing keeps a code of zeros from a division by 0, nor the g
 
 SMALL_DENSE: dict[str, Any] = {"depths": (2, 3, 2), "growth": 8, "stem": 12, "classes": 7, "drop": 0.2, "channels": 1}
 SMALL_MIXER: dict[str, Any] = {"height": 16, "width": 24, "patch": 4, "hidden": 20, "across_places": 12, "across_channels": 28}
+SMALL_GPT: dict[str, Any] = {"vocab": 19, "width": 24, "depth": 2, "heads": 4, "context": 9}
+SMALL_TRANSFORMER: dict[str, Any] = {"vocab": 19, "width": 24, "depth": 2, "heads": 4, "inner": 20}
 THIN: dict[str, Any] = {"widths": (8, 16, 24, 16, 16), "hidden": 32, "classes": 7}
 
 SHOWN = (
@@ -120,6 +125,14 @@ OTHERS = (
         partial(by_hand_b.ConvNeXt, (2, 2), (6, 10), 2, 7, 0.0, 1.0, 1),
         ((3, 1, 16, 12),),
         {"depths": [2, 2], "widths": [6, 10], "patch": 2, "classes": 7, "skipped": 0.0, "scale": 1.0, "channels": 1},
+    ),
+    Twin("gpt2", partial(by_hand_attention.GPT2, **SMALL_GPT), ((3, 7),), {**SMALL_GPT, "drop": 0.0}, vocabulary=19),
+    Twin(
+        "transformer",
+        partial(by_hand_attention.Transformer, **SMALL_TRANSFORMER),
+        ((3, 6), (3, 5)),
+        {**SMALL_TRANSFORMER, "drop": 0.0},
+        vocabulary=19,
     ),
 )
 """The other specs that have a network by hand: no more calls than it makes, or it is said why."""
