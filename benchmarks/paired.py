@@ -31,8 +31,8 @@ def spent(work: Work, times: int) -> float:
     return (time.process_time() - start) / times
 
 
-def paired(first: Work, second: Work, blocks: int, shortest: float = 0.02) -> Ratio:
-    """`blocks` pairs of blocks of equal length, each at least `shortest` seconds; which goes first alternates."""
+def blocks_of(first: Work, second: Work, blocks: int, shortest: float = 0.02) -> list[tuple[float, float]]:
+    """The seconds of both in `blocks` pairs of blocks, each at least `shortest` seconds; which goes first alternates."""
     spent(first, 2)
     times = max(1, round(shortest / max(spent(second, 2), 1e-6)))
     pairs = []
@@ -45,5 +45,13 @@ def paired(first: Work, second: Work, blocks: int, shortest: float = 0.02) -> Ra
             gc.collect(0)
     finally:
         gc.enable()
+    return pairs
+
+
+def ratio_of(pairs: list[tuple[float, float]]) -> Ratio:
     low, median, high = statistics.quantiles([a / b for a, b in pairs], n=4)
     return Ratio(median, low, high, statistics.median(b for _, b in pairs))
+
+
+def paired(first: Work, second: Work, blocks: int) -> Ratio:
+    return ratio_of(blocks_of(first, second, blocks))
