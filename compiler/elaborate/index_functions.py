@@ -23,7 +23,7 @@ from ..errors.attention import (
     WrongIndices,
     WrongTensorIndices,
 )
-from ..errors.calls import TooLarge
+from ..errors.calls import BadArithmetic, TooLarge
 from ..graph import DType
 from ..keys import descendants
 from ..layers import registry
@@ -298,6 +298,8 @@ class Writer:
     def _arithmetic(self, node: ast.Binary, left: Entry, right: Entry) -> Entry:
         whole = left.dtype == right.dtype == "int"
         power = self.terms.terms[right.place].value
+        if node.op in ("/", "//", "%") and right.range.number == 0:
+            raise Refusal(BadArithmetic(node.span, f"{node.op} 0 has no result"))
         exact = node.op != "/" and (node.op != "**" or (isinstance(power, Size) and (power.number or 0) > 0))
         return self._made(node.op, "int" if whole and exact else "float", left, right)
 
@@ -409,6 +411,9 @@ class Writer:
         if isinstance(base, IndexFunction):
             return self._use(base, items, node)
         if isinstance(base, Items):
+            if any(isinstance(self.value(item), Entry) for item in items):
+                mend = "a list is read at compile time; what is read by index is a param or a tensor"
+                raise Refusal(NotAnIndexExpression(node.span, "a list read by an index", self._called(), mend))
             return expressions.evaluate(self.body, node)
         if not isinstance(base, Tensor):
             raise Refusal(NotAnIndexExpression(node.base.span, describe(base), self._called()))

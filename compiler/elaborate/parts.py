@@ -34,6 +34,7 @@ from .values import (
     POISON,
     Distribution,
     Fields,
+    IndexFunction,
     Items,
     LayerRecipe,
     Outputs,
@@ -311,6 +312,10 @@ def _passable(body: Body, value: Value, place: Span) -> Value:
         from ..errors.draws import DistributionPassed
 
         raise Refusal(DistributionPassed(place))
+    if isinstance(value, IndexFunction):
+        from ..errors.attention import IndexFunctionElsewhere
+
+        raise Refusal(IndexFunctionElsewhere(place, value.node.name.text))
     if isinstance(value, Truth):
         from .numbers import decided
 
