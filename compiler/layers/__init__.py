@@ -30,7 +30,7 @@ class Registry(Mapping[str, type[Layer]]):
             for entry in ENTRY.finditer(file.read_text(encoding="utf-8")) if file.name.endswith(".py") else ():
                 if entry["name"] is not None:
                     found.append((file.name[:-3], entry["name"], ()))
-                else:
+                elif found and found[-1][0] == file.name[:-3]:  # not the declaration of synonyms in `base`
                     home, name, _ = found.pop()
                     found.append((home, name, tuple(WORD.findall(entry["synonyms"]))))
         return found
