@@ -35,3 +35,14 @@ def test_wrong_use(archc: Archc) -> None:
         said = archc(*words)
         assert (said.status, said.out) == (2, ""), said.err
         assert hint in said.err
+
+
+def test_a_confusion_table_says_its_classes() -> None:
+    from archc.runtime.cli.eval import confusion
+
+    assert confusion("confusion", [[12, 0], [3, 104]], ["cat", "dog"]).splitlines() == [
+        "confusion:",
+        "is \\ said to be  cat  dog",
+        "cat" + " " * 15 + "12    0",
+        "dog" + " " * 16 + "3  104",
+    ]
