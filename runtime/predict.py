@@ -36,7 +36,18 @@ def predict(run_folder: str | Path, data: Data, device: str = "auto") -> Outputs
     saved = read_run(Path(run_folder))
     with _knowing(saved, data):
         parts = list(batches(saved, ready(saved, data), device))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: joined([part[name] for part in parts]) for name in parts[0]}
+
+
+def joined(parts: list[Array]) -> Array:
+    """The batches of an output one after another; sequences are padded to the longest of all."""
+    if parts[0].dtype.kind not in "bif" or len({p.shape[1:] for p in parts}) == 1:
+        return np.concatenate(parts)
+    import torch
+
+    from .data.held import together
+
+    return np.asarray(together([torch.from_numpy(p) for p in parts]).numpy())
 
 
 def predict_to(

@@ -61,3 +61,16 @@ class Made:
 def first(held: Held, rows: int, device: torch.device, epoch: int | None = None) -> Batch:
     """The first rows, or all where there are fewer, on `device`."""
     return tuple(c.to(device) for c in held.take(np.arange(min(rows, len(held)), dtype=np.int64), epoch))
+
+
+def together(batches: Sequence[Tensor]) -> Tensor:
+    """Batches one after another; where sequences of one are longer than those of another, the shorter are padded with zeros."""
+    shape = [max(sizes) for sizes in zip(*(b.shape[1:] for b in batches), strict=True)]
+    if any(list(b.shape[1:]) != shape for b in batches):
+        padded = []
+        for b in batches:
+            whole = b.new_zeros((len(b), *shape))
+            whole[tuple(slice(n) for n in b.shape)] = b
+            padded.append(whole)
+        batches = padded
+    return torch.cat(list(batches))

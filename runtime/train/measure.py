@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.batches import in_order, size
-from ..data.held import Held, first
+from ..data.held import Held, first, together
 from .determinism import evaluating
 from .wiring import Bound, Wiring, number
 
@@ -78,7 +78,7 @@ def _finished(mean: float, term: Bound) -> float:
 
 
 def _joined(batches: list[tuple[Tensor, ...]]) -> list[Tensor]:
-    return [torch.cat(parts) if parts[0].dim() else parts[0] for parts in zip(*batches, strict=True)]
+    return [together(parts) if parts[0].dim() else parts[0] for parts in zip(*batches, strict=True)]
 
 
 def _named(values: list[Any], losses: Sequence[Bound], metrics: Sequence[Bound]) -> Values:

@@ -181,6 +181,17 @@ def test_sequences_train_evaluate_and_predict(here: Path) -> None:
     assert np.allclose(predict("run", "one.jsonl")["logits"][0], whole[5], atol=1e-6)
 
 
+def test_batches_of_other_lengths_are_joined() -> None:
+    from archc.runtime.data.held import together
+
+    found = together([torch.ones(2, 3, 4), 2 * torch.ones(1, 5, 4)])
+    assert found.shape == (3, 5, 4)
+    assert (found[:2, :3] == 1).all()
+    assert (found[:2, 3:] == 0).all()
+    assert (found[2] == 2).all()
+    assert together([torch.ones(2), torch.zeros(3)]).shape == (5,)
+
+
 def test_what_is_drawn_depends_on_nothing_but_seed_epoch_and_row() -> None:
     plans = [DrawPlan(name="a", kind="uniform", count=3), DrawPlan(name="b", kind="beta", alpha=0.2)]
     rows = np.arange(20_000)
