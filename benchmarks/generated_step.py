@@ -5,8 +5,8 @@ training step, as the median ratio of paired, interleaved blocks, which must be 
 hand in `tests/specs`, and says why a call is made more often; `tests/specs/test_dispatched.py` holds that in the fast tier.
 
 Calls: LeNet 86 and 15 in evaluation, ResNet-18 355 and 89, U-Net 276 and 66, each as by hand. Steps, on two shared cores of an AMD
-EPYC with much other work, PyTorch 2.13, one thread, November 2026: LeNet 0.975 [0.91 to 1.06], U-Net 1.016 [0.96 to 1.08], ResNet-18
-1.06 [0.90 to 1.17] of networks built once; to be measured again on a machine at rest.
+EPYC with much other work, PyTorch 2.13, one thread, November 2026: LeNet 0.975 [0.91 to 1.06], U-Net 1.016 [0.96 to 1.08]. ResNet-18
+gave 1.06, 1.05 and 0.93 in three runs while a network beside itself gave 0.95, so that says nothing yet: it wants a machine at rest.
 """
 
 import argparse
