@@ -175,14 +175,3 @@ class NotExported(Fault):
             f"{self.path} cannot be loaded by itself: {self.problem}",
             helps=(Help(f'in Python: archc.load("SPEC", weights="{self.path}")'),),
         )
-
-
-class NotFinished(Fault):
-    """An estimator predicts after `fit`."""
-
-    code = "E0769"
-    title = "the estimator is not fitted"
-    name: str
-
-    def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.name} has not been fitted yet", helps=(Help("call fit(X, y) first"),))

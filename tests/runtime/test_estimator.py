@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
-from sklearn.datasets import load_diabetes, load_iris
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -134,7 +134,7 @@ def test_what_does_not_fit_is_told(iris: Path) -> None:
 
 def test_images_as_rows_of_numbers(here: Path) -> None:
     """As scikit-learn gives the digits: 64 numbers a row, where the spec's own source has 8 by 8."""
-    X, y = __import__("sklearn.datasets").datasets.load_digits(return_X_y=True)  # noqa: N806
+    X, y = load_digits(return_X_y=True)  # noqa: N806
     net = Estimator("lenet", epochs=1).fit(X[:300], y[:300])
     assert net.predict(X[:7]).shape == (7,)
 
