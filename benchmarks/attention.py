@@ -1,0 +1,88 @@
+"""What attention costs as archc lowers it, beside scaled_dot_product_attention with a mask that is ready: ratios, paired in one process.
+
+    python benchmarks/attention.py [--rounds 5] [--threads 1]
+
+Prints for each case the medians over the rounds of forward and of forward with backward, each as a part of the other's time.
+The time is that of the processor, so that what else runs on the machine matters less.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from archc.compiler.pipeline import compile_source
+from archc.dsl.source import Source
+
+BATCH, HEADS, WIDTH, STEPS = 1, 4, 64, 4096
+CASES = {
+    "window of 128": "mask[i, j] = j <= i and i - j < 128",
+    "causal": "mask[i, j] = j <= i",
+    "ALiBi": "mask[i, j] = j <= i\n    bias[h, i, j] = -(2 ** (-8 * (h + 1) / 4)) * (i - j)",
+}
+
+
+def ours(equations: str) -> nn.Module:
+    """The equations as archc compiles them, on heads that are split already."""
+    given = "mask=mask, bias=bias" if "bias" in equations else "mask=mask"
+    shape = f"[B, {HEADS}, T, {WIDTH}]"
+    text = f"model Net(q: {shape}, k: {shape}, v: {shape}) {{\n    {equations}\n    return attend(q, k, v, {given})\n}}\n"
+    compiled, report = compile_source(Source("net.arch", text))
+    assert compiled is not None, report.diagnostics
+    scope: dict[str, Any] = {}
+    exec(compiled.source, scope)
+    net: nn.Module = scope["Net"]()
+    return net
+
+
+def ready(case: str) -> Tensor:
+    """The same as a mask or bias that is there before the clock starts."""
+    i, j = torch.arange(STEPS)[:, None], torch.arange(STEPS)
+    before = j <= i
+    if case == "window of 128":
+        return before & (i - j < 128)
+    if case == "causal":
+        return before
+    fall = -(2 ** (-8 * (torch.arange(HEADS) + 1) / HEADS))[:, None, None] * (i - j)
+    return fall.masked_fill(~before, float("-inf"))[None]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="attention beside scaled_dot_product_attention with a ready mask")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    print(f"B={BATCH} heads={HEADS} d={WIDTH} T={STEPS} float32, torch {torch.__version__}, threads {options.threads}")
+    q, k, v = (torch.randn(BATCH, HEADS, STEPS, WIDTH, requires_grad=True) for _ in range(3))
+    for case, equations in CASES.items():
+        net, mask = ours(equations), ready(case)
+        ways: tuple[Callable[[], Tensor], ...] = (
+            lambda net=net: net(q, k, v),  # type: ignore[misc]
+            lambda mask=mask: F.scaled_dot_product_attention(q, k, v, attn_mask=mask),  # type: ignore[misc]
+        )
+        torch.testing.assert_close(ways[0](), ways[1](), rtol=1e-4, atol=1e-5)
+        forward: list[float] = []
+        training: list[float] = []
+        for _ in range(options.rounds):
+            with torch.no_grad():
+                forward.append(seconds(ways[0]) / seconds(ways[1]))
+            steps = [seconds(lambda way=way: torch.autograd.grad(way().sum(), (q, k, v))) for way in ways]
+            training.append(steps[0] / steps[1])
+        print(f"{case:14} forward {median(forward):.3f}  training {median(training):.3f}")
+
+
+if __name__ == "__main__":
+    main()
