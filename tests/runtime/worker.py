@@ -1,4 +1,4 @@
-"""A process that trains a hand-written spec in a folder, or goes on with it; it may be told to kill itself at a certain call.
+"""A process that trains one of the specs of `programs` in a folder, or goes on with it; it may be told to kill itself at a certain call.
 
     python -m tests.runtime.worker SPEC FOLDER EPOCHS [WHERE N]
 
@@ -15,21 +15,12 @@ from typing import Any
 
 import torch
 
-from archc.runtime.executable import Executable
 from archc.runtime.run_folder import is_run
 from archc.runtime.stops import Interrupted
 from archc.runtime.train import checkpoints, engine
-from archc.runtime.train.api import changed, found, train
+from archc.runtime.train.api import train
 
-from . import hand
-
-
-def draws(epochs: int) -> Executable:
-    """The program of fixtures/draws.arch."""
-    return changed(found(hand.FIXTURES / "draws.arch", None, {}), {"epochs": epochs})
-
-
-SPECS: dict[str, Callable[..., Any]] = {"lenet": hand.lenet, "autoencoder": hand.autoencoder, "draws": draws}
+from .programs import SPECS
 
 
 def killing(function: Callable[..., Any], calls: int) -> Callable[..., Any]:

@@ -1,0 +1,48 @@
+"""Programs of several kinds on one small network with draws in it, for runs that are stopped and go on."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from archc.runtime.compiling import Compiled
+from archc.runtime.executable import Executable
+from archc.runtime.train.api import changed, found
+
+from . import hand
+from .texts import NET, spec
+
+DRAWING = NET.replace("stack 2 { dense(16) -> tanh }", "stack 2 { dense(16) -> tanh -> dropout(0.1) }")
+CLAUSES: dict[str, tuple[str, ...]] = {
+    "accumulating": ("optimizer adamw(lr=1e-2)", "schedule warmup(20) -> cosine(to=1e-4)", "accumulate 3", "clip 1", "batch 40"),
+    "phases": (
+        "metric accuracy(logits, label)",
+        "phase first {\n        optimizer sgd(lr=0.1, momentum=0.9)\n        freeze head\n    }",
+        "phase second {\n        optimizer adam(lr=3e-3)\n        schedule plateau(patience=0, factor=0.5)\n        batch 32\n    }",
+    ),
+    "averages": ("optimizer rmsprop(lr=1e-3)", "ema 0.95", "loss cross_entropy(logits, label)", "loss 0.01 * mean(hidden ** 2)"),
+    "parts": (
+        "optimizer lion(lr=1e-3)",
+        "optimizer head: sgd(lr=0.1, momentum=0.9)",
+        "schedule head: one_cycle",
+        "average 2",
+        "precision bf16",
+    ),
+}
+
+
+def program(name: str, epochs: int) -> Compiled:
+    """One of the programs above; with phases each has that many epochs."""
+    return spec(*CLAUSES[name], f"epochs {epochs}", net=DRAWING)
+
+
+def draws(epochs: int) -> Executable:
+    """The program of fixtures/draws.arch."""
+    return changed(found(hand.FIXTURES / "draws.arch", None, {}), {"epochs": epochs})
+
+
+SPECS: dict[str, Callable[..., Any]] = {
+    "lenet": hand.lenet,
+    "autoencoder": hand.autoencoder,
+    "draws": draws,
+    **{name: partial(program, name) for name in CLAUSES},
+}
