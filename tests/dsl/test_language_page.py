@@ -12,14 +12,23 @@ from archc.dsl.printer import format_source
 from archc.dsl.render import render_report
 from archc.dsl.source import Source
 
-PAGE = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
-EXAMPLES = [
-    (PAGE[: m.start()].count("\n") + 1, m[1], m[2])
-    for m in re.finditer(r"^```arch( body)?\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-]
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "language.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("line", "body", "text"), EXAMPLES, ids=lambda v: f"line {v}" if isinstance(v, int) else "")
+def examples(page: str) -> list[tuple[int, str | None, str]]:
+    """The lines that the examples of a page stand on, what they are, and their texts."""
+    found = re.finditer(r"^```arch( body)?\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return [(page[: m.start()].count("\n") + 1, m[1], m[2]) for m in found]
+
+
+EXAMPLES = examples(PAGE)
+TRAINING = examples((DOCS / "training.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "text"), [*EXAMPLES, *TRAINING], ids=lambda v: f"line {v}" if isinstance(v, int) else ""
+)
 def test_every_example_is_read(line: int, body: str | None, text: str) -> None:
     if body:
         text = (
