@@ -135,9 +135,10 @@ class Term(Frozen):
 
     `reduce` tells how an evaluation over many batches is made: `mean` weights each batch by its rows, `collect` gathers the arguments of
     all batches and calls once (AUROC). `finish` is done to what came out (a perplexity is `exp` of a mean). `better` tells which way is
-    good, for choosing the best; none where it cannot be known. The last argument of a `balanced` term is the weight of each class: rows of
-    the training part over classes times the rows of the class, which are counted in the column that `balanced` names. A `penalty` is a
+    good, for choosing the best; none where it cannot be known. A `penalty` is a
     number that the model gives beside its outputs, under that name; it has no function and no arguments.
+    For each column of `balanced` there is an argument `COLUMN_weight`, what each label counts: rows of the training part over
+    classes times rows of the class.
     """
 
     name: str
@@ -145,7 +146,7 @@ class Term(Frozen):
     arguments: list[str]
     reduce: Literal["mean", "collect"] = "mean"
     finish: Literal["exp"] | None = None
-    balanced: str | None = None
+    balanced: list[str] = []
     penalty: bool = False
     better: Literal["higher", "lower"] | None = None
     place: Place

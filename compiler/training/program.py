@@ -101,7 +101,7 @@ class _Program:
         self.names = Body(elaborator, unit, "program", {})
         self.reader = _Reader(unit, elaborator, Targets(root))
         self.penalties = penalty_terms(root)
-        self.terms = Terms(self.names, unit, elaborator, node, complete=columns.known)
+        self.terms = Terms(self.names, unit, elaborator, node, columns.types, complete=columns.known)
         self.of_clause: dict[int, list[Term]] = {}
         self.sizes: dict[str, Dim] = {}  # free dims of the model whose size the columns tell
         self.open: set[str] = set()  # those that columns of unknown type will tell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from ...dsl import ast
@@ -12,13 +13,14 @@ from ..elaborate.elaborator import Elaborator, output_name
 from ..elaborate.expressions import evaluate, one, operator
 from ..elaborate.values import POISON, LayerRecipe, Poison, Scope, Tensor, Value, describe
 from ..errors.calls import NotATensor
-from ..errors.training import UnknownInProgram
-from ..graph import Graph, Output
+from ..errors.training import BadClause, UnknownInProgram
+from ..graph import Graph, Output, TensorType
 from ..layers import registry
 from ..layers.base import Refusal
 from ..plan import Term
 from ..resolve import FUNCTIONS, Unit, synonyms
 from ..shapes import Size
+from .balanced import labels_of, weights_name
 from .columns import function_graph, is_known, place_of
 
 
@@ -36,6 +38,7 @@ class Terms:
     unit: Unit
     elaborator: Elaborator
     node: ast.Train
+    columns: Container[str] = ()
     made: list[TermGraph] = field(default_factory=list)
     functions: set[str] = field(default_factory=lambda: {"columns", "altered", "fit", "keep", "part"})
     sound: bool = True
@@ -54,7 +57,10 @@ class Terms:
     def _term(self, kind: str, clause: ast.Clause, node: ast.Expr, taken: set[str]) -> TermGraph | None:
         if not self._known(node):
             return None
+        node, labels = labels_of(node)
         body = Body(self.elaborator, self.unit, kind, {}, self.names, Scope(self.names.scope), function=True)
+        for label in labels:
+            body.scope.names[weights_name(label)] = self._weights(label, node.span)
         value = one(evaluate(body, node))
         if isinstance(value, Poison):
             self.sound = self.sound and not body.poisoned
@@ -79,10 +85,22 @@ class Terms:
             arguments=[str(tensor.name) for tensor in body.captures],
             reduce="collect" if any(getattr(n.op, "reduce", "mean") == "collect" for n in body.nodes) else "mean",
             finish="exp" if averaged is not None else None,
+            balanced=labels,
             better="lower" if kind == "loss" else None if kind == "watch" or matrix else getattr(made.op, "better", None),
             place=place_of(node.span),
         )
         return TermGraph(term, graph)
+
+    def _weights(self, label: str, span: Span) -> Value:
+        """What each label of a column counts."""
+        column = self.names.scope.get(label)
+        if not isinstance(column, Tensor):
+            return POISON
+        if column.type.dtype != "int" or label not in self.columns:
+            raise Refusal(
+                BadClause(span, f'weight="balanced" counts the labels of a column, and {label} is no column of whole numbers')
+            )
+        return self.names.input(weights_name(label), TensorType("float", column.type.shape), span)
 
     def _scalar(self, body: Body, value: Tensor, span: Span) -> Value:
         """A term that is not one number is averaged."""

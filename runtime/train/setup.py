@@ -9,7 +9,7 @@ from torch import nn
 
 from ...compiler.plan import PhasePlan, TrainPlan
 from ...dsl.span import NOWHERE
-from ..data.batches import Batch
+from ..data.batches import Batch, in_order
 from ..data.held import first
 from ..data.parts import ColumnProgram, Columns, Fitted
 from ..data.sources import Table
@@ -22,7 +22,10 @@ from .effort import Effort
 from .engine import Setting
 from .initial import chosen
 from .phases import Phase, settled
-from .wiring import Wiring, as_fault, check_losses, in_precision, wire
+from .wiring import Wiring, as_fault, balanced, check_losses, in_precision, label_weights, wire
+
+COUNTED = 4096  # rows whose labels are counted at once
+WEIGHTS = " weights"  # a blank: no column of fitted values has such a name
 
 
 def device_of(name: str) -> torch.device:
@@ -67,6 +70,9 @@ def settle(exe: Executable, plan: TrainPlan, table: Table, device: torch.device,
     program = load_program(exe)
     determinism.seed_all(plan.split_seed)
     parts, fitted = ColumnProgram(exe, program, plan.data, plan.seed, exe.workers).prepare(table, plan.split_seed)
+    for column in {c: None for phase in plan.phases for c in balanced(phase)}:
+        labels = in_order(parts["train"].held([column]), COUNTED, torch.device("cpu"))
+        fitted.values[f"{column}{WEIGHTS}"] = label_weights(batch[0] for batch in labels)
     model = in_precision(built(exe, plan.seed, device), plan.last)
     phases: list[Phase] = []
     for phase in plan.phases:
@@ -89,7 +95,8 @@ def wired(
     if names:
         columns = ColumnProgram(exe, program, plan.data).columns(table, np.arange(table.rows), fitted)
         whole = {name: columns[name].to(device) for name in names}
-    return wire(exe.plan.model, phase, program, whole)
+    tables = {column: fitted.values[f"{column}{WEIGHTS}"].to(device) for column in balanced(phase)}
+    return wire(exe.plan.model, phase, program, whole, tables)
 
 
 def try_out(setting: Setting) -> int:

@@ -1,6 +1,6 @@
 """How a batch goes through the model and into losses and metrics: names become positions once, so a step looks nothing up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -38,6 +38,7 @@ class Wiring:
     losses: tuple[Bound, ...]
     metrics: tuple[Bound, ...]  # and what is watched
     penalties: tuple[str, ...] = ()
+    weights: tuple[tuple[int, Tensor], ...] = ()  # labels by their position in what is given, and what each label counts
     kind: torch.dtype | None = None  # what floats are turned into; none for as they are
 
     def of(self, update: UpdatePlan) -> tuple[Bound, ...]:
@@ -48,6 +49,8 @@ class Wiring:
         given = batch + self.whole
         if self.kind is not None:
             given = tuple(t.to(self.kind) if t.is_floating_point() else t for t in given)
+        if self.weights:
+            given = (*given, *(table[given[at]] for at, table in self.weights))
         if self.penalties:
             method: Any = model.with_penalties
             outputs, added = method(*[given[i] for i in self.inputs])
@@ -87,15 +90,40 @@ def column_names(model: ModelPlan, phase: PhasePlan) -> tuple[str, ...]:
     whole = [i.name for i in model.inputs if not i.batched]
     names = [i.name for i in model.inputs if i.batched]
     for term in phase.terms:
-        names += [a for a in term.arguments if a not in model.outputs and a not in names and a not in whole]
+        weights = [f"{column}_weight" for column in term.balanced]
+        wanted = [*term.balanced, *(a for a in term.arguments if a not in weights)]
+        names += [a for a in wanted if a not in model.outputs and a not in names and a not in whole]
     return tuple(names)
 
 
-def wire(model: ModelPlan, phase: PhasePlan, program: ModuleType, whole: dict[str, Tensor]) -> Wiring:
+def balanced(phase: PhasePlan) -> list[str]:
+    """The columns whose labels are weighted by how rare they are."""
+    return list(dict.fromkeys(column for term in phase.terms for column in term.balanced))
+
+
+def label_weights(labels: Iterable[Tensor]) -> Tensor:
+    """What each label counts so that all classes together count alike: rows over classes times rows of the class; 0 for one that is not
+    among them (a row of it counts nothing)."""
+    counts = torch.zeros(0, dtype=torch.float64)
+    for batch in labels:
+        found = torch.bincount(batch.flatten().cpu()).double()
+        longer = torch.zeros(max(len(counts), len(found)), dtype=torch.float64)
+        longer[: len(counts)] += counts
+        longer[: len(found)] += found
+        counts = longer
+    there = counts > 0
+    return torch.where(there, counts.sum() / (there.sum() * counts.clamp(min=1)), 0.0).float()
+
+
+def wire(
+    model: ModelPlan, phase: PhasePlan, program: ModuleType, whole: dict[str, Tensor], tables: Mapping[str, Tensor] | None = None
+) -> Wiring:
     """The wiring of a phase. `whole` holds the inputs that are not cut into batches."""
     columns = column_names(model, phase)
     given = [*columns, *whole]
+    weighted = balanced(phase)
     behind = len(model.outputs) + len(model.penalties)
+    all_given = [*given, *(f"{column}_weight" for column in weighted)]
 
     def bound(term: Term) -> Bound:
         if term.penalty:
@@ -104,11 +132,12 @@ def wire(model: ModelPlan, phase: PhasePlan, program: ModuleType, whole: dict[st
 
     def place(name: str) -> int:
         """Of an output, an input or a column; penalties are told by no name."""
-        return model.outputs.index(name) if name in model.outputs else behind + given.index(name)
+        return model.outputs.index(name) if name in model.outputs else behind + all_given.index(name)
 
     return Wiring(
         columns=columns,
         whole=tuple(whole.values()),
+        weights=tuple((given.index(column), (tables or {})[column]) for column in weighted),
         inputs=tuple(given.index(i.name) for i in model.inputs),
         losses=tuple(bound(t) for t in phase.losses),
         metrics=tuple(bound(t) for t in (*phase.metrics, *phase.watch)),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -375,3 +376,24 @@ def test_double_precision_is_double_in_evaluation_too(tmp_path: Path) -> None:
     run = train(spec("precision float64", "epochs 1"), out=tmp_path / "run", progress=False)
     assert run.evaluate() == run.metrics["test"]
     assert run.model().state_dict()["head.weight"].dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    "loss", ["cross_entropy(logits, label, weight=W)", "logits -> log_softmax(dim=1) -> nll(label, weight=W)"]
+)
+def test_balanced_classes_count_alike(tmp_path: Path, loss: str) -> None:
+    """Against PyTorch's weights with scikit-learn's numbers, on a training part from which most rows of some classes are gone."""
+    from sklearn.utils.class_weight import compute_class_weight
+
+    _, label = digits()
+    net = PLAIN + "    train_where label >= 5 or x[20] > 0.6\n"
+    kept = label[(label >= 5) | (digits()[0][:, 20] > 0.6)]
+    numbers = compute_class_weight("balanced", classes=np.arange(10), y=kept.numpy())
+    runs = []
+    for name, weight in (("ours", '"balanced"'), ("theirs", str([float(n) for n in numbers]))):
+        program = spec(*DOUBLE, f"loss {loss.replace('W', weight)}", "steps 3", split=WHOLE, net=net)
+        runs.append(train(program, out=tmp_path / name, progress=False))
+    assert runs[0].losses == pytest.approx(runs[1].losses, rel=1e-5)
+    assert_weights(runs[0], weights.read(runs[1].folder / "model.safetensors"), rel=1e-4)
+    text = (runs[0].folder / "program.py").read_text()
+    assert "label_weight" in text

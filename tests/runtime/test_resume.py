@@ -143,6 +143,7 @@ def interrupted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run with two checkpoints, stopped in the evaluation of epoch 3."""
     with monkeypatch.context() as patched:
         patched.setattr(checkpoints, "Throttle", Often)
+        patched.setattr(engine, "FLUSH", 1e9)  # checkpoints at the ends of epochs only, however busy the machine is
         interrupting(patched, "evaluate", 3)
         with pytest.raises(Interrupted):
             train(hand.lenet(), out=folder, progress=False)
