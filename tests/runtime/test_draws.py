@@ -14,7 +14,7 @@ from archc.runtime.run import Run
 from archc.runtime.train import engine
 from archc.runtime.train.api import train
 
-from . import worker
+from . import programs
 from .compared import assert_same, differences, state
 from .test_resume import worker as process
 
@@ -22,7 +22,7 @@ from .test_resume import worker as process
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run, never disturbed."""
-    return train(worker.draws(epochs=2), out=tmp_path_factory.mktemp("runs") / "codes", progress=False)
+    return train(programs.draws(epochs=2), out=tmp_path_factory.mktemp("runs") / "codes", progress=False)
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -86,10 +86,10 @@ def test_evaluation_does_not_disturb_what_training_draws(run: Run, tmp_path: Pat
         return found
 
     monkeypatch.setattr(engine, "evaluate", kept)
-    other = train(worker.draws(epochs=2), out=tmp_path / "run", progress=False)
+    other = train(programs.draws(epochs=2), out=tmp_path / "run", progress=False)
     assert differences(state(run.folder)["model"], state(other.folder)["model"]) == []
     monkeypatch.setattr(engine, "evaluate", twice)
-    train(worker.draws(epochs=1), out=tmp_path / "again", progress=False)
+    train(programs.draws(epochs=1), out=tmp_path / "again", progress=False)
 
 
 def test_numbers_from_a_run_are_the_same_each_time(run: Run) -> None:
