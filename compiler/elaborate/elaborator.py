@@ -34,8 +34,10 @@ from .body import Body
 from .callables import lends
 from .expressions import advice_on_tensors, has_tensor, number, one
 from .facts import Facts
+from .hypers import hyper_scope
 from .limits import too_large
-from .parts import Part, Site, bind_inputs, dim_of, dtype_of, hyper_scope, split_rest
+from .parts import Part
+from .signatures import Site, bind_inputs, dim_of, dtype_of, split_rest
 from .statements import Returned, run
 from .values import POISON, Fields, Group, Items, Poison, Tensor, Value, describe, type_key, value_key
 

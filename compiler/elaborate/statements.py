@@ -202,7 +202,7 @@ def _layer(body: Body, node: ast.LayerDef) -> None:
 
 def written_type(body: Body, node: ast.TensorType) -> TensorType | None:
     """A type of the text; none where its fault is told."""
-    from .parts import dim_of, dtype_of
+    from .signatures import dim_of, dtype_of
 
     sizes = [dim_of(body, dim) for dim in node.dims]
     shape = tuple(size for size in sizes if size is not None)

@@ -15,7 +15,7 @@ from ...dsl.span import Span
 from ..elaborate.body import Body, Hook
 from ..elaborate.elaborator import Elaborator
 from ..elaborate.expressions import evaluate, one, operator
-from ..elaborate.parts import dim_of
+from ..elaborate.signatures import dim_of
 from ..elaborate.values import POISON, Poison, Scope, Tensor, TextColumn, Value, describe
 from ..errors.calls import NotATensor
 from ..errors.training import BadClause, BadSource, ClauseTwice, ColumnType, UnknownColumn
