@@ -12,7 +12,7 @@ from ..errors.calls import WrongTensorCount
 from ..errors.shapes import DoesNotDivide
 from ..graph import TensorType
 from ..shapes import Dim, Size
-from ..values import Real
+from ..values import Real, number_of
 from ._rules import Dim as At
 from ._rules import disagree, want_float, want_rank
 from .base import Checker, Family, Layer, Number, Positive, Probability, Refusal
@@ -92,7 +92,12 @@ class Attend(Layer):
     @property
     def pure(self) -> bool:  # type: ignore[override]
         """Dropout draws."""
-        return self.dropout.value == 0
+        return not self.drops
+
+    @property
+    def drops(self) -> bool:
+        """Does it drop scores, here or with another value of a hyperparameter?"""
+        return number_of(self.dropout.text) != 0
 
     @property
     def equations(self) -> dict[str, Equation]:

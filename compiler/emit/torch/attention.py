@@ -121,7 +121,7 @@ class _Attention:
             options["is_causal"] = "True"
         elif kind in ("kept", "batch"):
             options["attn_mask"] = self._kept(q) if kind == "kept" else self._built(q)
-        if self.op.dropout.value:
+        if self.op.drops:
             options["dropout_p"] = f"{self.show(self.op.dropout)} if self.training else 0.0"
         if self.op.scale is not None:
             options["scale"] = self.show(self.op.scale)
@@ -217,7 +217,7 @@ class _Attention:
         if "mask" in roots:
             weights = binary("*", weights, Code(mask))
         self.say(f"{score} = {weights}")
-        if self.op.dropout.value:
+        if self.op.drops:
             self.say(f"{score} = {call('F.dropout', score, self.show(self.op.dropout), 'self.training')}")
         return Code(f"{score} @ {v}", PRODUCT)
 

@@ -293,3 +293,15 @@ def test_heads_that_are_split_already(shared: int, each: int) -> None:
     found = network(compiled(text))(q, k, v)
     weights = (q @ k.repeat_interleave(each, 1).mT / 2).softmax(-1)
     torch.testing.assert_close(found, weights @ v.repeat_interleave(each, 1))
+
+
+def test_dropout_that_is_none_by_default_may_be_set() -> None:
+    """A hyperparameter that is 0 in the spec drops when the constructor is given another number."""
+    made = compiled("model Net(drop = 0.0)(x: [B, T, 8]) {\n    return attend(x, x, x, dropout=drop)\n}\n")
+    scope: dict[str, Any] = {}
+    exec(made.source, scope)
+    x = torch.randn(2, 50, 8)
+    still, dropping = scope["Net"]().train(), scope["Net"](drop=0.5)
+    assert torch.equal(still(x), still(x))
+    assert not torch.equal(dropping(x), dropping(x))
+    assert torch.equal(dropping.eval()(x), still(x))
