@@ -87,8 +87,15 @@ def _text(declared: Declared, param: ast.Param, text: str) -> Value:
     return without_text(value) if report.ok else Poison()
 
 
+def is_plain(value: Value) -> bool:
+    """Can it be given from outside: a number, a truth, a text, none, or a list of such?"""
+    if isinstance(value, Items):
+        return all(is_plain(item) for item in value.items)
+    return value is None or isinstance(value, Size | Real | bool | str)
+
+
 def as_python(value: Value) -> Any:
-    """A compile-time value for a plan, or for `run.json`."""
+    """A plain value for a plan, or for `run.json`."""
     match value:
         case Size():
             return value.number if value.number is not None else str(value)
@@ -96,8 +103,4 @@ def as_python(value: Value) -> Any:
             return value.value
         case Items():
             return [as_python(item) for item in value.items]
-        case bool() | str() | None:
-            return value
-    from .elaborate.values import describe
-
-    return describe(value)
+    return value

@@ -22,7 +22,7 @@ from .elaborate.values import Value
 from .errors.names import NoRoot, NotCompiledYet
 from .errors.training import NoProgram, UnknownData
 from .graph import Graph
-from .hyperparameters import as_python, from_outside, from_train
+from .hyperparameters import as_python, from_outside, from_train, is_plain
 from .resolve import Declared, Program, Reader, resolve
 
 if TYPE_CHECKING:  # what is about training is imported where a spec trains
@@ -267,7 +267,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
         from .training.emit import emit_program
 
         written = emit_program(checked, file)
-    hypers = {hyper.name: as_python(hyper.value) for hyper in graph.hypers}
+    hypers = {hyper.name: as_python(hyper.value) for hyper in graph.hypers if is_plain(hyper.value)}
     model = ModelPlan(
         class_name=module.class_name,
         arguments={module.keywords.get(name, name): hypers[name] for name in module.parameters},

@@ -6,6 +6,7 @@ TAB = 4
 WIDEST = 120
 BEFORE = 30
 MARK = "…"
+LONGEST = 4000  # characters of one message: names and texts of the source stand in it
 
 
 def shown(char: str) -> str:
@@ -20,7 +21,9 @@ def width(char: str) -> int:
 
 
 def clean(text: str) -> str:
-    """A message with everything unprintable made visible; newlines stay."""
+    """A message with everything unprintable made visible; newlines stay. The middle of a very long one is left out."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]}{MARK}{text[-LONGEST // 4 :]}"
     return text if text.isprintable() else "".join(c if c == "\n" else shown(c) for c in text)
 
 

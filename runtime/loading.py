@@ -94,9 +94,9 @@ def _unfit(model: "nn.Module", found: dict[str, Any]) -> str:
         return f"the network has no {extra[0]}" + (f"; it has {near}" if near else "") + _more(extra)
     if missing:
         return f"it has no {missing[0]}{_more(missing)}"
-    for key, tensor in found.items():
-        if tensor.shape != wanted[key].shape:
-            return f"{key} is {list(tensor.shape)} in it and {list(wanted[key].shape)} in the network"
+    for key, tensor in wanted.items():
+        if key in found and found[key].shape != tensor.shape:
+            return f"{key} is {list(found[key].shape)} in it and {list(tensor.shape)} in the network"
     return ""
 
 

@@ -12,7 +12,7 @@ from ...dsl import ast
 from ...dsl.span import Span
 from ..errors.calls import MissingArgument, NotATensor, TooManyArguments, UnknownArgument, WrongArgument, WrongTensorCount
 from ..errors.names import NotCompiledYet
-from ..errors.recurrence import NoNextState, NotACell, OptionTaken, StartDepends, StateChanges, StateOutsideCell
+from ..errors.recurrence import CellWithoutInput, NoNextState, NotACell, OptionTaken, StartDepends, StateChanges, StateOutsideCell
 from ..errors.shapes import DimsDisagree, UnknownSize, WrongDtype, WrongRank
 from ..graph import Graph, Input, Operand, Output, Parameter, Recur, Ref, Start, State, TensorType
 from ..layers import registry
@@ -55,6 +55,11 @@ def define_state(body: Body, node: ast.StateDef) -> None:
     if body.states is None:
         kind = body.root().elaborator.active[-1].node.kind if body.root().elaborator.active else "model"
         raise Refusal(StateOutsideCell(node.span, name, "stack" if body.outer is not None else kind))
+    body.carried |= {name}
+    if not any(isinstance(at.op, Input) for at in body.nodes):
+        body.report(CellWithoutInput(node.span, body.name))
+        body.scope.names[name] = POISON
+        return
     type_ = written_type(body, node.type)
     start = _start(body, node, type_) if type_ is not None else None
     if type_ is None or start is None:
@@ -64,7 +69,6 @@ def define_state(body: Body, node: ast.StateDef) -> None:
     number = body.add(State.model_construct(name=name), (start,), (type_,), node.span)
     body.label(number, 0, name)
     body.states[name] = body.scope.names[name] = body.tensor(number, 0, name)
-    body.carried |= {name}
 
 
 def _start(body: Body, node: ast.StateDef, type_: TensorType) -> Ref | None:

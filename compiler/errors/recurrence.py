@@ -117,3 +117,18 @@ class StartDepends(Fault):
             f"{self.name} starts before the first step, but its start is made of {self.what}, which each step has anew",
             f"needs {self.what}",
         )
+
+
+class CellWithoutInput(Fault):
+    """A cell takes something at every step: the tensors that `recur` steps through say how many steps there are."""
+
+    code = "E1108"
+    title = "a cell takes no tensor"
+
+    cell: str
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (Help(f"give {self.cell} a tensor: cell {self.cell}(…)(x: [B, D])"),)
+        return self.say(
+            f"{self.cell} takes no tensor, so there is nothing whose steps it could take", "no steps to keep it for", helps=helps
+        )

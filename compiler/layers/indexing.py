@@ -1,5 +1,6 @@
 """`x[:, -1]`, `x[:T]`, `x[:, none]`, `x[..., 0]`."""
 
+import re
 from typing import ClassVar, Literal
 
 from pydantic import SerializeAsAny
@@ -113,7 +114,9 @@ def _text(show: Show, item: Item) -> str:
         case At():
             return show(item.place)
         case Slice():
-            return f"{'' if item.start is None else show(item.start)}:{'' if item.stop is None else show(item.stop)}"
+            start, stop = ("" if end is None else show(end) for end in (item.start, item.stop))
+            plain = all(re.fullmatch(r"-?\w*", end) for end in (start, stop))
+            return f"{start}:{stop}" if plain else f"{start} : {stop}".strip()  # as formatters write it
         case Mark(kind="none"):
             return "None"
     return "..."
