@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..compiler.pipeline import compile_source
+from ..compiler.pipeline import Compiled, compile_source
 from ..dsl.diagnostic import nearest
 from ..dsl.source import Source
 from ..dsl.span import NOWHERE
@@ -121,14 +121,20 @@ def _from_file(path: Path) -> "nn.Module":
     spec = _metadata(path)
     try:
         sources = {str(name): str(text) for name, text in spec["sources"].items()}
-        root = next(iter(sources))
+        next(iter(sources))
         model, hypers = str(spec["model"]), dict(spec["hyperparameters"])
     except (KeyError, StopIteration, TypeError, ValueError, AttributeError):
         raise InputFaults(NotExported(NOWHERE, str(path), "what it says of its spec is broken")) from None
+    return build(recompiled(sources, model, hypers))
+
+
+def recompiled(sources: dict[str, str], model: str, hypers: dict[str, Any]) -> Compiled:
+    """A model from texts by their relative names, the root's first, and plain hyperparameters; raises `InputFaults`."""
+    root = next(iter(sources))
     found, report = compile_source(Source(root, sources[root]), root=model, hypers=hypers, read=_reader(sources))
     if found is None:
         raise InputFaults(report=report)
-    return build(found)
+    return found
 
 
 def _metadata(path: Path) -> dict[str, Any]:

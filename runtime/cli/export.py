@@ -31,6 +31,9 @@ def run(
         typer.Option("--dim", metavar="NAME=SIZE", help="Fix a free dim, which would stay free in the file. Several times."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draws the weights of a spec; a run has its own.")] = 0,
+    fold: Annotated[
+        bool, typer.Option("--fold", help="Put norms into the convolutions and dense layers before them (onnx, pt2).")
+    ] = False,
     json: options.Json = False,
     model: options.Model = None,
     set: options.Set = None,
@@ -39,7 +42,8 @@ def run(
     from ..export.api import exported, format_of
 
     kind = format_of(output, to)
-    [made] = exported(what, kind, model=model, dims=options.dims(dim, None), seed=seed, hyperparameters=options.settings(set))
+    sizes, hypers = options.dims(dim, None), options.settings(set)
+    [made] = exported(what, kind, model=model, dims=sizes, seed=seed, hyperparameters=hypers, fold=fold)
     write_result(output, made.data)
     if json and output != "-":
         out_json(

@@ -47,17 +47,19 @@ def export(
     model: str | None = None,
     dims: Mapping[str, int] | None = None,
     seed: int = 0,
+    fold: bool = False,
     **hyperparameters: Any,
 ) -> Exported:
     """Exports a run with its best weights, or a spec with fresh ones drawn from `seed`, to `path`.
 
-    `to` is onnx, pt2 or safetensors, or what the ending of `path` says; `dims` fixes free dims. The file has been run in another process
+    `to` is onnx, pt2 or safetensors, or what the ending of `path` says; `dims` fixes free dims; `fold` puts norms
+    into the layers before them. The file has been run in another process
     before it is there. Raises `Stopped` and leaves nothing where that fails.
     """
     from ..files import write_whole
 
     kind = format_of(str(path), to)
-    [made] = exported(what, kind, model=model, dims=dims, seed=seed, hyperparameters=hyperparameters)
+    [made] = exported(what, kind, model=model, dims=dims, seed=seed, hyperparameters=hyperparameters, fold=fold)
     write_whole(Path(path), made.data)
     return made
 
@@ -81,15 +83,29 @@ def exported(
     dims: Mapping[str, int] | None = None,
     seed: int = 0,
     hyperparameters: Mapping[str, Any] | None = None,
+    fold: bool = False,
 ) -> list[Exported]:
-    """The bytes of a file in each of these of the `FORMATS`, proved; the network is traced once for all of them."""
+    """The bytes of a file in each of these of the `FORMATS`, proved; the network is traced once for all of them.
+
+    `fold` puts norms into the layers before them, for `onnx` and `pt2`.
+    """
     prepare_environment()
+    if fold and "safetensors" in formats:
+        from ..faults.runs import BadSetting
+
+        raise Misused(
+            BadSetting(NOWHERE, "fold", "safetensors holds the weights of the network as it was trained, so nothing is folded")
+        )
     if "onnx" in formats:
         from .formats import need_onnx
 
         need_onnx()
     exe, network = _network(what, model, dict(hyperparameters or {}), seed)
     try:
+        if fold:
+            from .folding import folded
+
+            exe, network = folded(exe, network)
         return _exported(exe, network, formats, dict(dims or {}))
     except Stopped as stopped:
         stopped.knows(exe.sources)

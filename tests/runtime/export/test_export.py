@@ -11,8 +11,11 @@ import pytest
 import torch
 
 import archc
+from archc.runtime.executable import executable
 from archc.runtime.export import elsewhere, formats
 from archc.runtime.export.api import FORMATS, Exported, export, exported
+from archc.runtime.export.folding import folded
+from archc.runtime.loader import build
 from archc.runtime.run import Run
 from archc.runtime.specs import shipped
 
@@ -254,3 +257,24 @@ def test_an_old_file_stays_when_the_new_one_fails(tmp_path: Path, monkeypatch: p
     with pytest.raises(archc.Stopped):
         export("lenet", tmp_path / "net.pt2")
     assert (tmp_path / "net.pt2").read_bytes() == b"old"
+
+
+def test_norms_are_folded_where_that_is_asked() -> None:
+    """The same outputs of a trained network, though no norm is left; and the file is proved as any other."""
+    exe = executable(archc.compile("unet", **UNET))
+    torch.manual_seed(0)
+    trained = build(exe).eval()
+    for name, tensor in trained.state_dict().items():
+        if "norm" in name and tensor.is_floating_point():
+            tensor.copy_(torch.rand_like(tensor) + 0.5)
+    _, short = folded(exe, trained)
+    assert any("norm" in name for name in trained.state_dict())
+    assert not any("norm" in name for name in short.state_dict())
+    image = torch.randn(2, 1, 8, 12)
+    torch.testing.assert_close(short(image), trained(image), rtol=1e-4, atol=1e-5)
+    made = exported("unet", "pt2", hyperparameters=UNET, fold=True)[0]
+    assert made.difference <= 1e-5
+
+
+def test_safetensors_are_not_folded(tmp_path: Path) -> None:
+    assert "nothing is folded" in str(stopped("lenet", tmp_path / "a.safetensors", fold=True))
