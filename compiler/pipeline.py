@@ -17,7 +17,8 @@ from ..dsl.diagnostic import Report
 from ..dsl.source import Source
 from ..dsl.span import Span
 from .advice import advise
-from .elaborate.elaborator import Elaborator, elaborate_root
+from .elaborate.elaborator import Elaborator
+from .elaborate.roots import elaborate_root
 from .elaborate.values import Value
 from .errors.names import NoRoot, NotCompiledYet
 from .errors.training import NoProgram, UnknownData

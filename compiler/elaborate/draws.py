@@ -19,9 +19,9 @@ from ..layers.draws import Choice, Divergence, Draw, LogProb, Moment, sizes_of
 from ..shapes import Size
 from ..values import Real, Truth, names_of
 from .body import Body, LayerChecker
-from .calls import Places, argument_places, bound, build
+from .building import argument_places, bound, build
 from .expressions import advice_on_tensors, evaluate, is_distribution, one
-from .values import POISON, Distribution, LayerRecipe, Method, Mode, Poison, Tensor, Value, describe, fixed
+from .values import POISON, Distribution, LayerRecipe, Method, Mode, Places, Poison, Tensor, Value, describe, fixed
 
 KNOWN = ("normal", "uniform", "bernoulli", "categorical")
 

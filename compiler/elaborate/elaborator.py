@@ -28,18 +28,17 @@ from ..layers import registry
 from ..layers.base import Refusal
 from ..penalties import penalties_of
 from ..resolve import Declared
-from ..shapes import Dim, Size
+from ..shapes import Size
 from ..values import Real, Text, Truth, substitute
 from .body import Body
 from .callables import lends
 from .expressions import advice_on_tensors, has_tensor, number, one
 from .facts import Facts
 from .hypers import hyper_scope
-from .limits import too_large
 from .parts import Part
 from .signatures import Site, bind_inputs, dim_of, dtype_of, split_rest
 from .statements import Returned, run
-from .values import POISON, Fields, Group, Items, Poison, Tensor, Value, describe, type_key, value_key
+from .values import Fields, Group, Items, Poison, Tensor, Value, describe, type_key, value_key
 
 MAX_DEPTH = 200
 """So many parts may stand inside of one another; brackets nest no deeper either."""
@@ -357,91 +356,3 @@ def output_name(expr: ast.Expr) -> str:
         case ast.Flow(steps=steps) if isinstance(steps[-1], ast.As):
             return steps[-1].name.text
     return "output"
-
-
-def root_inputs(declared: Declared, body: Body) -> tuple[TensorType | None, ...] | None:
-    """The types of a root's inputs: capital dims are free, the others are computed from the hyperparameters. None for a told fault."""
-    types: list[TensorType | None] = []
-    for param in declared.node.tensors:
-        assert isinstance(param.type, ast.TensorType)
-        shape = []
-        for dim in param.type.dims:
-            if isinstance(dim, ast.Rest):
-                if not body.elaborator.standalone:
-                    raise Refusal(NotCompiledYet(dim.span, "... in the signature of a root"))
-                shape.append(Size.of(Dim.of("...")))
-                continue
-            if isinstance(dim, ast.Name) and dim.id[0].isupper():
-                body.scope.names.setdefault(dim.id, Size.of(Dim.of(dim.id)))
-            size = dim_of(body, dim)
-            if size is None:
-                return None
-            shape.append(size)
-        types.append(TensorType(dtype_of(param.type), tuple(Size.of(size.value) for size in shape), param.span))
-    return tuple(types)
-
-
-def elaborate_root(
-    declared: Declared,
-    hypers: Mapping[str, Value],
-    report: Report,
-    *,
-    standalone: bool = False,
-    required: Sequence[ast.Param] = (),
-    place: Span | None = None,
-) -> Graph | None:
-    """The graph of a model. Faults go to `report`. A part looked at by itself (`standalone`) has symbols for what it requires."""
-    elaborator = Elaborator(report, standalone=standalone)
-    elaborator.place = place
-    if id(declared.node) in declared.unit.broken:
-        return None
-    if standalone:
-        guessed = {param.name.text: _guessed(param) for param in declared.node.hypers if param.default is None}
-        hypers = {**hypers, **guessed}
-        elaborator.unknown = frozenset(guessed) | (_dims(declared.node) if declared.node.kind != "model" else frozenset())
-    elif required:
-        names = tuple(param.name.text for param in required)
-        what = f"the {declared.node.kind} {declared.node.name.text}"
-        elaborator.report(MissingArgument(place or required[0].name.span, what, names))
-        return None
-    scratch = elaborator.body(declared)
-    try:
-        hyper_scope(scratch, declared.node, hypers)
-        types = root_inputs(declared, scratch)
-        part = elaborator.part(declared, hypers, types, None) if types is not None else None
-    except Refusal as refusal:
-        elaborator.report(refusal.fault)
-        return None
-    if part is None:
-        return None
-    large = too_large(part.graph)
-    if large is not None:
-        elaborator.report(large)
-        return None
-    defaults = _own_defaults(declared, report)
-    hyper_list = tuple(h.model_copy(update={"default": defaults.get(h.name, h.value)}) for h in part.graph.hypers)
-    return part.graph.model_copy(update={"hypers": hyper_list})
-
-
-def _guessed(param: ast.Param) -> Value:
-    """What stands for a hyperparameter that nobody has given: a symbol where it may be a number."""
-    kind = param.type.name if isinstance(param.type, ast.HyperType) else "int"
-    return Size.of(Dim.of(param.name.text)) if kind in ("int", "float") else POISON
-
-
-def _dims(node: ast.Declaration) -> frozenset[str]:
-    """The symbols of a signature."""
-    types = [param.type for param in node.tensors if isinstance(param.type, ast.TensorType)]
-    return frozenset(dim.id for type_ in types for dim in type_.dims if isinstance(dim, ast.Name))
-
-
-def _own_defaults(declared: Declared, report: Report) -> dict[str, Value]:
-    """The defaults as the text has them, whatever was set."""
-    if any(param.default is None for param in declared.node.hypers):
-        return {}
-    scratch = Elaborator(Report(report.sources)).body(declared)
-    try:
-        hyper_scope(scratch, declared.node, {})
-    except Refusal:
-        return {}
-    return {name: scratch.scope.names[name] for name in scratch.scope.names}

@@ -187,7 +187,7 @@ def has_tensor(value: Value) -> bool:
 
 def operator(body: Body, op: str, values: tuple[Value, ...], span: Span, spans: tuple[Span, ...]) -> Value:
     """An operator on tensors: the layer of that name."""
-    from .calls import apply_layer
+    from .applying import apply_layer
 
     recipe = LayerRecipe(registry()[op], {}, ast.Name(op, span=span), built=True)
     return apply_layer(body, recipe, values, span, dict(enumerate(spans)))
@@ -292,7 +292,8 @@ def _look(body: Body, step: ast.Expr) -> None:
 
 def thread(body: Body, value: Value, step: ast.Expr, places: tuple[Span, ...] = ()) -> Value:
     """One step of a flow: `step` applied to what comes in, whose place is the step unless a tuple was written."""
-    from .calls import apply, call
+    from .applying import apply
+    from .calls import call
 
     if isinstance(step, ast.As):
         return _named(body, step, thread(body, value, step.value, places))
@@ -354,7 +355,7 @@ def _attribute(body: Body, node: ast.Attribute) -> Value:
 
 def _weight(body: Body, shared: Shared, node: ast.Attribute) -> Value:
     """`emb.weight`: a tensor of a shared layer, known when its weights do not depend on what flows in, or it was used before."""
-    from .calls import owned_weights
+    from .applying import owned_weights
 
     weights = owned_weights(shared, node)
     if node.name.text not in weights:

@@ -35,8 +35,8 @@ from ..shapes import Dim, Size
 from ..values import Real, Truth
 from . import expressions, numbers
 from .body import Body, LayerChecker
-from .calls import Places, build
-from .values import MISSING, POISON, IndexFunction, Items, LayerRecipe, Poison, Scope, Tensor, Value, describe
+from .building import build
+from .values import MISSING, POISON, IndexFunction, Items, LayerRecipe, Places, Poison, Scope, Tensor, Value, describe
 
 MAX_TERMS = 2_000
 MAX_DEPTH = 60

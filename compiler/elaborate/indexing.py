@@ -8,8 +8,8 @@ from ..layers import registry
 from ..layers.base import Refusal
 from ..layers.indexing import At, Item, Mark, Slice
 from ..shapes import Size
+from .applying import apply_layer
 from .body import Body
-from .calls import apply_layer
 from .expressions import evaluate, one
 from .values import POISON, LayerRecipe, Poison, Tensor, Value, describe
 

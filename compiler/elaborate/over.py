@@ -15,10 +15,10 @@ from ..layers._rules import axis as place_of
 from ..layers.base import Refusal
 from ..shapes import Size
 from .apart import mixing
+from .applying import apply, apply_layer
 from .body import Body, LayerChecker
-from .calls import Places, apply, apply_layer
 from .expressions import axis, evaluate, one
-from .values import CALLABLES, POISON, LayerRecipe, Outputs, OverRecipe, Poison, Tensor, Value, describe
+from .values import CALLABLES, POISON, LayerRecipe, Outputs, OverRecipe, Places, Poison, Tensor, Value, describe
 
 
 def built(body: Body, node: ast.Call) -> Value:

@@ -38,13 +38,12 @@ from .values import (
     Items,
     Outputs,
     PartRecipe,
+    Places,
     RecurRecipe,
     Tensor,
     Value,
     describe,
 )
-
-Places = Mapping[int | str, Span]
 
 
 def call_part(

@@ -20,8 +20,9 @@ from ..layers.base import Initialiser, Refusal
 from ..layers.initialisers import Constant, Ones, Zeros
 from ..shapes import Size
 from ..values import Real, Truth
+from .applying import apply_layer
 from .body import Body, LayerChecker
-from .calls import apply_layer, build
+from .building import build
 from .expressions import evaluate, one
 from .parts import given_tensors, instantiate, placed, renamed
 from .statements import written_type

@@ -49,7 +49,7 @@ def widened(body: Body, value: Tensor, rank: int, span: Span) -> Tensor:
     if missing <= 0:
         return value
     from ..layers import registry
-    from .calls import apply_layer
+    from .applying import apply_layer
 
     items: tuple[Item, ...] = (Slice(), *(Mark(kind="none") for _ in range(missing)))
     found = apply_layer(

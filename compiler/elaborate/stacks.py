@@ -6,73 +6,37 @@ dims of what it carries have names of its own, since they may differ from level 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ...dsl import ast
 from ...dsl.span import Span
 from ..errors.calls import NotATensor, TooLarge, Unpacking
 from ..errors.names import NotCompiledYet
-from ..errors.stacks import BadCount, NotAList, NothingNext, NoValue, TiedChanges
-from ..graph import Assertion, Axis, Graph, Input, Level, Output, Ref, Repeat, TensorType, Use
+from ..errors.stacks import BadCount, NotAList, TiedChanges
+from ..graph import Assertion, Graph, Input, Level, Ref, Repeat, TensorType, Use
 from ..keys import descendants
 from ..layers.base import Layer, Refusal
 from ..penalties import penalty_names
 from ..shapes import Dim, Size
-from ..values import Text, formula, substitute
+from ..values import formula
 from . import numbers
 from .body import Body
-from .calls import apply
-from .elaborator import averages_of, output_name
-from .expressions import advice_on_tensors, evaluate, has_tensor, one
-from .parts import renaming
-from .statements import run
+from .expressions import evaluate, one
+from .levels import StackInMaking, add_level
 from .values import (
-    CALLABLES,
     POISON,
     Group,
     Items,
     Outputs,
     Poison,
-    Scope,
     StackRecipe,
     Tensor,
     Value,
     describe,
     type_key,
-    value_key,
 )
 
 MAX_LEVELS = 100_000
 UNSETTLED = 100
 """So many levels may differ before the first two of one type, where there are more in all than may differ."""
-
-
-@dataclass(eq=False)
-class _Built:
-    """A level: its graph, what it reads from outside, and how many values each level returns for collection."""
-
-    graph: Graph
-    captures: list[Tensor]
-    collects: int
-    listed: bool  # each level returned one value, so that items are tensors, not tuples
-
-
-@dataclass(eq=False)
-class _Stack:
-    """The state of one stack being unrolled."""
-
-    body: Body
-    node: ast.Stack
-    name: str
-    keys: dict[int, str]
-    carried: list[str]
-    values: list[Value]  # the carried values as they come in, tensors of the body
-    captures: list[Tensor] = field(default_factory=list)
-    levels: list[Level] = field(default_factory=list)
-    types: list[list[TensorType]] = field(default_factory=list)  # what each run's levels return, in the body's text
-    cache: dict[object, _Built] = field(default_factory=dict)
-    walked: list[Tensor] = field(default_factory=list)
-    listed: bool = True
 
 
 def run_stack(
@@ -99,7 +63,7 @@ def _run(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, occurr
         return POISON
     title = "".join(part.title() for part in key.split("_"))
     keys = body.elaborator.level_keys(node.body, home)
-    stack = _Stack(body, node, f"{body.name}{title}", keys, carried, values)
+    stack = StackInMaking(body, node, f"{body.name}{title}", keys, carried, values)
     if (isinstance(items, Size) and items.number == 0) or (isinstance(items, list) and not items):
         return _identity(body, stack, items)
     outcome = None
@@ -174,12 +138,12 @@ def _row(node: ast.Stack, item: Value) -> tuple[Value, ...]:
     return item.items
 
 
-def _unroll(stack: _Stack, items: Size | list[tuple[Value, ...]]) -> list[TensorType] | None:
+def _unroll(stack: StackInMaking, items: Size | list[tuple[Value, ...]]) -> list[TensorType] | None:
     """Fill `levels`; the types of the carried values at the end, in the body's text. None when a level is at fault."""
     types = [value.type for value in stack.values]
     if isinstance(items, list):
         for row in items:
-            after = _level(stack, types, row, Size.of(1))
+            after = add_level(stack, types, row, Size.of(1))
             if after is None:
                 return None
             types = after if stack.node.kind == "stack" else types
@@ -187,12 +151,12 @@ def _unroll(stack: _Stack, items: Size | list[tuple[Value, ...]]) -> list[Tensor
     return _counted(stack, items, types)
 
 
-def _counted(stack: _Stack, count: Size, types: list[TensorType]) -> list[TensorType] | None:
+def _counted(stack: StackInMaking, count: Size, types: list[TensorType]) -> list[TensorType] | None:
     """Levels by number: the rest are equal as soon as what comes out has the type of what came in."""
     number = count.number
     assert number is not None
     if stack.node.kind == "parallel" or stack.node.tied:
-        after = _level(stack, types, (), count)
+        after = add_level(stack, types, (), count)
         if after is None or stack.node.kind == "parallel":
             return None if after is None else types
         if [type_key(t) for t in after] != [type_key(t) for t in types]:
@@ -204,7 +168,7 @@ def _counted(stack: _Stack, count: Size, types: list[TensorType]) -> list[Tensor
             raise Refusal(BadCount(stack.node.span, f"{number:,}", f"{MAX_LEVELS:,} that differ are the most"))
         if any(numbers.is_huge(size.value) for type_ in types for size in type_.shape):
             raise Refusal(TooLarge(stack.node.span, f"after {done} levels, a dim has more than {numbers.MAX_DIGITS} digits"))
-        probe = _level(stack, types, (), Size.of(1))
+        probe = add_level(stack, types, (), Size.of(1))
         if probe is None:
             return None
         settled = [type_key(t) for t in probe] == [type_key(t) for t in types]
@@ -236,166 +200,7 @@ def _assume_equal(body: Body, left: list[TensorType], right: list[TensorType]) -
             body.same(a, b)
 
 
-def _level(stack: _Stack, types: list[TensorType], row: tuple[Value, ...], count: Size) -> list[TensorType] | None:
-    """One more level; the types that come out, in the body's text."""
-    names = [name.text for name in stack.node.names]
-    key = (tuple(type_key(t) for t in types), tuple(_row_key(value) for value in row), len(stack.captures))
-    built = stack.cache.get(key)
-    if built is None:
-        built = _build(stack, types, dict(zip(names, row, strict=True)))
-        if built is None:
-            return None
-        if len(built.captures) == len(stack.captures):
-            stack.cache[key] = built
-        stack.captures = built.captures
-    given = [*types, *(tensor.type for tensor in stack.captures), *(value.type for value in row if isinstance(value, Tensor))]
-    dims = {name: given[axis.input].shape[axis.axis] for name, axis in built.graph.dims.items() if axis.input < len(given)}
-    arguments = {name: value for name, value in zip(names, row, strict=True) if not has_tensor(value)}
-    stack.walked.extend(value for value in row if isinstance(value, Tensor))
-    renames: dict[str, Text] = renaming({k: v for k, v in arguments.items() if not isinstance(v, Items)}, dims)
-    for assumption in built.graph.assumptions:
-        stack.body.assume(substitute(assumption.condition, renames), assumption.reason)
-    level = Level.model_construct(graph=built.graph, count=count, arguments=arguments, dims=dims)
-    stack.levels.append(level)
-    outputs = [_renamed(built.graph.type_of(output.ref), renames) for output in built.graph.outputs]
-    carried = len(stack.carried) if stack.node.kind == "stack" else 0
-    stack.types.append(outputs[carried:])
-    stack.listed = built.listed
-    return outputs[:carried]
-
-
-def _renamed(type_: TensorType, names: dict[str, Text]) -> TensorType:
-    dims = {name: text for name, text in names.items() if isinstance(text, Dim)}
-    return TensorType(type_.dtype, tuple(size.rename(dims) for size in type_.shape))
-
-
-def _row_key(value: Value) -> object:
-    return type_key(value.type) if isinstance(value, Tensor) else value_key(value)
-
-
-def _build(stack: _Stack, types: list[TensorType], row: dict[str, Value]) -> _Built | None:
-    """Elaborate the body of a level."""
-    outer = stack.body
-    body = Body(outer.elaborator, outer.unit, stack.name, stack.keys, outer, Scope(outer.scope))
-    body.carried = frozenset(stack.carried) if stack.node.carries else frozenset()
-    inputs = []
-    for number, (name, type_) in enumerate(zip(stack.carried, types, strict=True)):
-        local = _fresh(body, name, type_, number)
-        inputs.append(body.input(name, local, type_.origin))
-        if stack.node.carries:
-            body.scope.names[name] = inputs[-1]
-    for tensor in stack.captures:
-        body.local(tensor)
-    walked = {name: value for name, value in row.items() if isinstance(value, Tensor)}
-    for name, value in row.items():
-        if name not in walked:
-            body.scope.names[name] = Size(value.value, Dim.of(name)) if isinstance(value, Size) else value
-    for name, value in walked.items():
-        local = _fresh(body, name, value.type, sum(isinstance(node.op, Input) for node in body.nodes))
-        body.scope.names[name] = body.input(name, local, value.type.origin)
-    results = _results(stack, body, inputs)
-    if results is None or body.poisoned:
-        outer.poisoned = True
-        return None
-    carried, collected, listed = results
-    outputs = [Output(name=name, ref=body.local(value).ref) for name, value in zip(stack.carried, carried, strict=False)]
-    outputs += [Output(name=name, ref=body.local(value).ref) for name, value in collected]
-    return _Built(_graph(stack, body, tuple(outputs)), list(body.captures), len(collected), listed)
-
-
-def _fresh(body: Body, name: str, type_: TensorType, number: int) -> TensorType:
-    """The type of a carried value with names of its own for its dims."""
-    shape = []
-    for axis, size in enumerate(type_.shape):
-        fresh = _dim_name(body, name, axis, type_.rank)
-        body.dims[fresh] = Axis(number, axis)
-        body.sizes[fresh] = Size(size.value, Dim.of(fresh))
-        shape.append(body.sizes[fresh])
-    return TensorType(type_.dtype, tuple(shape), type_.origin)
-
-
-def _dim_name(body: Body, name: str, axis: int, rank: int) -> str:
-    plain = (
-        "batch"
-        if axis == 0
-        else "channels"
-        if axis == 1 and rank >= 4
-        else "features"
-        if axis == rank - 1 and rank < 4
-        else f"dim{axis}"
-    )
-    taken = {*body.dims, *body.root().scope.within(None), *body.root().sizes}
-    candidates = [plain, f"{name}_{plain}", *(f"{name}_{plain}{i}" for i in range(2, 100))]
-    return next(candidate for candidate in candidates if candidate not in taken)
-
-
-def _results(stack: _Stack, body: Body, inputs: list[Tensor]) -> tuple[list[Tensor], list[tuple[str, Tensor]], bool] | None:
-    """The next carried values, what is collected with names, and whether a level returned one value."""
-    returned = run(body, stack.node.body)
-    values = [(one(value), expr) for value, expr in returned or ()]
-    if body.poisoned or any(isinstance(value, Poison) for value, _ in values):
-        return None
-    if not stack.node.carries:
-        return _applied(stack, body, inputs, values)
-    for carry in stack.node.carries:
-        if carry.name.text not in body.primes:
-            body.report(NothingNext(carry.name.span, carry.name.text))
-            return None
-    collected = []
-    for value, expr in values:
-        if not isinstance(value, Tensor):
-            body.report(NotATensor(expr.span, describe(value), advice_on_tensors(value)))
-            return None
-        collected.append((output_name(expr), value))
-    return [body.primes[name] for name in stack.carried], collected, len(collected) == 1
-
-
-def _applied(
-    stack: _Stack, body: Body, inputs: list[Tensor], values: list[tuple[Value, ast.Expr]]
-) -> tuple[list[Tensor], list[tuple[str, Tensor]], bool] | None:
-    """A plain stack: the callable at the end of the body, applied to what flows in."""
-    if len(values) != 1 or not isinstance(values[0][0], CALLABLES):
-        place = values[0][1].span if values else stack.node.body[-1].span if stack.node.body else stack.node.span
-        body.report(NoValue(place, stack.node.kind, describe(values[0][0]) if len(values) == 1 else ""))
-        return None
-    callee, expr = values[0]
-    try:
-        places: dict[int | str, Span] = dict.fromkeys(range(len(inputs)), expr.span)
-        result = apply(body, callee, tuple(inputs), {}, expr.span, places)
-    except Refusal as refusal:
-        body.report(refusal.fault)
-        return None
-    if isinstance(result, Poison):
-        return None
-    outputs = [one(value) for value in result.items] if isinstance(result, Outputs | Group) else [result]
-    wanted = 1 if stack.node.kind == "parallel" else len(inputs)
-    if len(outputs) < wanted:
-        body.report(Unpacking(expr.span, wanted, len(outputs)))
-        return None
-    tensors = [value for value in outputs[:wanted] if isinstance(value, Tensor)]
-    if len(tensors) < wanted:
-        other = next(value for value in outputs if not isinstance(value, Tensor))
-        body.report(NotATensor(expr.span, describe(other), advice_on_tensors(other)))
-        return None
-    return ([], [("output", tensors[0])], True) if stack.node.kind == "parallel" else (tensors, [], True)
-
-
-def _graph(stack: _Stack, body: Body, outputs: tuple[Output, ...]) -> Graph:
-    return Graph.model_construct(
-        name=stack.name,
-        kind="level",
-        dims=body.dims,
-        nodes=tuple(body.nodes),
-        outputs=outputs,
-        assertions=tuple(body.assertions),
-        assumptions=tuple(a for a in body.assumed() if all(a.condition != known.condition for known in body.assertions)),
-        averages=averages_of(body),
-        decided=tuple(dict.fromkeys(body.decided)),
-        span=stack.node.span,
-    )
-
-
-def _identity(body: Body, stack: _Stack, items: Size | list[tuple[Value, ...]]) -> Value:
+def _identity(body: Body, stack: StackInMaking, items: Size | list[tuple[Value, ...]]) -> Value:
     """No levels: what comes in comes out, and nothing is collected."""
     if isinstance(items, Size):
         body.assume(formula("==", items.text, Dim.of(0)), "the number of levels")
@@ -405,7 +210,7 @@ def _identity(body: Body, stack: _Stack, items: Size | list[tuple[Value, ...]]) 
     return last[0] if len(last) == 1 and not stack.node.carries else Outputs((*last, Items(())))
 
 
-def _finish(stack: _Stack, items: Size | list[tuple[Value, ...]], types: list[TensorType], key: str, owner: int) -> Value:
+def _finish(stack: StackInMaking, items: Size | list[tuple[Value, ...]], types: list[TensorType], key: str, owner: int) -> Value:
     """The node, and the values that come out of it."""
     body, node = stack.body, stack.node
     levels = _runs(stack.levels)

@@ -16,7 +16,7 @@ from ..shapes import Size
 from ..values import Real
 from . import numbers
 from .body import Body, LayerChecker
-from .calls import build
+from .building import build
 from .expressions import advice_on_tensors, evaluate, one
 from .values import (
     POISON,

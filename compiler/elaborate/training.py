@@ -13,8 +13,8 @@ from ..layers import registry
 from ..layers.base import Refusal
 from ..shapes import Size
 from ..values import Real, names_of
+from .applying import apply_layer
 from .body import Body
-from .calls import apply_layer
 from .expressions import advice_on_tensors, evaluate, one
 from .limits import tensors_of
 from .values import POISON, Averaged, LayerRecipe, PartRecipe, Poison, Shared, Tensor, Value, describe, fixed

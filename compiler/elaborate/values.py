@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, dataclass_transform
 
@@ -222,6 +223,8 @@ class IndexFunction:
 Recipe = LayerRecipe | PartRecipe | FlowRecipe | StackRecipe | OverRecipe | RecurRecipe
 Callable_ = Recipe | Recurring | Shared | Function
 Value = Any  # one of the above, Size, Real, Truth, bool, str, None, AxisName, Poison
+
+Places = Mapping[int | str, Span]  # where operands and arguments stand
 
 CALLABLES = (LayerRecipe, PartRecipe, FlowRecipe, StackRecipe, OverRecipe, RecurRecipe, Recurring, Shared, Function)
 

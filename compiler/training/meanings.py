@@ -7,8 +7,9 @@ evaluation, and once with what is drawn for each row.
 from __future__ import annotations
 
 from ...dsl.span import Span
+from ..elaborate.applying import apply_layer
 from ..elaborate.body import Body, Hook
-from ..elaborate.calls import apply_layer, build
+from ..elaborate.building import build
 from ..elaborate.expressions import operator
 from ..elaborate.values import LayerRecipe, Tensor, TextColumn, Value, describe
 from ..errors.calls import NotATensor

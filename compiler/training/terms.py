@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from ...dsl import ast
 from ...dsl.span import Span
+from ..elaborate.applying import apply_layer
 from ..elaborate.body import Body
-from ..elaborate.calls import apply_layer
 from ..elaborate.elaborator import Elaborator, output_name
 from ..elaborate.expressions import evaluate, one, operator
 from ..elaborate.values import POISON, LayerRecipe, Poison, Scope, Tensor, Value, describe

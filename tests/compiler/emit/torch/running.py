@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archc.compiler.elaborate.elaborator import elaborate_root
+from archc.compiler.elaborate.roots import elaborate_root
 from archc.compiler.emit.torch import Emitted, emit_module
 from archc.compiler.graph import Graph
 from archc.compiler.resolve import resolve
