@@ -109,7 +109,7 @@ def _closed(body: Body, recipe: Composed, place: Span) -> Composed:
     node = recipe.flow if isinstance(recipe, FlowRecipe) else recipe.stack
     closure = Scope()
     for name in _free_names(node):
-        value = recipe.body.scope.get(name)
+        value = home_of(recipe).get(name)
         if value is MISSING or isinstance(value, Poison):
             continue
         if isinstance(one(value), Tensor):
@@ -118,6 +118,17 @@ def _closed(body: Body, recipe: Composed, place: Span) -> Composed:
             raise Refusal(CallableReadsTensor(place, name, one(value).type.origin))
         closure.names[name] = handed_on(body, value, place)
     return replace(recipe, closure=closure)
+
+
+def home_of(recipe: Composed) -> Scope:
+    """The scope that it was written in. Callables are those of then: a name may have been given anew, with the callable itself in it."""
+    return Scope(recipe.body.scope, recipe.then) if recipe.then else recipe.body.scope
+
+
+def meant(body: Body, node: ast.Node) -> dict[str, Value]:
+    """The callables that the names of an expression stand for here and now."""
+    found = {name: body.scope.get(name) for name in _free_names(node)}
+    return {name: value for name, value in found.items() if isinstance(value, CALLABLES)}
 
 
 def _free_names(node: ast.Node) -> dict[str, None]:
@@ -148,15 +159,14 @@ def meaning(body: Body, recipe: Composed) -> Iterator[None]:
 def _scope(body: Body, recipe: Composed) -> Scope:
     if recipe.closure is not None:
         return recipe.closure
-    home = recipe.body.scope
     node = recipe.flow if isinstance(recipe, FlowRecipe) else recipe.stack
-    hidden = body.scope.within(home) & _free_names(node).keys()
-    return handed_scope(body, recipe, hidden) if hidden else home
+    hidden = body.scope.within(recipe.body.scope) & _free_names(node).keys()
+    return handed_scope(body, recipe, hidden) if hidden else home_of(recipe)
 
 
 def handed_scope(body: Body, recipe: Composed, hidden: set[str]) -> Scope:
     """The scope of where it was written; names that mean something else here are given without their texts."""
-    home = recipe.body.scope
+    home = home_of(recipe)
     values = {name: home.get(name) for name in hidden if home.get(name) is not MISSING}
     given = {n: v if isinstance(v, Tensor) else handed_on(recipe.body, v, recipe.occurrence.span) for n, v in values.items()}
     return Scope(home, given)

@@ -94,12 +94,18 @@ def _evaluate(body: Body, node: ast.Node) -> Value:
         case ast.Stack():
             from .stacks import run_stack
 
-            return run_stack(body, node, None, node) if node.carries else StackRecipe(node, body, node)
+            return run_stack(body, node, None, node) if node.carries else _stack(body, node)
         case ast.Primed():
             return _next(body, node)
         case ast.Record():
             return _record(body, node)
     raise Refusal(NotCompiledYet(node.span, "this form"))
+
+
+def _stack(body: Body, node: ast.Stack) -> StackRecipe:
+    from .callables import meant
+
+    return StackRecipe(node, body, node, then=meant(body, node))
 
 
 def _collected(kind: type[Items] | type[Group], items: list[Value]) -> Value:
@@ -271,7 +277,9 @@ def flow(body: Body, node: ast.Flow) -> Value:
             _look(body, step)
         return POISON
     if isinstance(value, (*CALLABLES, Method)):
-        return FlowRecipe(node, body, node)
+        from .callables import meant
+
+        return FlowRecipe(node, body, node, then=meant(body, node))
     places = tuple(item.span for item in first.items) if isinstance(first, ast.Tuple) else ()
     if not isinstance(one(value), Tensor | Group):
         places = (first.span,)

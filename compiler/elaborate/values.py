@@ -106,6 +106,7 @@ class FlowRecipe:
     body: Body
     occurrence: ast.Node
     closure: Scope | None = None  # where it was given to a part: what its names stand for, without texts
+    then: dict[str, Value] = field(default_factory=dict)  # the callables that its names stood for when it was written
 
 
 @fact
@@ -116,6 +117,7 @@ class StackRecipe:
     body: Body
     occurrence: ast.Node
     closure: Scope | None = None
+    then: dict[str, Value] = field(default_factory=dict)
 
 
 @fact

@@ -314,3 +314,12 @@ def test_gates_that_are_not(gate: str) -> None:
 def test_a_gate_is_marked_and_drawn_as_one() -> None:
     made_ = compiled(body("gate g = x -> dense(64) -> sigmoid\ny = x * g"))
     assert [node.op.title for node in made_.graph.nodes if node.gate] == ["sigmoid"]
+
+
+def test_a_name_given_anew_keeps_what_it_meant_in_a_callable() -> None:
+    """`act` in the callable is the `act` before it; and so in a circle of two."""
+    once = network(compiled(body("act = relu\nact = act -> sigmoid\ny = x -> act", x="[B, 4]")))
+    x = torch.randn(3, 4)
+    assert torch.equal(once(x), x.relu().sigmoid())
+    circle = network(compiled(body("g = relu\nf = g -> tanh\ng = f -> sigmoid\ny = x -> g", x="[B, 4]")))
+    assert torch.equal(circle(x), x.relu().tanh().sigmoid())
