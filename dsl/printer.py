@@ -20,6 +20,7 @@ from .writer import STEP, ExpressionWriter, Lines
 
 HEAD_WIDTH = 140
 CLAUSE_WIDTH = len("optimizer")
+WIDEST_ALIGNED = 60  # a left side of more characters pushes its neighbours out of sight
 
 AnyClause = ast.Clause | ast.EachMinimizes | ast.EachSolves | ast.Phase
 Aligned = ast.Assign | ast.IndexFunction | ast.Column
@@ -114,9 +115,13 @@ class _Printer:
         return widths
 
     def _equals(self, body: Sequence[ast.Node], k: int) -> int | None:
-        if k == len(body) or not isinstance(body[k], Aligned):
+        if k == len(body) or not isinstance(node := body[k], Aligned):
             return None
-        return self.marks.equals.get(body[k].span.start.line)
+        if isinstance(node, ast.Column) and node.type is not None and self.expressions.forced(node.type):
+            return None  # its left side takes several lines
+        if len(self._left(node)) > WIDEST_ALIGNED:
+            return None
+        return self.marks.equals.get(node.span.start.line)
 
     def _statement(self, node: ast.Statement, indent: int, width: int, first: bool) -> None:
         lines, write = self.lines, self.expressions.write

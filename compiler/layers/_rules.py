@@ -19,6 +19,9 @@ from .base import ONE, Checker, Given, Layer, PerAxis, Refusal, names_dims, per_
 Dims = AxisName | Size | tuple[AxisName | Size, ...]
 
 
+MOST_PARTS = 100_000  # tensors that one step may give
+
+
 def plural(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
@@ -70,6 +73,15 @@ def count(see: Checker, layer: str, argument: str, size: Size) -> int:
     if size.number is None or not see.same(size, Size.of(size.number)):
         raise Refusal(BadArgument(see.place(argument), layer, argument, "it must be known at compile time", str(size)))
     return size.number
+
+
+def parts(see: Checker, layer: str, argument: str, size: Size) -> int:
+    """How many tensors one step gives."""
+    number = count(see, layer, argument, size)
+    if number > MOST_PARTS:
+        rule = f"it makes {number:,} parts, and {MOST_PARTS:,} are the most"
+        raise Refusal(BadArgument(see.place(argument), layer, argument, rule, str(size)))
+    return number
 
 
 def each_axis(see: Checker, layer: str, argument: str, value: PerAxis, rank: int) -> tuple[Size, ...]:

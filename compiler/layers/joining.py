@@ -13,12 +13,12 @@ from ._rules import (
     axis,
     axis_text,
     bad,
-    count,
     disagree,
     joined_codes,
     listed,
     options,
     other_rank,
+    parts,
     promoted,
     same_shape,
     want_at_least,
@@ -139,7 +139,7 @@ class Chunk(Shape):
 
     def infer(self, see: Checker, x: TensorType) -> tuple[TensorType, ...]:
         at = axis(see, self.name, self.dim, x)
-        number = count(see, self.name, "chunks", self.chunks)
+        number = parts(see, self.name, "chunks", self.chunks)
         if see.divides(self.chunks, x.shape[at]) is False:
             raise Refusal(
                 DoesNotDivide(
@@ -183,7 +183,7 @@ class Split(Shape):
             return self.split_size
         if see.holds("<", self.split_size, Size.of(1)):
             raise bad(see, self.name, "split_size", "it must be at least 1", self.split_size)
-        whole = count(see, self.name, "split_size", size // self.split_size)
+        whole = parts(see, self.name, "split_size", size // self.split_size)
         rest = size % self.split_size
         return (self.split_size,) * whole + (() if see.same(rest, ZERO) else (rest,))
 
