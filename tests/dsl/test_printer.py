@@ -248,12 +248,3 @@ def _ruffled(text: str, random: object) -> str:
 def comments(text: str) -> Counter[str]:
     file = read(text)
     return Counter(c.text for c in file.comments)
-
-
-def test_a_left_side_that_is_too_wide_aligns_nothing() -> None:
-    """What takes several lines has no column to align with, so formatting again changes nothing."""
-    left = f"x: [{', '.join(f'feature_number_{i}' for i in range(12))}]"
-    text = f'data d = csv("a.csv") {{\n    {left} = a\n    {"label".ljust(len(left))} = b\n}}\n'
-    once = format_source(Source("a.arch", text))
-    assert once is not None
-    assert format_source(Source("a.arch", once)) == once

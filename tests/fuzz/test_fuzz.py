@@ -19,6 +19,7 @@ import pytest
 SEED = 20261123
 FAST, ALL, PART = 2_000, 200_000, 9_900
 ROOT = Path(__file__).parent.parent.parent
+FOUND = (2731, 13652, 47173, 51807)  # inputs of the later parts that once broke a promise
 LATER = [(first, PART) for first in range(FAST, ALL, PART)]
 
 
@@ -49,6 +50,11 @@ def test_no_input_breaks_a_promise(part: int) -> None:
     assert ends["checked"] + ends["names"] + ends["right"] > 0.5 * ends.total(), "most get past the parser"
     assert ends["checked"] + ends["right"] > 0.3 * ends.total(), "and many into the elaborator"
     assert len(told["codes"]) > 60
+
+
+@pytest.mark.parametrize("number", FOUND)
+def test_what_was_found_stays_mended(number: int) -> None:
+    assert campaign(number, 1)["count"] == 1
 
 
 def test_what_is_said_does_not_depend_on_how_python_hashes() -> None:
