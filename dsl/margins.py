@@ -8,7 +8,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from . import ast
-from .lexer import ENDS, lex
+from .lexer import lex
 from .source import Source
 from .span import Loc
 from .writer import Lines
@@ -16,7 +16,7 @@ from .writer import Lines
 
 @dataclass
 class Marks:
-    """What nodes do not say of the source: braces, the first `=` of each line, and what stands in parentheses that are no call's."""
+    """What nodes do not say of the source: braces, the first `=` of each line, and what stands in parentheses."""
 
     openers: list[Loc] = field(default_factory=list)
     closers: list[Loc] = field(default_factory=list)
@@ -39,8 +39,7 @@ def marks_of(source: Source) -> Marks:
             opened.append(i)
         elif token.type == ")":
             first = opened.pop()
-            if first == 0 or tokens[first - 1].type not in ENDS:
-                kept.append((tokens[first + 1].start, tokens[i - 1].end))
+            kept.append((tokens[first + 1].start, tokens[i - 1].end))
     marks.kept = frozenset(kept)
     return marks
 

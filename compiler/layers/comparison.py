@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from ..emit.code import Code, Show, binary, call, unary
+from ..errors.calls import NotATensor
 from ..graph import DType, TensorType
 from ._elementwise import Elementwise
 from ._rules import broadcast, promoted, want_dtype
-from .base import Checker, Family, Given, Layer
+from .base import Checker, Family, Given, Layer, Refusal
 
 
 class Comparison(Layer):
@@ -132,7 +133,9 @@ class Where(Layer):
     numbers: ClassVar[bool] = True
     synonyms: ClassVar[tuple[str, ...]] = ("masked_fill",)
 
-    def infer(self, see: Checker, condition: TensorType, left: Given, right: Given) -> TensorType:
+    def infer(self, see: Checker, condition: Given, left: Given, right: Given) -> TensorType:
+        if not isinstance(condition, TensorType):
+            raise Refusal(NotATensor(see.place(0), "a number known when compiled", "say a if c else b instead"))
         want_dtype(see, self.name, 0, condition, "bool")
         shape = broadcast(see, "the condition and both choices must have one shape, or broadcast", (condition, left, right))
         return TensorType(promoted(left, right), shape)

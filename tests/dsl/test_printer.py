@@ -248,3 +248,9 @@ def _ruffled(text: str, random: object) -> str:
 def comments(text: str) -> Counter[str]:
     file = read(text)
     return Counter(c.text for c in file.comments)
+
+
+def test_parentheses_after_the_head_of_a_clause_stay() -> None:
+    """`loss (` is not a call: what is printed once is what is printed again."""
+    text = "train Net on digits {\n    loss   (not a) or b\n    metric accuracy((a + b) * 2)\n}\n"
+    assert format_source(Source("clauses", text)) == text
