@@ -260,6 +260,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
     from .passes import PASSES
     from .penalties import penalty_names
     from .plan import ModelPlan, Plan
+    from .training.program import shape_plan
 
     file = PurePath(program.main.source.name).name
     module = emit_module(PASSES.run(graph), file)
@@ -274,6 +275,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
         arguments={module.keywords.get(name, name): hypers[name] for name in module.parameters},
         inputs=checked.inputs if checked is not None else _inputs(graph),
         outputs=[output.name for output in graph.outputs],
+        output_shapes=[shape_plan(graph.type_of(output.ref)) for output in graph.outputs],
         penalties=list(penalty_names(graph)),
     )
     return Compiled(

@@ -289,13 +289,15 @@ class TrainPlan(Frozen):
 class ModelPlan(Frozen):
     """What stands in model.py: the root's class, the arguments of its constructor, its inputs and the names of its outputs in order.
 
-    A model with `penalties` has a method `with_penalties`, which gives its outputs and a dict of these.
+    `output_shapes` are over the free dims of the model, as those of inputs are. A model with `penalties` has a method `with_penalties`,
+    which gives its outputs and a dict of these.
     """
 
     class_name: str
     arguments: dict[str, Argument]
     inputs: list[InputPlan]
     outputs: list[str]
+    output_shapes: list[list[int | str]] = []
     penalties: list[str] = []
 
 

@@ -1,41 +1,50 @@
 """`predict`: the outputs of a run's best weights for other data, a row an example.
 
 Only what the model's inputs are made of must be in the data: which of the source's columns that are is found out by following the column
-expressions, with stand-ins for those that are missing. Rows keep their order. Into a file they are written batch by batch.
+expressions, with stand-ins for those that are missing. Rows keep their order. Into a file they are written batch by batch while the data
+is read: neither is ever in memory as a whole, where the source is one that is read from one end to the other.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..dsl.span import NOWHERE
 from . import tables_out
 from .data.calls import COMMAND_LINE, from_command_line
-from .data.sources import absolute, schema
+from .data.sources import absolute, schema, stream
 from .data.table import Array, Column, Ragged, Table
 from .evaluate import Data, given
 from .faults.runs import OutputUnwritable
 from .run_folder import SavedRun
 from .run_folder import read as read_run
-from .scores import scored
+from .scores import Scored, scored
 from .stops import RunFailed, Stopped
 from .train.determinism import prepare_environment
+from .varying import Varying, lengths_of, varying
+
+if TYPE_CHECKING:
+    from torch import nn
 
 TOLD_EVERY = 50_000  # rows
+REASON = "the model's inputs are made from it"
 Outputs = dict[str, Array]
 
 
 def predict(run_folder: str | Path, data: Data, device: str = "auto") -> Outputs:
-    """The outputs by name, all rows of each."""
+    """The outputs by name, all rows of each; sequences are padded with zeros to the longest."""
     prepare_environment()
     saved = read_run(Path(run_folder))
     with _knowing(saved, data):
-        parts = list(batches(saved, ready(saved, data), device))
+        network = Network(saved, device)
+        parts = [outputs for table in tables(saved, data) for outputs in network.outputs(table)]
     return {name: joined([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -60,29 +69,41 @@ def predict_to(
     prepare_environment()
     tables_out.check(str(out))
     saved = read_run(Path(run_folder))
+    sequences = varying(saved)
+    tables_out.check_sequences(str(out), {name: one.leads for name, one in sequences.items()})
     rows, names = 0, list(saved.exe.plan.model.outputs)
     with _knowing(saved, data):
-        table = ready(saved, data)
-        label = scored(saved)
-        whole = Path(out).suffix.lower() == ".npz"
+        given_tables = iter(tables(saved, data))
+        first = next(given_tables)  # what is wrong with the data is told before anything is written
+        network, label = Network(saved, device), scored(saved)
         try:
             with tables_out.written(str(out)) as writer:
-                for part in batches(saved, table, device):
-                    count = _rows(part, names)
-                    chunk = {name: array for name, array in part.items() if whole or len(array) == count}
-                    if label is not None and label.column not in chunk:
-                        chunk[label.column] = label.best(part[label.output])
-                    writer.rows(chunk)
-                    names, rows = list(chunk), rows + count
-                    if progress and rows // TOLD_EVERY > (rows - count) // TOLD_EVERY:
-                        print(f"{rows:,} of {table.rows:,} rows", file=sys.stderr, flush=True)
+                for table in chain([first], given_tables):
+                    start = 0
+                    for part in network.outputs(table):
+                        count = max((len(part[name]) for name in names if name in part), default=0)
+                        writer.rows(chunk := chunk_of(part, count, table, start, sequences, label, Path(out).suffix.lower()))
+                        names, rows, start = list(chunk), rows + count, start + count
+                        if progress and rows // TOLD_EVERY > (rows - count) // TOLD_EVERY:
+                            print(f"{rows:,} rows", file=sys.stderr, flush=True)
         except OSError as error:
             raise RunFailed(OutputUnwritable(NOWHERE, str(out), error.strerror or str(error))) from None
     return rows, names
 
 
-def _rows(part: Outputs, names: list[str]) -> int:
-    return max((len(part[name]) for name in names if name in part), default=0)
+def chunk_of(
+    part: Outputs, count: int, table: Table, start: int, sequences: Mapping[str, Varying], label: Scored | None, ending: str
+) -> dict[str, tables_out.Cells]:
+    """What is written of the outputs of a batch: those that have a row for each example, in npz the others too."""
+    chunk: dict[str, tables_out.Cells] = {}
+    lengths = lengths_of(table, slice(start, start + count))
+    for name, array in part.items():
+        if ending == ".npz" or len(array) == count:
+            chunk[name] = sequences[name].rows(array, lengths) if name in sequences else array
+    if label is not None and label.column not in chunk and label.output in chunk:
+        scores = chunk[label.output]
+        chunk[label.column] = [label.best(s[None])[0] for s in scores] if isinstance(scores, list) else label.best(scores)
+    return chunk
 
 
 @contextmanager
@@ -95,20 +116,24 @@ def _knowing(saved: SavedRun, data: Data) -> Iterator[None]:
         raise
 
 
-def ready(saved: SavedRun, data: Data) -> Table:
-    """The data as a table that the column expressions can be computed on."""
+def tables(saved: SavedRun, data: Data) -> Iterator[Table]:
+    """The data as tables that the column expressions can be computed on, one after another. A model with inputs that are given whole sees
+    all rows at once."""
     plan = saved.plan
-    there = set(schema(absolute(from_command_line(data), Path.cwd()), Path.cwd()) if isinstance(data, str) else data)
-    missing = [name for name in plan.data.reads if name not in there]
-    if missing:
+    source = absolute(from_command_line(data), Path.cwd()) if isinstance(data, str) else None
+    there = set(schema(source, Path.cwd())) if source is not None else set(data)
+    if set(plan.data.reads) <= there:
+        wanted = list(plan.data.reads)
+    else:
         from .dependence import read_by
 
         needed = read_by(saved, [i.name for i in saved.exe.plan.model.inputs])
-    else:
-        needed = set(plan.data.reads)
-    wanted = [n for n in plan.data.reads if n in needed]
-    table = given(saved, data, wanted, "the model's inputs are made from it")
-    return completed(saved, table)
+        wanted = [n for n in plan.data.reads if n in needed]
+    if source is None or not all(i.batched for i in saved.exe.plan.model.inputs):
+        return iter([completed(saved, given(saved, data, wanted, REASON))])
+    words = [c for c in plan.data.words if c in wanted]
+    found = stream(source, Path.cwd(), wanted, words, gaps=plan.data.gaps, sequences=plan.data.sequences, reason=REASON)
+    return (completed(saved, table) for table in found)
 
 
 def completed(saved: SavedRun, table: Table) -> Table:
@@ -118,39 +143,56 @@ def completed(saved: SavedRun, table: Table) -> Table:
     for name, (dtype, shape) in saved.record["data"]["schema"].items():
         if name in columns:
             continue
-        columns[name] = stand_in(table.rows, dtype, shape, fitted.get(name))
+        columns[name] = stand_in(table, dtype, shape, fitted.get(name))
     return replace(table, columns=columns)
 
 
-def stand_in(rows: int, dtype: str, shape: list[int | str], known: list[Any] | None) -> Column:
-    """A column of zeros, or of a known category; sequences of one step."""
+def stand_in(table: Table, dtype: str, shape: list[int | str], known: list[Any] | None) -> Column:
+    """A column of zeros, or of a known category; sequences are as long as those that are there, or of one step."""
     kind = {"float": np.float32, "int": np.int64, "bool": np.bool_, "text": np.str_}[dtype]
     inner = tuple(int(n) for n in shape if not isinstance(n, str))
+    offsets = None
+    if len(inner) < len(shape):
+        like = [c.offsets for c in table.columns.values() if isinstance(c, Ragged) and c.symbol == shape[0]]
+        offsets = like[0] - like[0][0] if like else np.arange(table.rows + 1)
+    rows = table.rows if offsets is None else int(offsets[-1])
     values = np.full((rows, *inner), known[0]) if known else np.zeros((rows, *inner), kind)
-    return Ragged(values, np.arange(rows + 1), str(shape[0])) if len(inner) < len(shape) else values
+    return values if offsets is None else Ragged(values, offsets, str(shape[0]))
 
 
-def batches(saved: SavedRun, table: Table, device: str) -> Iterator[Outputs]:
-    """The outputs of one batch after the other. An output without rows is one row of its own."""
-    import torch
+class Network:
+    """The network of a run with its best weights, for one table after another."""
 
-    from .data.batches import in_order
-    from .data.parts import ColumnProgram
-    from .loader import load_program
-    from .run import trained, unpacked_fitted
-    from .train.determinism import evaluating, pinned
-    from .train.measure import batch_size
-    from .train.setup import device_of, faults_of, wired
+    def __init__(self, saved: SavedRun, device: str) -> None:
+        self.saved, self.device = saved, device
 
-    where = device_of(device)
-    model_plan = saved.exe.plan.model
-    with pinned(int(saved.record["threads"])), faults_of(saved.exe), torch.no_grad(), evaluating(where):
-        fitted = unpacked_fitted(saved.record)
-        part = ColumnProgram(saved.exe, load_program(saved.exe), saved.plan.data).part(table, np.arange(table.rows), fitted)
-        wiring = wired(saved.exe, saved.plan, table, fitted, where)
-        model = trained(saved).to(where)
-        held = part.held(wiring.columns)
-        for batch in in_order(held, batch_size(held, saved.plan.batch), where):
-            values = wiring.forward(model, batch)
-            arrays = [value.cpu().numpy() for value in values[: len(model_plan.outputs)]]
-            yield {name: array if array.ndim else array[None] for name, array in zip(model_plan.outputs, arrays, strict=True)}
+    @cached_property
+    def model(self) -> "nn.Module":
+        from .run import trained
+        from .train.setup import device_of
+
+        return trained(self.saved).to(device_of(self.device))
+
+    def outputs(self, table: Table) -> Iterator[Outputs]:
+        """The outputs of one batch after the other. An output without rows is one row of its own."""
+        import torch
+
+        from .data.batches import in_order
+        from .data.parts import ColumnProgram
+        from .loader import load_program
+        from .run import unpacked_fitted
+        from .train.determinism import evaluating, pinned
+        from .train.measure import batch_size
+        from .train.setup import device_of, faults_of, wired
+
+        saved, where = self.saved, device_of(self.device)
+        names = saved.exe.plan.model.outputs
+        with pinned(int(saved.record["threads"])), faults_of(saved.exe), torch.no_grad(), evaluating(where):
+            fitted = unpacked_fitted(saved.record)
+            part = ColumnProgram(saved.exe, load_program(saved.exe), saved.plan.data).part(table, np.arange(table.rows), fitted)
+            wiring = wired(saved.exe, saved.plan, table, fitted, where)
+            held = part.held(wiring.columns)
+            for batch in in_order(held, batch_size(held, saved.plan.batch), where):
+                values = wiring.forward(self.model, batch)
+                arrays = [value.cpu().numpy() for value in values[: len(names)]]
+                yield {name: array if array.ndim else array[None] for name, array in zip(names, arrays, strict=True)}

@@ -1,7 +1,8 @@
 """Predictions as files, written row by row: what is held in memory does not grow with the rows.
 
 Comes in: chunks of named columns, one row an example. Goes out: csv (a line a row), json (an array of objects), jsonl (an object a line),
-parquet (a row group a chunk), npz (an array an output). A file appears whole or not at all; `-` is standard output.
+parquet (a row group a chunk), npz (an array an output). Rows of different length, a list of arrays, are lists in json, jsonl and parquet;
+in npz one array with `NAME_offsets`, as archc reads sequences. A file appears whole or not at all; `-` is standard output.
 """
 
 import csv
@@ -19,13 +20,15 @@ import numpy as np
 
 from ..dsl.span import NOWHERE
 from .data.table import Array
-from .faults.exports import PackageMissing
+from .faults.exports import PackageMissing, SequencesInCells
 from .faults.runs import UnknownFormat
 from .files import drafted
 from .stops import Misused
 
 FORMATS = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".npz")
-Chunk = Mapping[str, Array]
+Cells = Array | list[Array]
+"""A column of a chunk: an array, or the rows one by one where their sizes differ."""
+Chunk = Mapping[str, Cells]
 
 
 class Writer(Protocol):
@@ -39,6 +42,7 @@ def flat(chunk: Chunk) -> dict[str, Array]:
     """A column for each number of a row: `logits_0`, `logits_1`, … of an output with ten, `image_0_3` of one with two dims."""
     columns: dict[str, Array] = {}
     for name, array in chunk.items():
+        assert not isinstance(array, list), "check_sequences refuses them"
         if array.ndim == 1:
             columns[name] = array
             continue
@@ -80,7 +84,9 @@ class Objects:
         self.file, self.lines, self.begun = file, lines, False
 
     def rows(self, chunk: Chunk) -> None:
-        columns = [_nested(array) for array in chunk.values()]
+        columns = [
+            [_nested(a[None])[0] for a in cells] if isinstance(cells, list) else _nested(cells) for cells in chunk.values()
+        ]
         for values in zip(*columns, strict=True):
             said = json.dumps(dict(zip(chunk, values, strict=True)), ensure_ascii=False)
             between = "" if self.lines else ",\n" if self.begun else "[\n"
@@ -113,7 +119,11 @@ class Parquet:
         import pyarrow
         from pyarrow import parquet
 
-        table = pyarrow.table({name: pyarrow.array(np.ascontiguousarray(values)) for name, values in flat(chunk).items()})
+        single = flat({name: cells for name, cells in chunk.items() if not isinstance(cells, list)})
+        table = pyarrow.table(
+            {name: pyarrow.array(np.ascontiguousarray(values)) for name, values in single.items()}
+            | {name: _lists(cells) for name, cells in chunk.items() if isinstance(cells, list)}
+        )
         if self.writer is None:
             self.writer = parquet.ParquetWriter(self.file, table.schema)
         self.writer.write_table(table)
@@ -123,6 +133,16 @@ class Parquet:
             self.writer.close()
 
 
+def _lists(rows: list[Array]) -> Any:
+    """Rows as nested lists of Arrow."""
+    import pyarrow
+
+    kind = pyarrow.from_numpy_dtype(rows[0].dtype)
+    for _ in range(rows[0].ndim):
+        kind = pyarrow.list_(kind)
+    return pyarrow.array([row.tolist() for row in rows], kind)
+
+
 class Arrays:
     """npz: the values of each output are gathered in a file of their own first, as an array says its length at its beginning."""
 
@@ -130,15 +150,26 @@ class Arrays:
         self.file = file
         self.parts: dict[str, BinaryIO] = {}
         self.first: dict[str, Array] = {}
-        self.count = 0
+        self.count: dict[str, int] = {}
 
     def rows(self, chunk: Chunk) -> None:
-        for name, array in chunk.items():
-            if name not in self.parts:
-                self.parts[name] = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
-                self.first[name] = array[:0]
-            self.parts[name].write(np.ascontiguousarray(array, dtype=self.first[name].dtype).tobytes())
-        self.count += len(next(iter(chunk.values()), ()))
+        for name, cells in chunk.items():
+            if isinstance(cells, list):
+                start = self.count.get(name, 0)
+                ends = start + np.cumsum([len(row) for row in cells], dtype=np.int64)
+                self.add(f"{name}_offsets", ends if start else np.concatenate([np.zeros(1, np.int64), ends]))
+                self.add(name, np.concatenate(cells))
+            else:
+                self.add(name, cells)
+
+    def add(self, name: str, array: Array) -> None:
+        """Further values of an array."""
+        if name not in self.parts:
+            self.parts[name] = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
+            self.first[name] = array[:0]
+            self.count[name] = 0
+        self.parts[name].write(np.ascontiguousarray(array, dtype=self.first[name].dtype).tobytes())
+        self.count[name] += len(array)
 
     def end(self) -> None:
         with zipfile.ZipFile(self.file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
@@ -146,7 +177,7 @@ class Arrays:
                 array = self.first[name]
                 header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False}
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array_header_2_0(entry, header | {"shape": (self.count, *array.shape[1:])})
+                    np.lib.format.write_array_header_2_0(entry, header | {"shape": (self.count[name], *array.shape[1:])})
                     part.seek(0)
                     while block := part.read(1 << 20):
                         entry.write(block)
@@ -163,6 +194,19 @@ def check(path: str) -> None:
 
         if find_spec("pyarrow") is None:
             raise Misused(PackageMissing(NOWHERE, "pyarrow", "writing parquet", "pyarrow"))
+
+
+def check_sequences(path: str, sequences: Mapping[str, bool]) -> None:
+    """A stop where outputs of different length do not fit the format; of each is said whether its first dim alone varies."""
+    ending = ending_of(path)
+    bad = {
+        ".csv": list(sequences),
+        ".tsv": list(sequences),
+        ".npz": [name for name, leads in sequences.items() if not leads],
+    }.get(ending)
+    if bad:
+        better = "out.jsonl" if path == "-" else Path(path).with_suffix(".jsonl").name
+        raise Misused(SequencesInCells(NOWHERE, "csv on standard output" if path == "-" else path, tuple(bad), better))
 
 
 def ending_of(path: str) -> str:

@@ -349,8 +349,12 @@ def _written(node: ast.Expr) -> str:
 def input_plan(node: Node) -> InputPlan:
     """An input of a root; what begins with B is cut into batches."""
     batched = node.type.rank > 0 and str(node.type.shape[0].value) == "B"
-    shape: list[int | str] = [size.number if size.number is not None else str(size.value) for size in node.type.shape]
-    return InputPlan(name=node.outputs[0].name or "", dtype=node.type.dtype, shape=shape, batched=batched)
+    return InputPlan(name=node.outputs[0].name or "", dtype=node.type.dtype, shape=shape_plan(node.type), batched=batched)
+
+
+def shape_plan(type_: TensorType) -> list[int | str]:
+    """Numbers, and formulae of free dims as text."""
+    return [size.number if size.number is not None else str(size.value) for size in type_.shape]
 
 
 def plain(type_: TensorType, sizes: Mapping[str, Dim]) -> TensorType:

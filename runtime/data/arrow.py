@@ -4,6 +4,7 @@ Comes in: record batches, one after another, never all at once. Goes out: a sche
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..faults.data import EmptyData, TextColumn
 from ..faults.files import UnsupportedColumn, VaryingLength
 from ..stops import InputFaults
 from .calls import Wanted
-from .collecting import Collector
+from .collecting import Collector, in_blocks
 from .images import Encoded, image_field
 from .lists import named_sizes
 from .table import Array, Dtype, Field, Ragged, Schema, Table
@@ -71,9 +72,20 @@ class Arrow:
             raise InputFaults(*(UnsupportedColumn(self.span, self.name, name, kind) for name, kind in kinds.items()))
 
     def table(self, wanted: Wanted, missing: str | int | float, parts: Array | None = None) -> Table:
+        """The wanted columns; `parts` are those that the source itself has."""
         fields = self.schema()
+        *_, collector = self.collected(fields, wanted, missing)
+        return self.decoded(collector.table(alphabets=self.alphabets, parts=parts), fields)
+
+    def stream(self, wanted: Wanted, missing: str | int | float) -> Iterator[Table]:
+        """The wanted columns, a block of rows after the other."""
+        fields = self.schema()
+        return (self.decoded(table, fields) for table in in_blocks(self.collected(fields, wanted, missing)))
+
+    def collected(self, fields: Schema, wanted: Wanted, missing: str | int | float) -> Iterator[Collector]:
+        """One collector, again after each block that it was given, and before the first."""
         collector = Collector(self.span, self.name, wanted, missing)
-        images: dict[str, Encoded] = {}
+        yield collector
         start = 0
         for batch in self.batches(wanted.names):
             block: dict[str, Array | Ragged] = {}
@@ -91,12 +103,16 @@ class Arrow:
                     gone[name] = away
             collector.add(block, gone)
             start += batch.num_rows
-        table = collector.table(alphabets=self.alphabets, parts=parts)
+            yield collector
+
+    def decoded(self, table: Table, fields: Schema) -> Table:
+        """The table, its columns of encoded images as images."""
+        images: dict[str, Encoded] = {}
         for name, field in fields.items():
             column = table.columns.get(name)
             if isinstance(column, Ragged) and column.symbol == IMAGE:
                 images[name] = Encoded(column, field, self.span, f"{self.name}, column {name}")
-        return Table(table.name, {**table.columns, **images}, None, self.alphabets, parts)
+        return replace(table, columns={**table.columns, **images}, lines=None, alphabets=self.alphabets)
 
     def converted(self, name: str, column: Any, field: Field, start: int) -> tuple[Array | Ragged, Array]:
         """A column of a batch, and which of its rows are missing."""

@@ -3,7 +3,8 @@
 Memory stays bounded by a block and what `Growing` keeps; every fault names the row as a person finds it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ class Sequences:
         self.values.add(storage(block.values))
         self.lengths.add(block.lengths)
 
+    def __len__(self) -> int:
+        return len(self.lengths)
+
     def whole(self) -> Ragged:
         lengths = self.lengths.whole()
         return Ragged(self.values.whole(), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), self.symbol)
@@ -42,7 +46,7 @@ class Collector:
         self.span, self.name, self.wanted, self.missing = span, name, wanted, missing
         self.columns: dict[str, Growing | Sequences] = {}
         self.lines = Growing()
-        self.seen = 0
+        self.seen = self.kept = 0
 
     def add(self, block: Mapping[str, Block], gone: Gone, lines: Array | None = None) -> None:
         """A block with, for columns where values are missing, where they are; and the line of each row in a text file."""
@@ -63,6 +67,7 @@ class Collector:
         if lines is not None:
             self.lines.add(lines[keep])
         self.seen += rows
+        self.kept += len(index)
 
     def filled(self, name: str, column: Block, gone: Array | None, keep: Array, lines: Array | None) -> Block:
         """The column with what stands for its missing values; rows that are to be dropped leave `keep`."""
@@ -84,6 +89,13 @@ class Collector:
             return np.where(marked, np.float32(self.missing), column)
         return np.where(marked, self.missing, column)
 
+    def flushed(self) -> Table:
+        """What was given since the last time, which is then forgotten."""
+        table = self.table()
+        first = self.kept - table.rows
+        self.columns, self.lines = {}, Growing()
+        return replace(table, first=first)
+
     def table(self, **further: Any) -> Table:
         """All that was given; a fault where it is nothing."""
         columns: dict[str, Column] = {name: self.columns[name].whole() for name in self.wanted.names if name in self.columns}
@@ -91,6 +103,16 @@ class Collector:
             raise InputFaults(EmptyData(self.span, self.name))
         lines = self.lines.whole() if self.lines.held or self.lines.file is not None else None
         return Table(self.name, columns, lines, **further)
+
+
+def in_blocks(collectors: Iterable[Collector]) -> Iterator[Table]:
+    """A table for each block of rows, as they are read; a fault where there is none. A collector comes again after each block."""
+    collector = None
+    for collector in collectors:
+        if any(len(column) for column in collector.columns.values()):
+            yield collector.flushed()
+    if collector is not None and not collector.kept:
+        collector.table()  # which says that there is nothing
 
 
 def selected(column: Block, index: Rows) -> Block:

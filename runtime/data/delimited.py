@@ -25,7 +25,7 @@ from ..faults.data import (
 )
 from ..stops import InputFaults, span_of
 from .calls import MISSING, Parameter, Signature, Wanted, first_undecodable, located, missing_policy, told
-from .collecting import Collector
+from .collecting import Collector, in_blocks
 from .memory import refuse_too_large
 from .table import Array, Dtype, Field, Schema, Table
 
@@ -198,11 +198,23 @@ def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
     """The wanted columns."""
     cells = Cells(call, base)
     refuse_too_large(cells.span, cells.name, cells.path.stat().st_size)
+    *_, collector = collected(cells, wanted)
+    return collector.table()
+
+
+def stream(call: SourceCall, base: Path, wanted: Wanted) -> Iterator[Table]:
+    """The wanted columns, a block of rows after the other."""
+    return in_blocks(collected(Cells(call, base), wanted))
+
+
+def collected(cells: Cells, wanted: Wanted) -> Iterator[Collector]:
+    """One collector, again after each block that it was given, and before the first."""
     collector = Collector(cells.span, cells.name, wanted, cells.missing)
+    yield collector
     with cells.opened() as (names, rows), np.errstate(over="ignore"):
         columns = {name: Column(cells, name, name in wanted.words) for name in wanted.names}
         for lines, block in cells.blocks(len(names), rows, BLOCK):
             found = {name: column.block(lines, block[names.index(name)]) for name, column in columns.items()}
             gone = {name: away for name, (_, away) in found.items() if away is not None}
             collector.add({name: values for name, (values, _) in found.items()}, gone, np.array(lines))
-    return collector.table()
+            yield collector

@@ -65,6 +65,14 @@ def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
     return Table(table.name, {**table.columns, "part": parts}, table.lines, table.alphabets, parts)
 
 
+def stream(call: SourceCall, base: Path, wanted: Wanted) -> Iterator[Table]:
+    """The wanted columns, a block of rows after the other; all at once where there are splits."""
+    saved = opened(call, base)
+    if saved.parts() is not None:
+        return iter([read(call, base, wanted)])
+    return saved.arrow.stream(wanted, saved.missing)
+
+
 def refuse_unsupported(call: SourceCall, base: Path, names: list[str]) -> None:
     opened(call, base).arrow.refuse_unsupported(names)
 

@@ -17,7 +17,7 @@ from ..faults.data import DuplicateColumn, EmptyData, TextColumn, UnreadableFile
 from ..faults.files import BadLine, UnsupportedColumn
 from ..stops import InputFaults, span_of
 from .calls import MISSING, POLICY, Parameter, Signature, Wanted, first_undecodable, located, missing_policy, told
-from .collecting import Collector
+from .collecting import Collector, in_blocks
 from .lists import Place, converted, guess, named_sizes
 from .memory import refuse_too_large
 from .table import Field, Schema, Table
@@ -113,8 +113,19 @@ def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
     """The wanted columns."""
     lines = Lines(call, base)
     refuse_too_large(lines.span, lines.name, lines.path.stat().st_size)
-    fields = schema(call, base)
+    *_, collector = collected(lines, schema(call, base), wanted)
+    return collector.table()
+
+
+def stream(call: SourceCall, base: Path, wanted: Wanted) -> Iterator[Table]:
+    """The wanted columns, a block of rows after the other."""
+    return in_blocks(collected(Lines(call, base), schema(call, base), wanted))
+
+
+def collected(lines: Lines, fields: Schema, wanted: Wanted) -> Iterator[Collector]:
+    """One collector, again after each block that it was given, and before the first."""
     collector = Collector(lines.span, lines.name, wanted, lines.missing)
+    yield collector
     rows = lines.rows()
     while block := list(islice(rows, BLOCK)):
         numbers = [number for number, _ in block]
@@ -128,4 +139,4 @@ def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
             if away is not None:
                 gone[name] = away
         collector.add(columns, gone, np.array(numbers))
-    return collector.table()
+        yield collector

@@ -49,8 +49,14 @@ class Growing:
         self.spilled: list[tuple[np.dtype[Any], int]] = []  # what lies in the file, block by block
         self.file: IO[bytes] | None = None
         self.row: tuple[int, ...] = ()
+        self.rows = 0
+
+    def __len__(self) -> int:
+        """How many rows were given."""
+        return self.rows
 
     def add(self, block: Array) -> None:
+        self.rows += len(block)
         self.blocks.append(block)
         self.held += block.nbytes
         self.row = block.shape[1:]

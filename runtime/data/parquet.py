@@ -27,6 +27,12 @@ def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
     return arrow.table(wanted, missing)
 
 
+def stream(call: SourceCall, base: Path, wanted: Wanted) -> Iterator[Table]:
+    """The wanted columns, a block of rows after the other."""
+    arrow, missing = opened(call, base)
+    return arrow.stream(wanted, missing)
+
+
 def refuse_unsupported(call: SourceCall, base: Path, names: list[str]) -> None:
     opened(call, base)[0].refuse_unsupported(names)
 

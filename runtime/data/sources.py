@@ -4,7 +4,7 @@ A source is a module with `schema(call, base)`, which reads headers or first row
 it is named.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -61,6 +61,33 @@ def read(
     reason: str = "",
 ) -> Table:
     """The wanted columns of a source; a column it does not have is a fault (at `place`, with the reason why it is wanted)."""
+    has(call, base, wanted, place, reason)
+    table: Table = module_of(call).read(call, base, Wanted(wanted, frozenset(words), frozenset(gaps)))
+    return as_sequences(table, sequences or {}, span_of(call.place, len(call.kind)))
+
+
+def stream(
+    call: SourceCall,
+    base: Path,
+    wanted: list[str],
+    words: Iterable[str] = (),
+    *,
+    gaps: Iterable[str] = (),
+    sequences: Mapping[str, str] | None = None,
+    reason: str = "",
+) -> Iterator[Table]:
+    """What `read` gives, in tables of some thousand rows one after the other where the source is read from one end to the other; what
+    lies in a file as it is used is mapped from there, and is one table."""
+    has(call, base, wanted, None, reason)
+    source = module_of(call)
+    asked = Wanted(wanted, frozenset(words), frozenset(gaps))
+    tables = source.stream(call, base, asked) if hasattr(source, "stream") else [source.read(call, base, asked)]
+    span = span_of(call.place, len(call.kind))
+    return (as_sequences(table, sequences or {}, span) for table in tables)
+
+
+def has(call: SourceCall, base: Path, wanted: list[str], place: Place | None, reason: str) -> None:
+    """A fault for each of the wanted columns that the source does not have."""
     source = module_of(call)
     known: Schema = source.schema(call, base)
     missing = [name for name in wanted if name not in known]
@@ -70,8 +97,6 @@ def read(
         span = span_of(place or call.place, 1 if place else len(call.kind))
         path = told(str(next(iter((*call.args, *call.kwargs.values())), call.kind)))
         raise InputFaults(*(MissingColumn(span, name, path, tuple(known), reason) for name in missing))
-    table: Table = source.read(call, base, Wanted(wanted, frozenset(words), frozenset(gaps)))
-    return as_sequences(table, sequences or {}, span_of(call.place, len(call.kind)))
 
 
 def as_sequences(table: Table, symbols: Mapping[str, str], span: Span) -> Table:

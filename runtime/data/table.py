@@ -119,7 +119,8 @@ class Table:
     """`name` is how messages call the source; `lines` maps a row to its line in a text file, where there is one.
 
     `alphabets` are the values of columns that the source itself numbers, in order (characters of a text, folders of images).
-    `parts` are the parts that the source itself has: 0 train, 1 validation, 2 test for each row.
+    `parts` are the parts that the source itself has: 0 train, 1 validation, 2 test for each row. `first` is which row of the source
+    the first one is, where the table is a block of it.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Table:
     lines: Array | None = None
     alphabets: Mapping[str, list[Any]] = field(default_factory=dict)
     parts: Array | None = None
+    first: int = 0
 
     @property
     def rows(self) -> int:
@@ -134,7 +136,7 @@ class Table:
 
     def place(self, row: int) -> str:
         """Where a row stands, as a person finds it."""
-        return f"line {self.lines[row]}" if self.lines is not None else f"row {row}"
+        return f"line {self.lines[row]}" if self.lines is not None else f"row {self.first + row}"
 
     def schema(self) -> Schema:
         return {name: field_of(column) for name, column in self.columns.items()}

@@ -4,6 +4,21 @@ from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
 from .data import listed
 
 
+class SequencesInCells(Fault):
+    """A line of csv or tsv has one cell for each number, so every row has as many. Outputs as long as their row's sequence go into json,
+    jsonl or parquet, which have lists; npz takes those whose first dim varies, as `y` with `y_offsets`, as archc reads sequences."""
+
+    code = "E0769"
+    title = "sequences of different length do not fit this format"
+    path: str
+    outputs: tuple[str, ...]
+    better: str
+
+    def diagnostic(self) -> Diagnostic:
+        said = f"{' and '.join(self.outputs)} {'has' if len(self.outputs) == 1 else 'have'} as many numbers as the row's sequence has steps"
+        return self.say(f"{said}, which {self.path} cannot hold", helps=(Help(f"-o {self.better}"),))
+
+
 def at_layer(layer: str) -> str:
     return f" (in {layer})" if layer else ""
 

@@ -12,6 +12,7 @@ from . import hand
 from .texts import NET, spec
 
 DRAWING = NET.replace("stack 2 { dense(16) -> tanh }", "stack 2 { dense(16) -> tanh -> dropout(0.1) }")
+ALTERING = NET.replace("data / 16", "data / 16 -> reshape(1, 8, 8) -> random_shift(1) -> noise(0.1) -> reshape(64)")
 CLAUSES: dict[str, tuple[str, ...]] = {
     "accumulating": ("optimizer adamw(lr=1e-2)", "schedule warmup(20) -> cosine(to=1e-4)", "accumulate 3", "clip 1", "batch 40"),
     "phases": (
@@ -27,12 +28,16 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "average 2",
         "precision bf16",
     ),
+    "altered": ("optimizer adam(lr=1e-2)", "schedule cosine"),
+    "workers": ("optimizer sgd(lr=0.05, momentum=0.9, nesterov=true)", "early_stop 30", "batch 48"),
 }
+NETS = {"altered": ALTERING, "workers": ALTERING}  # their rows are altered anew in each epoch, so batches are made by workers
+WORKERS = {"workers": (3, 2)}  # when a run begins, and when it goes on
 
 
 def program(name: str, epochs: int) -> Compiled:
     """One of the programs above; with phases each has that many epochs."""
-    return spec(*CLAUSES[name], f"epochs {epochs}", net=DRAWING)
+    return spec(*CLAUSES[name], f"epochs {epochs}", net=NETS.get(name, DRAWING))
 
 
 def draws(epochs: int) -> Executable:

@@ -113,6 +113,135 @@ def parquet(path: Path) -> dict[str, Any]:
     return found
 
 
+TAGS = """model Tagger(x: [B, T, 2], length: int[B]) -> ([B, T, 2], [B, 3, T], [B]) {
+    states = x -> dense(2)
+    scores = transpose(states -> dense(3), 1, 2)
+    total  = sum(sum(states, dim=-1), dim=-1)
+    return states, scores, total
+}
+data d = json("train.jsonl") {
+    x      = x
+    length = length(x)
+    tag    = padded(tag, -100)
+}
+train Tagger on d {
+    loss cross_entropy(scores, tag)
+    optimizer sgd(lr=0.1)
+    steps 2
+    batch 4
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a network that says something of each step; rows of the data have 1 to 5."""
+    folder = tmp_path_factory.mktemp("tagger")
+    rows = [{"x": [[i, j + 0.5] for j in range(1 + i % 5)], "tag": [j % 3 for j in range(1 + i % 5)]} for i in range(20)]
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "new.jsonl").write_text("".join(json.dumps({"x": row["x"]}) + "\n" for row in rows))
+    (folder / "tags.arch").write_text(TAGS)
+    from archc.runtime.train.api import train
+
+    return train(folder / "tags.arch", out=folder / "run", progress=False).folder
+
+
+def test_sequences_of_different_length_are_written_without_their_padding(tagger: Path, here: Path) -> None:
+    data = str(tagger.parent / "new.jsonl")
+    whole = predict(tagger, data)
+    lengths = [1 + i % 5 for i in range(20)]
+    assert whole["states"].shape == (20, 5, 2)
+    for name in ("out.jsonl", "out.json", "out.parquet"):
+        assert predict_to(name, tagger, data) == (20, ["states", "scores", "total", "tag"])
+        found = READERS[name.removeprefix("out.")](Path(name))
+        for i, n in enumerate(lengths):
+            assert np.allclose(found["states"][i], whole["states"][i, :n], atol=1e-6)
+            assert np.allclose(found["scores"][i], whole["scores"][i, :, :n], atol=1e-6)
+            assert found["tag"][i] == whole["scores"][i, :, :n].argmax(0).tolist()
+        assert np.allclose(found["total"], whole["total"], atol=1e-5)
+
+
+def test_sequences_in_formats_that_have_no_lists(tagger: Path, here: Path) -> None:
+    data = str(tagger.parent / "new.jsonl")
+    with pytest.raises(Misused, match=r"states and scores have as many numbers as .*, which out\.csv cannot hold") as caught:
+        predict_to("out.csv", tagger, data)
+    assert caught.value.report.diagnostics[0].helps[0].text == "-o out.jsonl"
+    with pytest.raises(Misused, match=r"scores has as many numbers as .*, which out\.npz cannot hold"):
+        predict_to("out.npz", tagger, data)
+    rows = [np.arange(2 * n, dtype=np.float32).reshape(n, 2) for n in (3, 1, 0, 2)]
+    with tables_out.written("out.npz") as writer:
+        writer.rows({"y": rows[:2], "k": np.array([1, 2])})
+        writer.rows({"y": rows[2:], "k": np.array([3, 4])})
+    with np.load("out.npz") as saved:
+        assert saved["y_offsets"].tolist() == [0, 3, 4, 4, 6]
+        assert np.array_equal(saved["y"], np.concatenate(rows))
+        assert saved["k"].tolist() == [1, 2, 3, 4]
+
+
+LINE = """model Line(x: [B, 2]) -> [B] {
+    y = (x -> dense(1))[:, 0]
+    return y
+}
+data d = csv("points.csv") {
+    x    = vector(standardize(a), b)
+    want = c
+}
+train Line on d {
+    loss mse(y, want)
+    optimizer sgd(lr=0.01)
+    steps 3
+}
+"""
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_what_is_read_is_never_in_memory_as_a_whole(ending: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of a few rows: the same numbers as of all at once, the first written before the last is read."""
+    from archc.runtime import predict as module
+    from archc.runtime.data import arrow, delimited, json_lines
+    from archc.runtime.train.api import train
+
+    draw = np.random.default_rng(0)
+    points = {name: draw.normal(size=50).astype(np.float32) for name in "abc"}
+    with tables_out.written(f"points.{ending}") as writer:
+        writer.rows(points)
+    Path("line.arch").write_text(LINE.replace('csv("points.csv")', f'{ending.replace("jsonl", "json")}("points.{ending}")'))
+    run = train("line.arch", out="run", progress=False).folder
+    for source in (arrow, delimited, json_lines):
+        monkeypatch.setattr(source, "BATCH" if source is arrow else "BLOCK", 7)
+    if ending == "parquet":
+        monkeypatch.setattr("archc.runtime.data.parquet.BATCH", 7)
+    sizes = []
+    original = module.Network.outputs
+
+    def outputs(self: module.Network, table: Any) -> Any:
+        sizes.append((table.rows, table.first))
+        return original(self, table)
+
+    monkeypatch.setattr(module.Network, "outputs", outputs)
+    assert predict_to("out.csv", run, f"points.{ending}") == (50, ["y"])
+    assert sizes == [(7, 7 * i) for i in range(7)] + [(1, 49)]
+    found = np.array(separated(Path("out.csv"), ",")["y"], np.float32)
+    assert np.allclose(found, predict(run, {"a": points["a"], "b": points["b"]})["y"], atol=1e-6)
+
+
+def test_a_bad_cell_far_down_is_named_and_nothing_is_written(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from archc.runtime.data import delimited
+    from archc.runtime.train.api import train
+
+    Path("points.csv").write_text("a,b,c\n" + "".join(f"{i},{i},{i}\n" for i in range(30)))
+    Path("line.arch").write_text(LINE)
+    run = train("line.arch", out="run", progress=False).folder
+    monkeypatch.setattr(delimited, "BLOCK", 7)
+    Path("new.csv").write_text("a,b\n" + "1,2\n" * 20 + "1,x\n" + "1,2\n" * 20)
+    with pytest.raises(InputFaults, match=r"new\.csv, line 22, column b: .x. is not a finite number"):
+        predict_to("out.csv", run, "new.csv")
+    assert not Path("out.csv").exists()
+    Path("new.csv").write_text("a,b\n,2\n")
+    with pytest.raises(InputFaults, match=r"new\.csv has no rows"):
+        predict_to("out.csv", run, 'csv("new.csv", missing="drop")')
+
+
 READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "csv": lambda path: separated(path, ","),
     "tsv": lambda path: separated(path, "\t"),

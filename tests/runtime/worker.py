@@ -20,7 +20,7 @@ from archc.runtime.stops import Interrupted
 from archc.runtime.train import checkpoints, engine
 from archc.runtime.train.api import train
 
-from .programs import SPECS
+from .programs import SPECS, WORKERS
 
 
 def killing(function: Callable[..., Any], calls: int) -> Callable[..., Any]:
@@ -64,12 +64,13 @@ def main() -> None:
     if len(sys.argv) > 4:
         arm(sys.argv[4], int(sys.argv[5]))
     compiled = SPECS[spec](epochs=epochs)
+    beginning, going_on = WORKERS.get(spec, (1, 1))
     print("ready", flush=True)
     try:
         if is_run(folder):
-            train(resume=folder, progress=True)
+            train(resume=folder, progress=True, workers=going_on)
         else:
-            train(compiled, out=folder, progress=True)
+            train(compiled, out=folder, progress=True, workers=beginning)
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         raise SystemExit(stop.exit_code) from None
