@@ -14,6 +14,7 @@ from ..layers import registry
 from ..layers._rules import axis as place_of
 from ..layers.base import Refusal
 from ..shapes import Size
+from ..values import AxisName
 from .apart import mixing
 from .applying import apply, apply_layer
 from .body import Body, LayerChecker
@@ -29,6 +30,8 @@ def built(body: Body, node: ast.Call) -> Value:
     dim, callee = axis(body, values[0].value), one(evaluate(body, values[1].value))
     if isinstance(dim, Poison) or isinstance(callee, Poison):
         return POISON
+    if not isinstance(dim, AxisName | Size):
+        raise Refusal(OverTakes(values[0].value.span, describe(dim)))
     if not isinstance(callee, CALLABLES):
         raise Refusal(OverTakes(values[1].value.span, describe(callee)))
     return OverRecipe(dim, callee, node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from random import Random
 
 WIDTH = 6
@@ -71,6 +72,7 @@ class Program:
         self.r = Random(seed)
         self.lines = [f"    layer shared = dense({WIDTH})"]
         self.names = ["x", "y"]
+        self.numbers = count(2)
 
     def text(self) -> str:
         for _ in range(self.r.randint(3, 12)):
@@ -86,7 +88,7 @@ class Program:
         return self.r.choice(self.names)
 
     def name(self) -> str:
-        self.names.append(f"v{len(self.names)}")
+        self.names.append(f"v{next(self.numbers)}")
         return self.names[-1]
 
     def step(self) -> None:
