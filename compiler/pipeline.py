@@ -24,7 +24,7 @@ from .errors.names import NoRoot, NotCompiledYet
 from .errors.training import NoProgram, UnknownData
 from .graph import Graph
 from .hyperparameters import as_python, from_outside, from_train, is_plain
-from .resolve import Declared, Program, Reader, resolve
+from .resolve import Declared, Program, Reader, Shelf, resolve
 
 if TYPE_CHECKING:  # what is about training is imported where a spec trains
     from .plan import Plan, SourceCall
@@ -67,13 +67,13 @@ def no_schema(call: SourceCall) -> Schema | None:
 
 @room()
 @collector_paused()
-def check_source(source: Source, *, read: Reader = no_imports, schema: Schemas = no_schema) -> Report:
+def check_source(source: Source, *, read: Reader = no_imports, shelf: Shelf = dict, schema: Schemas = no_schema) -> Report:
     """Everything that is wrong with a spec.
 
     Its models at their defaults, its train programs, and its unused parts as far as they can be seen.
     """
     report = Report()
-    program = resolve(source, report, read)
+    program = resolve(source, report, read, shelf)
     if not report.ok and any(d.code.startswith("E01") for d in report.diagnostics):
         return report
     seen: set[int] = set()
@@ -107,11 +107,12 @@ def compile_source(
     training: bool = False,
     hypers: Mapping[str, object] | None = None,
     read: Reader = no_imports,
+    shelf: Shelf = dict,
     schema: Schemas = no_schema,
 ) -> tuple[Compiled | None, Report]:
     """Compile one model of a spec; with `training` (or a program's name) its train program too."""
     report = Report()
-    program = resolve(source, report, read)
+    program = resolve(source, report, read, shelf)
     if not report.ok:
         return None, report
     node = _program_node(program, root, train, report) if training or train else None

@@ -6,12 +6,12 @@ without having been reported, no two declarations of a file share a name, and no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 from ..dsl import ast
-from ..dsl.diagnostic import Report
+from ..dsl.diagnostic import Edit, Report
 from ..dsl.parser import parse
 from ..dsl.source import Source
 from ..dsl.span import Loc, Span
@@ -21,6 +21,9 @@ from .layers import registry
 
 Reader = Callable[[str, bool, str], Source | str]
 """`read(module, is_file, importer)` gives the source of an import, or a sentence that says why not ("is not there")."""
+
+Shelf = Callable[[], Mapping[str, str]]
+"""What the standard library declares, and in which module; asked for a hint only."""
 
 FUNCTIONS = frozenset(
     {"len", "min", "max", "sum", "abs", "sqrt", "log", "exp", "ceil", "floor", "range", "enumerate", "zip", "reverse"}
@@ -70,14 +73,14 @@ class Program:
         return [d for d in self.main.names.values() if d.unit is self.main and d.node.kind in ("model", "adversarial")]
 
 
-def resolve(source: Source, report: Report, read: Reader) -> Program:
+def resolve(source: Source, report: Report, read: Reader, shelf: Shelf = dict) -> Program:
     """Parse `source` and all it imports; look every name up. Faults go to `report`."""
     units: dict[str, Unit] = {}
-    main = _unit(source, report, read, units, ())
+    main = _unit(source, report, read, shelf, units, ())
     for unit in units.values():
         for item in unit.file.items:
             if isinstance(item, ast.Declaration):
-                _Names(unit, report).declaration(item)
+                _Names(unit, report, shelf).declaration(item)
     return Program(main, units)
 
 
@@ -87,13 +90,13 @@ def synonyms() -> dict[str, str]:
     return registry().synonyms()
 
 
-def _unit(source: Source, report: Report, read: Reader, units: dict[str, Unit], chain: tuple[str, ...]) -> Unit:
+def _unit(source: Source, report: Report, read: Reader, shelf: Shelf, units: dict[str, Unit], chain: tuple[str, ...]) -> Unit:
     report.sources[source.name] = source
     unit = Unit(parse(source, report), source)
     units[source.name] = unit
     for item in unit.file.items:
         if isinstance(item, ast.Import):
-            _import(item, unit, report, read, units, (*chain, source.name))
+            _import(item, unit, report, read, shelf, units, (*chain, source.name))
     for item in unit.file.items:
         if isinstance(item, ast.Declaration):
             _declare(item, Declared(item, unit), unit, report)
@@ -138,10 +141,19 @@ def _a(declared: Declared) -> str:
     return f"{'an' if kind[0] in 'aei' else 'a'} {kind}"
 
 
-def _import(item: ast.Import, unit: Unit, report: Report, read: Reader, units: dict[str, Unit], chain: tuple[str, ...]) -> None:
+def _import(
+    item: ast.Import,
+    unit: Unit,
+    report: Report,
+    read: Reader,
+    shelf: Shelf,
+    units: dict[str, Unit],
+    chain: tuple[str, ...],
+) -> None:
     found = read(item.module, item.is_file, unit.source.name)
     if isinstance(found, str):
-        report.add(ImportFailed(_module_place(item, unit.source), item.module, found))
+        modules = () if item.is_file else tuple(sorted(set(shelf().values())))
+        report.add(ImportFailed(_module_place(item, unit.source), item.module, found, item.module, modules))
         _poison(item, unit)
         return
     if len(chain) > LONGEST_CHAIN:
@@ -154,7 +166,7 @@ def _import(item: ast.Import, unit: Unit, report: Report, read: Reader, units: d
         report.add(ImportCycle(_module_place(item, unit.source), (*chain[chain.index(found.name) :], found.name)))
         _poison(item, unit)
         return
-    other = units.get(found.name) or _unit(found, report, read, units, chain)
+    other = units.get(found.name) or _unit(found, report, read, shelf, units, chain)
     for name in item.names:
         declared = other.names.get(name.text)
         if declared is None:
@@ -178,8 +190,8 @@ def _poison(item: ast.Import, unit: Unit, only: str = "") -> None:
 class _Names:
     """Looks up the names of one declaration, in the order of the text."""
 
-    def __init__(self, unit: Unit, report: Report) -> None:
-        self.unit, self.report = unit, report
+    def __init__(self, unit: Unit, report: Report, shelf: Shelf) -> None:
+        self.unit, self.report, self.shelf = unit, report, shelf
         self.bound: list[set[str]] = [set()]
         self.halves: dict[str, Span] = {}  # bound in one branch of an `if` only
         self.fixed = registry().keys() | FUNCTIONS | CONSTANTS | SPECIAL
@@ -343,5 +355,19 @@ class _Names:
         if not self.sees(node.id) and node.id not in self.unit.names and node.id not in self.fixed:
             known = set().union(*self.bound) | self.unit.names.keys()
             scope = tuple(sorted(known | {n for n in self.fixed if n.isidentifier()}))
-            self.report.add(UnknownName(node.span, node.id, scope, tuple(synonyms().items())))
+            self.report.add(UnknownName(node.span, node.id, scope, tuple(synonyms().items()), self.shelved(node.id)))
             self.bound[0].add(node.id)  # once is enough
+
+    def shelved(self, name: str) -> tuple[str, Edit] | None:
+        """The line that would import `name` from the standard library, if that declares it, and the edit that writes it."""
+        module = self.shelf().get(name)
+        if module is None:
+            return None
+        imports = [item for item in self.unit.file.items if isinstance(item, ast.Import)]
+        for item in imports:
+            if item.module == module and not item.is_file:
+                end = item.names[-1].span.end
+                return f"from {module} import {name}", Edit(Span(self.unit.source.name, end, end), f", {name}")
+        below = Loc(imports[-1].span.end.line + 1 if imports else 1, 1)
+        text = f"from {module} import {name}\n" + ("" if imports else "\n")
+        return f"from {module} import {name}", Edit(Span(self.unit.source.name, below, below), text)

@@ -100,6 +100,7 @@ def attempt(source: Source, wanted: Wanted) -> tuple[Compiled | None, Report]:
         training=wanted.training,
         hypers=wanted.hypers,
         read=reader(source),
+        shelf=_shelf,
         schema=schemas(source, wanted.data),
     )
     if found is None:
@@ -107,9 +108,17 @@ def attempt(source: Source, wanted: Wanted) -> tuple[Compiled | None, Report]:
     return Compiled(**{item.name: getattr(found, item.name) for item in fields(pipeline.Compiled)}), report
 
 
+def _shelf() -> dict[str, str]:
+    from .library import parts
+
+    return {part.name: part.module for part in parts()}
+
+
 def check(source: Source, *, data: bool = False) -> Report:
     """Everything that is wrong with a spec; with `data` its sources are opened too, as far as their headers."""
-    return pipeline.check_source(source, read=reader(source), schema=schemas(source) if data else pipeline.no_schema)
+    return pipeline.check_source(
+        source, read=reader(source), shelf=_shelf, schema=schemas(source) if data else pipeline.no_schema
+    )
 
 
 def check_spec(path_or_name: str | Path) -> Report:

@@ -120,9 +120,8 @@ def _walk(folder: str) -> Iterator[tuple[str, str]]:
 def _module(module: str) -> Source | str:
     known = library()
     if module not in known:
-        near = nearest(module, known)
-        has = f"did you mean {near}?" if near else f"which has {', '.join(known)}" if known else "which is empty"
-        return f"is not in the standard library; {has}" if near else f"is not in the standard library, {has}"
+        has = "" if nearest(module, known) else f", which has {', '.join(known)}"
+        return f"is not in the standard library{has}"
     try:
         return _read(known[module], f"{LIBRARY}:{known[module].name}")
     except Stopped as stopped:

@@ -1,6 +1,6 @@
 """Faults of names: unknown, taken twice, not where they may stand."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, did_you_mean
+from ...dsl.diagnostic import Diagnostic, Edit, Fault, Help, Label, did_you_mean
 from ...dsl.span import NOWHERE, Span
 
 FOREIGN = {
@@ -46,8 +46,14 @@ class UnknownName(Fault):
     name: str
     scope: tuple[str, ...]
     synonyms: tuple[tuple[str, str], ...] = ()
+    shelved: tuple[str, Edit] | None = None  # the line that imports it, where the standard library has it
 
     def diagnostic(self) -> Diagnostic:
+        if self.shelved is not None:
+            line, edit = self.shelved
+            return self.say(
+                f"nothing here is called {self.name}", "not known", helps=(Help(f"the library has it: {line}", (edit,)),)
+            )
         known = FOREIGN | dict(self.synonyms)
         advice = ADVICE.get(self.name)
         helps = did_you_mean(self.name, self.span, self.scope, known) if advice is None else (Help(advice),)

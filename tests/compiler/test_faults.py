@@ -24,7 +24,10 @@ ERRORS = Path(__file__).parent.parent.parent / "compiler" / "errors"
 FILES = {
     "parts.arch": "block Residual(x: [B, D]) -> [B, D] {\n    return x + (x -> dense(D))\n}\n",
     "circle.arch": 'from "two_files_import_each_other.arch" import Net\n\nblock Ring(x: [B, D]) -> [B, D] {\n    return x -> relu\n}\n',
+    "std.recurrent": "cell RNN(width)(x: [B, D]) {\n    state h: [B, width]\n    h' = dense(width)(x, h) -> tanh\n    return h'\n}\n",
+    "std.blocks": "block MLP(inner)(x: [B, D]) {\n    return x -> dense(inner)\n}\n",
 }
+SHELF = {"RNN": "std.recurrent", "GRU": "std.recurrent", "MLP": "std.blocks"}
 ELSEWHERE = {
     "E0419": "values from outside are no part of a file",
     "E0813": "check does not ask for a program",
@@ -32,7 +35,7 @@ ELSEWHERE = {
 
 
 def diagnose(name: str, text: str) -> Report:
-    return check_source(Source(name, text), read=reader({**FILES, name: text}), schema=columns_of)
+    return check_source(Source(name, text), read=reader({**FILES, name: text}), shelf=lambda: SHELF, schema=columns_of)
 
 
 @cache
