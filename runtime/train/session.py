@@ -29,6 +29,7 @@ from .progress import Progress
 from .setup import device_of, faults_of, first_batch, settle
 from .signals import Wish, listening
 from .tensorboard import Board
+from .untraced import untraced
 from .wiring import as_fault
 
 
@@ -43,7 +44,7 @@ def start(
 ) -> Run:
     """A new run, to its end."""
     plan, where, most = plan_of(exe), device_of(device), torch.get_num_threads()
-    with determinism.pinned():
+    with determinism.pinned(), untraced():
         setting, fitted, multiplies = settle(exe, plan, table, where)
         threads = threads_worth(multiplies, most)
         record = {**described(setting, table, fitted, threads), "compile": compile}
@@ -66,7 +67,7 @@ def resume(saved: SavedRun, table: Table, device: str | None, accept_drift: bool
     try:
         clean(folder)
         where = device_of(device or record["device"])
-        with determinism.pinned():
+        with determinism.pinned(), untraced():
             state, damaged = checkpoints.latest(folder / CHECKPOINTS, progress.note)
             if state is None and damaged:
                 raise RunFailed(NoCheckpoint(NOWHERE, str(folder), tuple(damaged)))
@@ -251,7 +252,7 @@ def try_once(exe: Executable, table: Table, device: str | None) -> DryRun:
     """One batch of training, nothing written."""
     plan = replace(exe).plan.train
     assert plan is not None
-    with determinism.pinned():
+    with determinism.pinned(), untraced():
         setting, _, _ = settle(exe, plan, table, device_of(device or "auto"))
         phase = setting.phases[0]
         phase.begin()

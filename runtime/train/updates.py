@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from ...compiler.plan import ClipPlan, Precision, UpdatePlan
 from ..data.batches import Batch
+from .untraced import step_of
 from .wiring import Bound, Wiring
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+PLAIN = nullcontext()
 Casting = Callable[[], AbstractContextManager[object]]
 
 
@@ -48,6 +50,7 @@ class Update:
     def __post_init__(self) -> None:
         self.clips = self.clip.norm is not None or self.clip.value is not None
         self.follow: Callable[[], None] | None = getattr(self.model, "update_averages", None)
+        self.steps = [step_of(optimizer) for optimizer in self.optimizers]
         self.lbfgs = any(isinstance(o, torch.optim.LBFGS) for o in self.optimizers)
 
     def __call__(self, batches: Sequence[Batch]) -> Tensor:
@@ -58,19 +61,24 @@ class Update:
         return values
 
     def step(self, batches: Sequence[Batch]) -> Tensor:
-        for optimizer in self.optimizers:
-            optimizer.zero_grad()
+        self.forget()
         values = self.gradients(batches)
         if self.clips:
             self.cut()
         if self.scaler is None:
-            for optimizer in self.optimizers:
-                optimizer.step()
+            with torch.no_grad():
+                for step in self.steps:
+                    step()
         else:
             for optimizer in self.optimizers:
                 self.scaler.step(optimizer)
             self.scaler.update()
         return values
+
+    def forget(self) -> None:
+        """No gradients: what `zero_grad` of all optimizers does, without what else it does in each step."""
+        for weight in self.weights:
+            weight.grad = None
 
     def gradients(self, batches: Sequence[Batch]) -> Tensor:
         """Adds the gradients of the loss over the rows of all batches."""
@@ -84,7 +92,7 @@ class Update:
         return values
 
     def backward(self, batch: Batch, share: float | None) -> Tensor:
-        with self.cast() if self.cast is not None else nullcontext():
+        with self.cast() if self.cast is not None else PLAIN:
             values = self.wiring.forward(self.model, batch)
             loss, terms = self.wiring.losses_of(self.losses, values)
         if share is not None:
@@ -109,8 +117,7 @@ class Update:
         first: list[Tensor] = []
 
         def closure() -> Tensor:
-            for weight in self.weights:
-                weight.grad = None
+            self.forget()
             values = self.gradients(batches)
             if self.clips:
                 self.cut()

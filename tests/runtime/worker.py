@@ -13,12 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from archc.runtime.run_folder import is_run
 from archc.runtime.stops import Interrupted
 from archc.runtime.train import checkpoints, engine
 from archc.runtime.train.api import train
+from archc.runtime.train.updates import Update
 
 from .programs import SPECS, WORKERS
 
@@ -52,7 +51,7 @@ def arm(where: str, calls: int) -> None:
     elif where == "replace":
         os.replace = killing(os.replace, calls)
     elif where == "step":
-        torch.optim.Optimizer.zero_grad = killing(torch.optim.Optimizer.zero_grad, calls)  # type: ignore[method-assign]
+        Update.gradients = killing(Update.gradients, calls)  # type: ignore[method-assign]
     elif where == "evaluation":
         vars(engine)["evaluate"] = killing(vars(engine)["evaluate"], calls)
     else:

@@ -1,0 +1,57 @@
+"""Optimizers without what torch puts around them: nothing is imported for it, nothing stays behind, and they compute the same."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from archc.runtime.train.optimizers import OPTIMIZERS
+from archc.runtime.train.untraced import METHODS, step_of, untraced
+
+SCRIPT = """
+import sys
+import archc
+import torch
+run = archc.train("mlp", steps=3, out="run", progress=False)
+assert "torch._dynamo" not in sys.modules, "a run imports torch._dynamo"
+optimizer = torch.optim.Adam(run.model().parameters())
+assert "torch._dynamo" in sys.modules, "after a run torch's optimizers are not as they were"
+optimizer.zero_grad()
+optimizer.step()
+"""
+
+
+def test_a_run_does_not_import_the_compiler(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "lbfgs"])
+def test_the_step_is_that_of_the_optimizer(name: str) -> None:
+    weights: list[torch.Tensor] = []
+    for plain in (False, True):
+        torch.manual_seed(0)
+        net = torch.nn.Linear(5, 3)
+        with untraced():
+            make: Any = OPTIMIZERS[name]
+            optimizer = make(net.parameters(), lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            net(torch.ones(2, 5)).square().sum().backward()
+            with torch.no_grad():
+                (step_of(optimizer) if plain else optimizer.step)()
+        weights.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
+    assert torch.equal(*weights)
+
+
+def test_nothing_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch._dynamo", raising=False)
+    functions = [getattr(torch.optim.Optimizer, method).__wrapped__ for method in METHODS]
+    for function in functions:
+        vars(function).pop("__dynamo_disable", None)
+    with untraced():
+        assert all(vars(function)["__dynamo_disable"] is function for function in functions)
+    assert not any("__dynamo_disable" in vars(function) for function in functions)
