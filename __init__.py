@@ -5,6 +5,7 @@ The public names, each found when it is first asked for, so that importing archc
 - `archc.check(path) -> Report`: everything that is wrong with a spec;
 - `archc.compile(path, model=None, **hyperparameters) -> Compiled`: its PyTorch text, its graph, its diagram;
 - `archc.load(path, model=None, **hyperparameters) -> torch.nn.Module`: a network, or that of a run folder with its trained weights;
+- `archc.load_weights(path, weights, map) -> torch.nn.Module`: a network with weights that another program saved;
 - `archc.train(path, …) -> Run`: a trained run;
 - `archc.Estimator(path, **hyperparameters)`: a spec as an estimator of scikit-learn.
 
@@ -28,9 +29,22 @@ if TYPE_CHECKING:
     from .runtime.run import Run
     from .runtime.stops import Stopped
     from .runtime.train.api import train
+    from .runtime.weights.api import load_weights
 
 __version__ = "0.1.0"
-__all__ = ["Compiled", "Estimator", "Report", "Run", "Stopped", "__version__", "check", "compile", "load", "train"]
+__all__ = [
+    "Compiled",
+    "Estimator",
+    "Report",
+    "Run",
+    "Stopped",
+    "__version__",
+    "check",
+    "compile",
+    "load",
+    "load_weights",
+    "train",
+]
 
 _HOMES = {
     "Compiled": ("runtime.compiling", "Compiled"),
@@ -41,6 +55,7 @@ _HOMES = {
     "check": ("runtime.compiling", "check_spec"),
     "compile": ("runtime.compiling", "compile_spec"),
     "load": ("runtime.loading", "load"),
+    "load_weights": ("runtime.weights.api", "load_weights"),
     "train": ("runtime.train.api", "train"),
 }
 

@@ -1,13 +1,12 @@
-"""From whole numbers to vectors, and positions."""
+"""From whole numbers to vectors."""
 
 from typing import ClassVar
 
 from ..emit.code import Code, Show, call, method
 from ..graph import TensorType
 from ..shapes import Size
-from ..values import Real
-from ._rules import bad, options, want_at_least, want_dtype, want_float
-from .base import Checker, Family, Layer, Owner, Positive, PositiveNumber, Weight, Whole
+from ._rules import bad, options, want_dtype
+from .base import Checker, Family, Layer, Owner, Positive, Weight, Whole
 
 
 class Embedding(Owner):
@@ -60,34 +59,3 @@ class OneHot(Layer):
 
     def forward(self, show: Show, x: Code) -> Code:
         return method(call("F.one_hot", x, show(self.num_classes)), "float")
-
-
-class SinusoidalPositions(Layer):
-    """Adds sines and cosines of the position to `[..., T, D]`, in pairs of falling frequency (Vaswani et al., 2017)."""
-
-    name: ClassVar[str] = "sinusoidal_positions"
-    family: ClassVar[Family] = "embedding"
-    formula: ClassVar[str] = (
-        "y[t, 2i] = x[t, 2i] + sin(t / base ** (2i / D));  y[t, 2i + 1] = x[t, 2i + 1] + cos(t / base ** (2i / D))"
-    )
-    example: ClassVar[str] = "x: [B, T, 64] -> sinusoidal_positions"
-    synonyms: ClassVar[tuple[str, ...]] = ("PositionalEncoding", "SinePositionEncoding", "positional_encoding")
-    helper: ClassVar[str] = '''\
-def sinusoidal_positions(x: Tensor, base: float = 10000.0) -> Tensor:
-    """x with sines (even places) and cosines (odd places) of the position added to its last dim."""
-    steps, width = x.shape[-2:]
-    position = torch.arange(steps, device=x.device, dtype=x.dtype)
-    rate = base ** (-torch.arange(0, width, 2, device=x.device, dtype=x.dtype) / width)
-    angle = position[:, None] * rate
-    return x + torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)[:, :width]
-'''
-
-    base: PositiveNumber = Real.of(10000.0)
-
-    def infer(self, see: Checker, x: TensorType) -> TensorType:
-        want_at_least(see, self.name, 0, x, 2)
-        want_float(see, self.name, x)
-        return TensorType("float", x.shape)
-
-    def forward(self, show: Show, x: Code) -> Code:
-        return call("sinusoidal_positions", x, **options(self, show, "base"))

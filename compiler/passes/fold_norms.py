@@ -157,7 +157,7 @@ def foldings(graph: Graph, bodies: tuple[str, ...] = ("",), single: bool = False
     for node in graph.nodes:
         if isinstance(node.op, Use):
             path = bodies[-1] if single else f"{bodies[-1 - node.owner]}{node.key}."
-            yield from foldings(node.op.graph, (path,))
+            yield from foldings(node.op.graph, (*bodies, path))
         elif isinstance(node.op, Repeat):
             for place, level in _levels(node.op):
                 path = f"{bodies[-1]}{node.key}.{place}"

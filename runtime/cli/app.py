@@ -16,6 +16,7 @@ COMMANDS = (
     "eval",
     "predict",
     "export",
+    "load-weights",
     "specs",
     "new",
     "layers",
@@ -35,7 +36,7 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     )
     app.callback()(options)
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
-        app.command(name=name)(import_module(f"{__package__}.{name}").run)
+        app.command(name=name)(import_module(f"{__package__}.{name.replace('-', '_')}").run)
     return app
 
 

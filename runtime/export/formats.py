@@ -82,7 +82,8 @@ def write_onnx(traced: Traced, model: nn.Module, exe: Executable, path: Path) ->
 
     inputs, outputs = names_of(exe.plan.model)
     try:
-        with quiet():
+        # As it was traced: which kernel attention takes, and so the order in memory of what it gives, depends on gradients.
+        with quiet(), torch.no_grad():
             made: Any = torch.onnx.export(
                 traced.program,
                 (),
@@ -176,12 +177,17 @@ def write_pt2(traced: Traced, exe: Executable, path: Path) -> None:
 
 
 def write_safetensors(model: nn.Module, exe: Executable, path: Path) -> None:
+    path.write_bytes(safetensors_bytes(model, exe))
+
+
+def safetensors_bytes(model: nn.Module, exe: Executable) -> bytes:
+    """A file that `archc.load` and `init` take: the weights, and the spec beside them."""
     from ..train import weights
 
     twins = weights.tied(model)
     spec = {"sources": relative_sources(exe), "model": exe.name, "hyperparameters": dict(exe.hyperparameters)}
     notes = {**description(exe), SPEC: json.dumps(spec, ensure_ascii=False, default=str)}
-    weights.write(path, weights.snapshot(model, twins), twins, notes)
+    return weights.packed(weights.snapshot(model, twins), twins, notes)
 
 
 def relative_sources(exe: Executable) -> dict[str, str]:

@@ -42,10 +42,14 @@ def put(model: nn.Module, weights: Snapshot) -> None:
 
 def write(path: Path, weights: Snapshot, twins: dict[str, str], notes: Mapping[str, str] | None = None) -> None:
     """The snapshot as a safetensors file, whole; with `notes` in its metadata."""
+    write_whole(path, packed(weights, twins, notes))
+
+
+def packed(weights: Snapshot, twins: dict[str, str], notes: Mapping[str, str] | None = None) -> bytes:
+    """The bytes of that file."""
     from safetensors.torch import save
 
-    data = save({k: t.cpu() for k, t in weights.items()}, metadata={"format": "pt", **(notes or {}), **twins})
-    write_whole(path, _in_order(data))
+    return _in_order(save({k: t.cpu() for k, t in weights.items()}, metadata={"format": "pt", **(notes or {}), **twins}))
 
 
 def _in_order(data: bytes) -> bytes:

@@ -41,7 +41,7 @@ def said(graph: Graph, above: tuple[str, ...], found: Said) -> Said:
             continue
         found[path].append(module_types(node))
         if isinstance(node.op, Use):
-            said(node.op.graph, (f"{path}.",), found)
+            said(node.op.graph, (*above, f"{path}."), found)
     return found
 
 
@@ -63,7 +63,7 @@ def stacked(op: Repeat, path: str, above: tuple[str, ...], found: Said) -> None:
                 inner = next(node for node in level.graph.nodes if node.key is not None)
                 found[at].append(module_types(inner))
                 if isinstance(inner.op, Use):
-                    said(inner.op.graph, (f"{at}.",), found)
+                    said(inner.op.graph, (*above, f"{at}.", f"{at}."), found)
             else:
                 found[at].append([level.graph.type_of(output.ref) for output in level.graph.outputs])
                 said(level.graph, (*above, f"{at}."), found)
@@ -87,6 +87,18 @@ def holds(graph: Graph, condition: Text, values: Values) -> bool:
     truth = formula(text.op, *(arg for arg in text.args if not isinstance(arg, str))) if isinstance(text, Formula) else text
     assert isinstance(truth, bool), truth
     return truth
+
+
+def within(graph: Graph, values: Values) -> bool:
+    """All asserts hold, those of the parts too, with the numbers of their own dims."""
+    if not all(holds(graph, assertion.condition, values) for assertion in graph.assertions):
+        return False
+    for node in graph.nodes:
+        if isinstance(node.op, Use):
+            own = {name: number(size.value, values) for name, size in node.op.dims.items()}
+            if not within(node.op.graph, {**values, **own}):
+                return False
+    return True
 
 
 class Run:
@@ -123,8 +135,7 @@ class Run:
 
     def fits(self, values: Values) -> bool:
         """All asserts hold, and no size is below one."""
-        asserts = all(holds(self.graph, assertion.condition, values) for assertion in self.graph.assertions)
-        return asserts and all(size > 0 for type_ in self.types() for size in shape(type_, values))
+        return within(self.graph, values) and all(size > 0 for type_ in self.types() for size in shape(type_, values))
 
     def drawn(self, draw: Random) -> dict[str, int]:
         """Values for the free dims: any number, or one with many factors of two, since images are often halved."""

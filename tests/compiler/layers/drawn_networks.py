@@ -303,6 +303,28 @@ def _sinusoidal(r: Random) -> Draw:
     )
 
 
+SCALINGS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "linear": {"factor": 2.0},
+    "dynamic": {"factor": 2.0, "context": 2},
+    "llama3": {"factor": 8.0, "context": 16, "fast": 3.0},
+    "yarn": {"factor": 4.0, "context": 64},
+}
+
+
+@draws("rotary")
+def _rotary(r: Random) -> Draw:
+    x = [*shape(r, 0 if r.random() < 0.05 else 1, 3, (1, 3, 4)), r.choice((4, 8)) if r.random() < 0.9 else r.choice((1, 2, 3))]
+    operands = [tensor(*x, dtype=dtype(r, 0.97))]
+    if r.random() < 0.4:
+        steps = x[-2] if len(x) > 1 and r.random() < 0.9 else 5
+        batch = [x[0]] if len(x) > 2 and r.random() < 0.5 else []
+        operands.append(tensor(*batch, steps, dtype="int" if r.random() < 0.9 else dtype(r)))
+    scaling = r.choice(list(SCALINGS))
+    given = some(r, base=100.0, interleaved=True, width=r.choice((4, 4, 6, 3)) if r.random() < 0.3 else None)
+    return Draw(tuple(operands), {**given, "scaling": scaling, **SCALINGS[scaling]}, stricter="what is turned is checked")
+
+
 @draws("spectral_norm", "weight_norm")
 def _wrapped(r: Random) -> Draw:
     name = r.choice(("dense", "conv", "conv_transpose", "embedding", "group_norm"))

@@ -60,8 +60,8 @@ def run(layer: Layer, draw: Draw, names: Mapping[str, int], outputs: tuple[Tenso
     scope |= {f"x{which}": real(given, draw, which) for which, given in enumerate(draw.operands)}
     if layer.family == "loss":
         next(given for given in scope.values() if isinstance(given, Tensor) and given.is_floating_point()).requires_grad_()
-    if type(layer).helper:
-        exec(type(layer).helper, scope)
+    if layer.called():
+        exec(layer.called(), scope)
     module = None
     if type(layer).owns or type(layer).stateful:
         module = scope["layer"] = eval(layer.module(show, *draw.operands), scope)
