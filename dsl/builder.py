@@ -80,7 +80,7 @@ class Builder:
             if isinstance(p.type, ast.TensorType):
                 self.report(f.MixedParameters(p.span, p.name.text))
         for p in tensors:
-            if isinstance(p.type, ast.HyperType):
+            if not isinstance(p.type, ast.TensorType):
                 self.report(f.UntypedTensor(p.span, p.name.text))
         if kind.text == "adversarial" and result is not None:
             self.report(f.GameResult(result[0].span.to(result[-1].span)))
