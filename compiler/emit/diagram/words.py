@@ -88,7 +88,9 @@ class Voice:
         return short(self._callable(value))
 
     def _callable(self, value: Any) -> str:
-        """A list of the elaborator, or something callable that a part was given: a layer, a part, a flow."""
+        """A list of the elaborator, a piece of an index, or something callable that a part was given: a layer, a part, a flow."""
+        if hasattr(value, "title"):
+            return str(value.title)
         if isinstance(getattr(value, "items", None), tuple):
             return self.value(value.items)
         if hasattr(value, "layer"):

@@ -241,3 +241,13 @@ def test_amounts(number: int, words: str) -> None:
 )
 def test_sizes(dim: Dim, words: str) -> None:
     assert Voice().dim(dim) == words
+
+
+def test_an_index_is_drawn_as_it_is_written() -> None:
+    text = "model Net(n = 3)(x: [B, 12, 8]) {\n    return x[:, -1], x[:, 2:n * 2, none]\n}\n"
+    compiled, report = compile_source(Source("net.arch", text))
+    assert compiled is not None, report.diagnostics
+    sizes = [
+        strip.size for item in _all(scene_of(compiled.graph).main.children) for strip in item.strips if strip.name == "index"
+    ]
+    assert sizes == ["[:, -1]", "[:, 2:6, none]"]
