@@ -244,7 +244,7 @@ def test_sizes(dim: Dim, words: str) -> None:
 
 
 def test_an_index_is_drawn_as_it_is_written() -> None:
-    text = "model Net(n = 3)(x: [B, 12, 8]) {\n    return x[:, -1], x[:, 2:n * 2, none]\n}\n"
+    text = "model Net(n = 3)(x: [B, 12, 8]) {\n    a = x[:, -1]\n    b = x[:, 2:n * 2, none]\n    return a, b\n}\n"
     compiled, report = compile_source(Source("net.arch", text))
     assert compiled is not None, report.diagnostics
     sizes = [
