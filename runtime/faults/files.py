@@ -119,7 +119,7 @@ class TextTooShort(Fault):
 
 
 class NoShippedData(Fault):
-    """`std:NAME` is data that archc carries itself."""
+    """`std:NAME` is data that archc carries itself, or that Python's standard library does; the fault lists the names."""
 
     code = "E0631"
     title = "archc carries no such data"

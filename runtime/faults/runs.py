@@ -173,7 +173,7 @@ class NoDevice(Fault):
 
 
 class UnknownFormat(Fault):
-    """Predictions are written as .csv (a row an example) or .npz (an array an output)."""
+    """Predictions are written as csv, tsv, json, jsonl, parquet (a row an example) or npz (an array an output): the ending says which."""
 
     code = "E0712"
     title = "predictions are not written in this format"
