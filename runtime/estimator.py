@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.metaestimators import available_if
 
 from ..compiler.plan import DataPlan
 from ..dsl.span import NOWHERE
+from . import targets
 from .data.table import Array
 from .evaluate import as_array
+from .executable import executable
 from .faults.data import MissingColumn, RowsDisagree
 from .faults.runs import BadSetting, NoProgram
 from .scores import Scored, scored_by
@@ -38,8 +41,9 @@ SETTINGS = ("path", "model", "train", "epochs", "steps", "seed", "split_seed", "
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """Fits the train program of a spec to `X` and `y`.
 
-    Hyperparameters of the model are parameters of the estimator, so a grid may run over them. What part of `X` trains and what part chooses
-    the best epoch is for the `split` of the spec. After `fit`: `run_` (with its metrics), `classes_` of a classifier, `n_features_in_`.
+    Hyperparameters of the model are parameters of the estimator, so a grid may run over them; one that is the size of a row of the only
+    input (`x: [B, features]`) is the width of `X`, unless it is given. What part of `X` trains and what part chooses the best epoch is for
+    the `split` of the spec. After `fit`: `run_` (with its metrics), `classes_` of a classifier, `n_features_in_`.
     """
 
     def __init__(
@@ -79,11 +83,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import ClassifierTags, RegressorTags
 
-        tags = super().__sklearn_tags__()
-        tags.estimator_type = "classifier" if self._scores() else "regressor"
-        tags.classifier_tags = ClassifierTags() if self._scores() else None
-        tags.regressor_tags = None if self._scores() else RegressorTags()
-        tags.target_tags.required = self._label(self._plan()) is not None
+        tags, plan, scores = super().__sklearn_tags__(), self._plan(), self._scores()
+        tags.estimator_type = "classifier" if scores else "regressor"
+        tags.classifier_tags = ClassifierTags(multi_class=not scores.binary) if scores else None
+        tags.regressor_tags = None if scores else RegressorTags()
+        tags.target_tags.required = self._label(plan) is not None
+        tags.input_tags.allow_nan = bool(plan.gaps)
         tags.non_deterministic = False
         return tags
 
@@ -96,10 +101,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """Trains on the rows of `X`: a table of numbers, a DataFrame, or arrays by the names of the source's columns."""
         from .train import api
 
-        columns = self._columns(X)
         label = self._label(self._plan())
+        X, y = self._checked(X, y, label)  # noqa: N806
+        columns = self._columns(X)
         if y is not None and label is not None:
-            columns[label] = self._encoded(np.asarray(y), label)
+            columns[label] = self._encoded(y, label)
         elif label is not None and label not in columns:
             raise InputFaults(MissingColumn(NOWHERE, label, "y", tuple(columns), "the losses and metrics need it"))
         lengths = tuple((name, len(values)) for name, values in columns.items())
@@ -108,22 +114,56 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self._folder = tempfile.TemporaryDirectory(prefix="archc-fit-")
         home = Path(self._folder.name)
         np.savez(home / "data.npz", **columns)  # type: ignore[arg-type]
+        source = f'npz("{(home / "data.npz").as_posix()}")'
         settings = {name: getattr(self, name) for name in ("epochs", "steps", "seed", "split_seed", "device")}
-        found = self._compiled(data=f'npz("{(home / "data.npz").as_posix()}")')
-        self.run_: Run = api.train(
-            found, out=home / "run", data=f'npz("{(home / "data.npz").as_posix()}")', progress=self.progress, **settings
-        )
+        found = self._compiled(data=source, sizes=self._sizes(X))
+        self.run_: Run = api.train(found, out=home / "run", data=source, progress=self.progress, **settings)
         (home / "data.npz").unlink()
-        self.n_features_in_ = np.shape(X)[1] if not isinstance(X, Mapping) and np.ndim(X) > 1 else len(columns)
-        if hasattr(X, "columns"):
-            self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         return self
+
+    def _checked(self, X: Any, y: Any, label: str | None) -> tuple[Any, Any]:  # noqa: N803
+        """X and y as scikit-learn checks them. What has names is left as it is: the data program reads its columns by them."""
+        if _by_name(X):
+            self.n_features_in_ = len(X)
+            return X, None if y is None else np.asarray(y)
+        from sklearn.utils import column_or_1d
+        from sklearn.utils.multiclass import check_classification_targets
+        from sklearn.utils.validation import validate_data
+
+        if self._named(X):
+            validate_data(self, X, skip_check_array=True)
+            return X, None if y is None else np.asarray(y)
+        if label is None:
+            return validate_data(self, X, ensure_min_samples=2, **self._checks()), None
+        scores = self._scores()
+        X, y = validate_data(  # noqa: N806
+            self, X, y, multi_output=True, y_numeric=scores is None, ensure_min_samples=2, **self._checks()
+        )
+        if scores is not None or (y.ndim == 2 and y.shape[1] == 1):
+            y = column_or_1d(y, warn=True)
+        if scores is not None:
+            check_classification_targets(y)
+        return X, y
+
+    def _checks(self) -> dict[str, Any]:
+        """What scikit-learn is to check of a table: missing values and words are for data programs that speak of them."""
+        plan = self._plan()
+        return {
+            "allow_nd": True,
+            "dtype": None if plan.words else "numeric",
+            "ensure_all_finite": "allow-nan" if plan.gaps else True,
+        }
 
     def _encoded(self, y: Array, label: str) -> Array:
         """Class labels as the spec reads them: as they are where it counts classes from 0 itself, or makes categories of them."""
-        if self._scores() is None:
+        scores = self._scores()
+        if scores is None:
             return y
         self.classes_, numbers = np.unique(y, return_inverse=True)
+        if scores.binary and len(self.classes_) > 2:
+            raise ValueError(
+                f"Only binary classification is supported: the loss of {self.path} is that of two classes, and y has {len(self.classes_)}"
+            )
         if label in self._plan().categories:
             return as_array(y)
         return numbers.astype(np.int64)
@@ -132,28 +172,47 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def outputs(self, X: Any) -> dict[str, Array]:  # noqa: N803
         """All outputs of the network by name."""
-        return self._fitted().predict(self._columns(X))
+        run = self._fitted()
+        if not _by_name(X) and not self._named(X):
+            from sklearn.utils.validation import validate_data
+
+            X = validate_data(self, X, reset=False, **self._checks())  # noqa: N806
+        return run.predict(self._columns(X))
 
     def predict(self, X: Any) -> Array:  # noqa: N803
-        """The class of each row; of a spec that tells no classes, the output that the first loss compares, or else the first output."""
+        """The class of each row. Of a spec that tells no classes, the output that the first loss compares (or else the first output), in
+        the units of `y` where the spec only scales it."""
+        self._fitted()
         scores = self._scores()
-        outputs = self.outputs(X)
         if scores is not None:
-            found: Array = self.classes_[outputs[scores.output].argmax(axis=1)]
+            found: Array = self.classes_[self.predict_proba(X).argmax(axis=1)]
             return found
-        values = outputs[self._compared()]
-        return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+        output = self._compared()
+        values = _single(self.outputs(X)[output])
+        column, label = targets.compared(executable(self._compiled()), output), self._label(self._plan())
+        return values if column is None or label is None else targets.back(self._fitted().saved, label, column, values)
 
+    @available_if(lambda self: self._scores() is not None)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:  # noqa: N803
         """The probability of each of `classes_`, of a classifier."""
+        self._fitted()
         scores = self._scores()
-        if scores is None:
-            raise AttributeError(f"{self._compiled().name} has no scores of classes")
+        assert scores is not None
         logits = self.outputs(X)[scores.output].astype(np.float64)
+        if scores.binary:
+            logits = np.where(self._truths(scores), _single(logits)[:, None], 0.0)
         logits = logits[:, : len(self.classes_)]
         exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
         found: Array = exponents / exponents.sum(axis=1, keepdims=True)
         return found
+
+    def _truths(self, scores: Scored) -> Array:
+        """For each class, whether it is the one that the logit speaks for."""
+        plan, saved = self._plan(), self._fitted().saved
+        label = self._label(plan)
+        assert label is not None
+        values = self.classes_ if label in plan.categories else np.arange(len(self.classes_))
+        return targets.labels_of(saved, label, scores.column, values)[:, 0] > 0
 
     def score(self, X: Any, y: Any) -> float:  # noqa: N803
         """Accuracy of a classifier, R² otherwise."""
@@ -174,12 +233,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     # The spec ----------------------------------------------------------------------------------------------------------
 
-    def _compiled(self, data: str | None = None) -> "Compiled":
+    def _compiled(self, data: str | None = None, sizes: Mapping[str, Any] | None = None) -> "Compiled":
         from .compiling import Wanted, compiled
         from .specs import read_spec
 
-        wanted = Wanted(model=self.model, train=self.train, hypers=self.hyperparameters, training=True, data=data)
-        return compiled(read_spec(self.path), wanted)
+        hypers = {**(sizes or {}), **self.hyperparameters}
+        return compiled(read_spec(self.path), Wanted(model=self.model, train=self.train, hypers=hypers, training=True, data=data))
 
     def _plan(self) -> DataPlan:
         found = self._compiled()
@@ -188,8 +247,6 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return found.plan.train.data
 
     def _scores(self) -> Scored | None:
-        from .executable import executable
-
         found = self._compiled()
         return scored_by(executable(found), list(found.plan.train.last.losses)) if found.plan.train is not None else None
 
@@ -219,11 +276,24 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             raise Misused(BadSetting(NOWHERE, "y", problem))
         return others[0] if others else None
 
+    def _sizes(self, X: Any) -> dict[str, Any]:  # noqa: N803
+        """The hyperparameter that is the size of a row of the only input, as X has it."""
+        from .origins import row_size
+
+        name = row_size(self._compiled())
+        if name is None or _by_name(X) or self._named(X):
+            return {}
+        return {name: int(np.shape(X)[1])}
+
+    def _named(self, X: Any) -> bool:  # noqa: N803
+        """Whether the columns of X are read by their names."""
+        return hasattr(X, "columns") and set(self._inputs(self._plan())) <= set(X.columns)
+
     def _columns(self, X: Any) -> dict[str, Array]:  # noqa: N803
         """`X` as the columns of the source."""
         plan = self._plan()
         wanted = self._inputs(plan)
-        if isinstance(X, Mapping) or (hasattr(X, "columns") and set(wanted) <= set(X.columns)):
+        if _by_name(X) or self._named(X):
             return {name: as_array(X[name]) for name in plan.reads if name in X}
         values = as_array(X)
         if len(wanted) == 1:
@@ -249,6 +319,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
         packed = state.pop("_packed", None)
         self.__dict__.update(state)
         if packed is not None:
@@ -266,6 +337,16 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
         shutil.copytree(self._fitted().folder, folder)
         return Run(folder)
+
+
+def _by_name(X: Any) -> bool:  # noqa: N803
+    """Whether X is arrays by the names of columns; scipy has a sparse matrix that is a dict too."""
+    return isinstance(X, Mapping) and not hasattr(X, "toarray")
+
+
+def _single(values: Array) -> Array:
+    """One number a row, where rows have one."""
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
 def _shaped(values: Array, name: str, plan: DataPlan) -> Array:

@@ -148,7 +148,11 @@ class BadCell(Fault):
     text: str
 
     def diagnostic(self) -> Diagnostic:
-        helps = (Help("numbers are read with a decimal point: 1.5"),) if self.text.replace(",", ".", 1).lstrip("-").replace(".", "").isdigit() else ()
+        helps = (
+            (Help("numbers are read with a decimal point: 1.5"),)
+            if self.text.replace(",", ".", 1).lstrip("-").replace(".", "").isdigit()
+            else ()
+        )
         said = f'{self.path}, line {self.row}, column {self.column}: "{self.text}" is not a finite number'
         return self.say(said, "named here", helps=helps)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
-from sklearn.datasets import load_diabetes, load_digits, load_iris
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -124,10 +124,16 @@ def test_a_regressor_of_a_data_frame(here: Path) -> None:
 
 
 def test_what_does_not_fit_is_told(iris: Path) -> None:
-    with pytest.raises(archc.Stopped, match="y has no column target"):
+    with pytest.raises(ValueError, match="requires y to be passed"):
         Estimator(iris).fit(np.zeros((5, 4)))
-    with pytest.raises(archc.Stopped, match="differ in rows"):
+    with pytest.raises(archc.Stopped, match="y has no column target"):
+        Estimator(iris).fit({"data": np.zeros((5, 4))})
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         Estimator(iris).fit(np.zeros((5, 4)), np.zeros(4, np.int64))
+    with pytest.raises(archc.Stopped, match="differ in rows"):
+        Estimator(iris).fit({"data": np.zeros((5, 4))}, np.zeros(4, np.int64))
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        Estimator(iris).fit(np.full((5, 4), np.nan), np.zeros(5, np.int64))
     with pytest.raises(archc.Stopped, match="did you mean width"):
         Estimator(iris, widht=3).fit(np.zeros((5, 4)), np.zeros(5, np.int64))
 
@@ -137,6 +143,79 @@ def test_images_as_rows_of_numbers(here: Path) -> None:
     X, y = load_digits(return_X_y=True)  # noqa: N806
     net = Estimator("lenet", epochs=1).fit(X[:300], y[:300])
     assert net.predict(X[:7]).shape == (7,)
+
+
+def spec_of(data: str, width: int, output: str, flow: str, label: str, loss: str) -> str:
+    return f"""model Any(features = {width}, width = 32)(x: [B, features]) -> [B{output}] {{
+    y = x -> dense(width) -> relu -> {flow}
+    return y
+}}
+
+data table = sklearn("{data}") {{
+    x     = standardize(data)
+    label = {label}
+}}
+
+train Any on table {{
+    loss      {loss}
+    optimizer adam(lr=0.03)
+    epochs    40
+    batch     16
+}}
+"""
+
+
+KINDS = {
+    "classes": spec_of("iris", 4, ", 10", "dense(10)", "target", "cross_entropy(y, label)"),
+    "two": spec_of(
+        "breast_cancer", 30, "", "dense(1) -> flatten(0)", "target == 1", "binary_cross_entropy_with_logits(y, float(label))"
+    ),
+    "numbers": spec_of("diabetes", 10, ", 1", "dense(1)", "standardize(target) -> reshape(1)", "mse(y, label)"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_check_of_scikit_learn(here: Path, kind: str) -> None:
+    from sklearn.utils.estimator_checks import check_estimator
+
+    (here / "net.arch").write_text(KINDS[kind])
+    known = {"check_no_attributes_set_in_init": "what hyperparameters there are is for the spec to say"}
+    found = check_estimator(Estimator("net.arch"), expected_failed_checks=known, on_skip=None)
+    assert sum(check["status"] == "passed" for check in found) > 40
+
+
+def test_two_classes_by_one_logit(here: Path) -> None:
+    """The class that the label is true for may be either, and be called anything."""
+    X, y = load_breast_cancer(return_X_y=True)  # noqa: N806
+    words = np.where(y == 1, "benign", "malign")
+    for condition in ("target == 1", "target == 0"):
+        (here / "net.arch").write_text(KINDS["two"].replace("target == 1", condition))
+        net = Estimator("net.arch", epochs=8).fit(X, words)
+        assert is_classifier(net)
+        assert net.classes_.tolist() == ["benign", "malign"]
+        assert net.score(X, words) > 0.95
+        assert np.allclose(net.predict_proba(X).sum(axis=1), 1)
+    with pytest.raises(ValueError, match="Only binary classification"):
+        net.fit(X, np.arange(len(y)) % 3)
+
+
+def test_a_size_of_the_input_follows_the_table(here: Path) -> None:
+    (here / "net.arch").write_text(KINDS["classes"])
+    X, y = load_digits(return_X_y=True)  # noqa: N806
+    net = Estimator("net.arch", epochs=5).fit(X[:600, 8:56], y[:600])
+    assert net.n_features_in_ == 48
+    assert net.score(X[:600, 8:56], y[:600]) > 0.9
+    with pytest.raises(archc.Stopped, match="E0807"):
+        Estimator("net.arch", epochs=5, features=4).fit(X[:600, 8:56], y[:600])
+
+
+def test_predictions_are_in_the_units_of_y(here: Path) -> None:
+    (here / "net.arch").write_text(KINDS["numbers"])
+    X, y = load_diabetes(return_X_y=True)  # noqa: N806
+    net = Estimator("net.arch", epochs=20).fit(X, y)
+    assert abs(net.predict(X).mean() - y.mean()) < 10
+    assert 0.4 < net.score(X, y) < 1
 
 
 def test_diabetes_is_standardized_by_what_was_fitted(here: Path) -> None:
