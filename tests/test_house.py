@@ -159,6 +159,15 @@ def test_each_code_is_one_fault_with_a_title_and_a_story() -> None:
     assert len(seen) > 50
 
 
+def test_each_fault_of_the_runtime_is_shown() -> None:
+    """Beside tests/golden/faults, for what check tells: a fact of each kind stands in tests/runtime/said.py, and what is said of it here."""
+    shown = {file.name[:5] for file in (ROOT / "tests/golden/said").glob("*.txt")}
+    told = {
+        code for name in NAMES if name.startswith("runtime/faults/") for code in re.findall(r'code = "([EW]\d{4})"', _text(name))
+    }
+    assert told == shown, "a fact of it in tests/runtime/said.py, then pytest tests/runtime/test_faults.py --update-golden"
+
+
 def _constants(node: ast.ClassDef) -> dict[str, str]:
     found = {}
     for statement in node.body:

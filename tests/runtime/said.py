@@ -6,7 +6,7 @@ The situations themselves are met in the tests of what finds them; here stands w
 from archc.dsl.diagnostic import Fault
 from archc.dsl.source import Source
 from archc.dsl.span import NOWHERE, Loc, Span
-from archc.runtime.faults import data, diagrams, exports, files, health, runs, specs
+from archc.runtime.faults import data, diagrams, exports, files, health, runs, specs, weights
 
 SPEC = Source(
     "net.arch",
@@ -122,6 +122,17 @@ FACTS: tuple[Fault, ...] = (
     exports.WeightsUnfit(NOWHERE, "net.safetensors", "head.weight is [10, 16], and [3, 16] is wanted"),
     exports.NotExported(NOWHERE, "net.safetensors", "it has no archc_spec"),
     exports.SequencesInCells(NOWHERE, "out.csv", ("states", "scores"), "out.jsonl"),
+    weights.NoSuchMap(NOWHERE, "gtp2", ("bert", "gpt2", "llama")),
+    weights.MapUnreadable(NOWHERE, "map.json", "it has no tensors"),
+    weights.BadMapLine(NOWHERE, "stack1.{i.weight", "a gap is not closed"),
+    weights.Unmapped(NOWHERE, ("head.weight", "head.bias"), True, ("heads.weight", "dense1.bias"), ("bert", "gpt2")),
+    weights.MappedTwice(NOWHERE, "head.weight", "{name}.weight"),
+    weights.NotInFile(NOWHERE, "old.safetensors", ("h.weight",), "head.weight", 2, ("head.weight",)),
+    weights.LeftOver(NOWHERE, "old.safetensors", ("pooler.weight", "pooler.bias")),
+    weights.NotOnce(NOWHERE, "qkv.weight", "has three parts, and the second is not used"),
+    weights.WrongForm(NOWHERE, "head.weight", "[3, 16]", "the file has [10, 16]", 1, "--set classes=10"),
+    weights.CopiesDiffer(NOWHERE, "head.weight", "wte.weight"),
+    weights.WeightsUnreadable(NOWHERE, "old.bin", "it is no file that torch.save wrote"),
     diagrams.CannotDraw(NOWHERE, "svg", "there is no renderer"),
     health.LossStands(LOSS, 1.0986, 1.0985, 4),
     health.DeadUnits(RELU, 12, 16),
