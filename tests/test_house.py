@@ -160,11 +160,10 @@ def test_each_code_is_one_fault_with_a_title_and_a_story() -> None:
 
 
 def test_each_fault_of_the_runtime_is_shown() -> None:
-    """Beside tests/golden/faults, for what check tells: a fact of each kind stands in tests/runtime/said.py, and what is said of it here."""
+    """Beside tests/golden/faults, for what check tells: a fact of each kind in tests/runtime/said.py, and what is said of it."""
     shown = {file.name[:5] for file in (ROOT / "tests/golden/said").glob("*.txt")}
-    told = {
-        code for name in NAMES if name.startswith("runtime/faults/") for code in re.findall(r'code = "([EW]\d{4})"', _text(name))
-    }
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in NAMES if name.startswith("runtime/faults/")]
+    told = {code for text in texts for code in re.findall(r'code = "([EW]\d{4})"', text)}
     assert told == shown, "a fact of it in tests/runtime/said.py, then pytest tests/runtime/test_faults.py --update-golden"
 
 
