@@ -115,6 +115,10 @@ class State(Input):
     """A state of a cell: an input of each step. The node's operand is what it starts from, which no step computes."""
 
 
+class Latent(Input):
+    """Hidden units of an energy: an input of the energy, which nobody gives."""
+
+
 class Start(Operation):
     """A tensor of one number, on the device of its operand and of its dtype where both are float: what a state begins as."""
 
@@ -333,3 +337,40 @@ class Graph(Frozen):
 
         drawing = self.digraph()
         return set().union(*(networkx.ancestors(drawing, number) for number in numbers))
+
+
+UnitKind = Literal["binary", "real", "onehot"]
+
+
+class Units(Frozen):
+    """A block of units of an energy. `mean` gives what is to be expected of them, from all else that the energy speaks of."""
+
+    name: str
+    kind: UnitKind
+    hidden: bool
+    mean: Graph
+
+
+class Machine(Graph):
+    """An energy. As a graph it is what it is as a layer: its inputs in, the means of the hidden units out.
+
+    `total` is the energy of visible units, further inputs and hidden units, `free` what is left of it when the hidden units are summed
+    out: -log of the sum (or integral) of exp(-energy) over all their states. Both are one number an example.
+    """
+
+    blocks: tuple[Units, ...]
+    total: Graph
+    free: Graph
+
+    @property
+    def visible(self) -> tuple[Units, ...]:
+        return tuple(block for block in self.blocks if not block.hidden)
+
+    @property
+    def hidden(self) -> tuple[Units, ...]:
+        return tuple(block for block in self.blocks if block.hidden)
+
+    @property
+    def derived(self) -> dict[str, Graph]:
+        """The graphs that its class has a method for, by the method's name."""
+        return {"energy": self.total, "free_energy": self.free, **{f"mean_{block.name}": block.mean for block in self.blocks}}

@@ -80,7 +80,7 @@ def check_source(source: Source, *, read: Reader = no_imports, shelf: Shelf = di
     graphs: list[Graph] = []
     trained: list[tuple[ast.Train, Graph]] = []
     for declared in program.roots:
-        if declared.node.kind == "model" and any(param.default is None for param in declared.node.hypers):
+        if declared.node.kind in ("model", "energy") and any(param.default is None for param in declared.node.hypers):
             continue  # it is given a value by a `train` line, or from outside
         graph = _root(declared, {}, report)
         graphs += [graph] if graph is not None else []
@@ -161,14 +161,14 @@ def _declared_root(program: Program, name: str | None, report: Report) -> Declar
     if name is None and roots:
         return next(iter(roots.values()))
     found = roots.get(name or "") or program.main.names.get(name or "")
-    if found is None or found.node.kind not in ("model", "adversarial"):
+    if found is None or found.node.kind not in ("model", "adversarial", "energy"):
         report.add(NoRoot(program.main.source.end(), name or "", tuple(roots)))
         return None
     return found
 
 
 def _root(declared: Declared, given: Mapping[str, Value], report: Report, place: Span | None = None) -> Graph | None:
-    if declared.node.kind != "model":
+    if declared.node.kind not in ("model", "energy"):
         _later(declared, report)
         return None
     required = [param for param in declared.node.hypers if param.default is None and param.name.text not in given]
@@ -196,7 +196,7 @@ def _train(
 ) -> tuple[Declared, Graph | None, Checked | None] | None:
     """Check one train program; the model's graph with its hyperparameters. What comes from outside wins."""
     declared = program.main.names.get(node.model.text)
-    if declared is None or declared.node.kind not in ("model", "adversarial"):
+    if declared is None or declared.node.kind not in ("model", "adversarial", "energy"):
         if declared is None or not declared.hollow:
             kind = "" if declared is None else f"a{'n' if declared.node.kind[0] in 'ae' else ''} {declared.node.kind}"
             report.add(NoRoot(node.model.span, node.model.text, tuple(d.node.name.text for d in program.roots), kind))
@@ -250,10 +250,8 @@ def _unused_parts(program: Program, seen: set[int], report: Report) -> None:
     for declared in program.main.names.values():
         if declared.unit is not program.main or id(declared.node) in seen:
             continue
-        if declared.node.kind in ("block", "cell", "model", "attention") and not declared.hollow:
+        if declared.node.kind in ("block", "cell", "model", "attention", "energy") and not declared.hollow:
             elaborate_root(declared, {}, report, standalone=True)
-        elif declared.node.kind == "energy":
-            _later(declared, report)
 
 
 def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checked | None, report: Report) -> Compiled:

@@ -69,8 +69,11 @@ class Program:
 
     @property
     def roots(self) -> list[Declared]:
-        """Models and games of the main file, in order."""
-        return [d for d in self.main.names.values() if d.unit is self.main and d.node.kind in ("model", "adversarial")]
+        """Models and games of the main file, in order; its energies that a program trains, or all of them where there is no model."""
+        own = [d for d in self.main.names.values() if d.unit is self.main]
+        models = [d for d in own if d.node.kind in ("model", "adversarial")]
+        trained = {item.model.text for item in self.main.items(ast.Train) if isinstance(item, ast.Train)}
+        return [d for d in own if d in models or (d.node.kind == "energy" and (not models or d.node.name.text in trained))]
 
 
 def resolve(source: Source, report: Report, read: Reader, shelf: Shelf = dict) -> Program:
@@ -206,10 +209,11 @@ class _Names:
         for type_ in (*(p.type for p in node.tensors), *(node.result or ())):
             if isinstance(type_, ast.TensorType):
                 self.bind_dims(type_)
+        dtypes = (*DTYPES, *(kind for kind in LATENTS if kind not in DTYPES)) if node.kind == "energy" else DTYPES
         self.bound[-1].update(param.name.text for param in node.tensors)
         for type_ in (*(p.type for p in node.tensors), *(node.result or ())):
             if isinstance(type_, ast.TensorType):
-                self.type(type_)
+                self.type(type_, dtypes)
         self.body(node.body)
         if node.kind == "attention":
             self.attends(node)

@@ -140,6 +140,11 @@ class Elaborator:
             body.report(NoReturn(node.name.span, node.name.text, _last_name(node.body)))
         if returned is None or body.poisoned:
             return None
+        if node.kind == "energy":
+            from ..energy import machine
+
+            made = machine(body, node, returned)
+            return None if made is None or body.poisoned else Part(made, tuple(body.signature), body.defaults)
         outputs = self._outputs(body, node, returned)
         if outputs is not None and body.states is not None:
             from .recurrence import next_states

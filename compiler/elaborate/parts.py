@@ -121,7 +121,7 @@ def apply_part(
         return POISON
     if declared.kind == "cell":
         raise Refusal(NeedsRecur(span, declared.name.text, declared.name.span))
-    if declared.kind not in ("block", "model", "attention"):
+    if declared.kind not in ("block", "model", "attention", "energy"):
         raise Refusal(NotCompiledYet(declared.name.span, f"the {declared.kind} {declared.name.text}"))
     if body.function:
         raise Refusal(NotCompiledYet(span, f"the {declared.kind} {declared.name.text} outside of a model"))

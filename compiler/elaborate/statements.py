@@ -37,7 +37,6 @@ from .values import (
 Returned = list[tuple[Value, ast.Expr]]
 
 LATER: dict[type[ast.Node], str] = {
-    ast.LatentDef: "a latent",
     ast.PlayerDef: "a player",
     ast.Minimizes: "an objective",
 }
@@ -79,6 +78,10 @@ def _statement(body: Body, node: ast.Statement) -> Returned | None:
             from .recurrence import define_state
 
             define_state(body, node)
+        case ast.LatentDef():
+            from ..energy.units import define_latent
+
+            define_latent(body, node)
         case ast.GateDef():
             _gate(body, node)
         case ast.Assert():

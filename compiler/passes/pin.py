@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from ..graph import Assertion, Edge, Graph, Level, Node, Operation, Repeat, TensorType, Use
+from ..graph import Assertion, Edge, Graph, Level, Machine, Node, Operation, Repeat, TensorType, Use
 from ..shapes import Apply, Dim, Size
 from ..values import Formula, Real, Text, Truth, conjuncts, is_proved, names_of, substitute
 
@@ -140,10 +140,13 @@ def renamed(graph: Graph, names: Texts) -> Graph:
     """The graph with names replaced in every text of its own; the graphs of parts have names of their own and stay."""
     if not names:
         return graph
-    update = {
+    update: dict[str, Any] = {
         "nodes": tuple(_node(node, names) for node in graph.nodes),
         "assertions": tuple(_assertion(assertion, names) for assertion in graph.assertions),
     }
+    if isinstance(graph, Machine):
+        blocks = tuple(block.model_copy(update={"mean": renamed(block.mean, names)}) for block in graph.blocks)
+        update |= {"blocks": blocks, "total": renamed(graph.total, names), "free": renamed(graph.free, names)}
     return graph.model_copy(update=update)
 
 

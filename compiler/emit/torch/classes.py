@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from ....dsl.span import Span
-from ...graph import Graph, Hyper, Node, Parameter, Repeat, State, Use
+from ...graph import Graph, Hyper, Machine, Node, Parameter, Repeat, State, Use
 from ...keys import RESERVED_KEYS
 from ...layers.base import Layer
 from ...shapes import Size
@@ -22,6 +22,7 @@ from .checks import check_lines
 from .construct import Entry, Made, entries, fillings, goes_both_ways, layer_call, operand_types, stack_lines, tensor_lines
 from .forward import Setting, Writer
 from .lines import Line, Page, docstring
+from .machines import chain_lines, described
 from .names import Names, checked_key, identifier
 from .parts import lent_names
 from .scope import Plan, extras
@@ -68,10 +69,10 @@ class ClassWriter:
         init = self._init()
         if doc:
             page.blank()
-        bodies = [*self._cell()] if self.graph.kind == "cell" else [self._method("forward", self.graph)]
-        further = {name: lines for _, methods in bodies for name, lines in methods.items()}
+        written = [*self._bodies()]
+        further = {name: lines for _, methods in written for name, lines in methods.items()}
         averages = method_lines(self.graph, {entry.key for entry in self.entries}, self.averaging)
-        ready = [init, *further.values(), self._plain_forward, *(body for body, _ in bodies), averages]
+        ready = [init, *further.values(), self._plain_forward, *(body for body, _ in written), averages]
         methods = [lines for lines in ready if lines]
         for i, lines in enumerate(methods):
             if i:
@@ -145,6 +146,18 @@ class ClassWriter:
 
     # Forward ----------------------------------------------------------------------------------------------------------
 
+    def _bodies(self) -> Iterator[tuple[list[Line], dict[str, list[Line]]]]:
+        """The methods that compute, each with further ones that it calls."""
+        if self.graph.kind == "cell":
+            yield from self._cell()
+        elif isinstance(self.graph, Machine):
+            for name, graph in self.graph.derived.items():
+                lines, further = self._method(name, graph)
+                yield [lines[0], Line(f'"""{described(name, self.graph)}"""', self.span, 1), *lines[1:]], further
+            yield from ((lines, {}) for lines in chain_lines(self.graph, self.span))
+        else:
+            yield self._method("forward", self.graph)
+
     def _cell(self) -> Iterator[tuple[list[Line], dict[str, list[Line]]]]:
         """The methods of a cell: one step, what the states are before the first, and all steps."""
         yield self._method("step", self.graph)
@@ -176,7 +189,7 @@ class ClassWriter:
         writer = Writer(graph, setting, self.purity)
         body = writer.write()
         checks = [line for assertion in plan.running_checks for line in check_lines(assertion, show)] if states else []
-        dims = dim_lines(graph, [n for n in plan.read if n in read], local, writer.parameters)
+        dims = dim_lines(graph, [n for n in plan.read if n in read and n in graph.dims], local, writer.parameters)
         kept = [isinstance(node.op, State) for node in graph.inputs]
         tensors = {known: "Tensor" for known, state in zip(writer.parameters, kept, strict=True) if not state}
         held = {known: "Tensor" for known, state in zip(writer.parameters, kept, strict=True) if state and states}

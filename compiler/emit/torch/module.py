@@ -17,6 +17,7 @@ from ...passes.pin import pin, shown
 from .cells import recur_helpers
 from .classes import ClassWriter
 from .lines import Page, docstring
+from .machines import bodies, machine_helpers
 from .names import Names
 from .parts import Census, Part
 from .penalties import threaded
@@ -102,6 +103,9 @@ def helpers(graph: Graph) -> list[str]:
         if id(here) in seen:
             continue
         seen.add(id(here))
+        pending.extend(bodies(here))
+        for helper in machine_helpers(here):
+            found[helper.strip("\n")] = None
         for node in here.nodes:
             called = [node.op.called()] if hasattr(node.op, "called") else []
             for helper in recur_helpers(node.op) if isinstance(node.op, Recur) else called:

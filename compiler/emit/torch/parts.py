@@ -20,6 +20,7 @@ from .cells import starts
 from .construct import Entry, Site, entries, fillings, goes_both_ways, layer_call, tensor_lines
 from .forward import Setting, Writer, shape
 from .loops import in_user, inner, is_bare, is_single
+from .machines import bodies
 from .names import Names, identifier
 from .wiring import Purity
 
@@ -148,6 +149,7 @@ class Census:
         methods = tuple(line.text for lines in writer.methods.values() for line in lines)
         if graph.kind == "cell":
             lines += [line.text for line in Writer(starts(graph), setting, self.purity).write()]
+        lines += [line.text for derived in bodies(graph) for line in Writer(derived, setting, self.purity).write()]
         for assertion in graph.assertions:
             needs |= dict.fromkeys(sorted(names_of(assertion.condition)))
         needs |= {name: None for name in read if name not in graph.dims}

@@ -19,6 +19,7 @@ from .cells import starts
 from .construct import Entry, Site, entries, fillings, layer_call, tensor_lines
 from .forward import Setting, Writer
 from .loops import in_user, inner
+from .machines import bodies
 from .parts import Census, Part, applications, lent_names, recorder
 
 
@@ -148,6 +149,10 @@ def _settle(plan: Plan, census: Census) -> None:
     writer.write()
     if plan.graph.kind == "cell":
         Writer(starts(plan.graph), Setting(recorder(read)), census.purity).write()
+    derived = bodies(plan.graph)
+    for graph in derived:
+        Writer(graph, Setting(recorder(read)), census.purity).write()
+    readable = [name for name in plan.graph.dims if all(name in graph.dims for graph in derived)]
     for assertion in plan.graph.assertions:
         condition = assertion.condition.text if isinstance(assertion.condition, Truth) else assertion.condition
         if number_of(condition) is not None:
@@ -156,7 +161,7 @@ def _settle(plan: Plan, census: Census) -> None:
         (plan.checks if static else plan.running_checks).append(assertion)
         (wanted if static else read).update(dict.fromkeys(sorted(names_of(condition))))
     for name in read:
-        if name in plan.static and name not in plan.graph.dims:
+        if name in plan.static and name not in readable:
             wanted[name] = None
     plan.parameters = [name for name in plan.order if name in wanted and name in plan.static]
     plan.stored = [name for name in plan.parameters if name in read]

@@ -1,0 +1,93 @@
+"""What is particular to energies in the source: the methods that were derived, how units are sampled, and the chain that takes turns.
+
+Comes in: a machine. Goes out: for each derived graph a method (written as any body is), then text that calls them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ....dsl.span import Span
+from ...graph import Graph, Input, Machine, Units
+from .lines import Line
+from .names import identifier
+
+ONE_HOT_DRAW = '''
+def one_hot_draw(p):
+    """One of the last dim is 1, with the probabilities that it holds."""
+    chosen = torch.multinomial(p.flatten(0, -2), 1).view(p.shape[:-1])
+    return F.one_hot(chosen, p.shape[-1]).to(p.dtype)
+'''
+DRAWS = {"binary": "torch.bernoulli({})", "real": "torch.normal({}, 1.0)", "onehot": "one_hot_draw({})"}
+
+
+def bodies(graph: Graph) -> tuple[Graph, ...]:
+    """The graphs that the class of a graph has a method for beside its own."""
+    return tuple(graph.derived.values()) if isinstance(graph, Machine) else ()
+
+
+def machine_helpers(graph: Graph) -> Iterator[str]:
+    """The functions that the class of an energy calls."""
+    if isinstance(graph, Machine) and any(block.kind == "onehot" for block in graph.blocks):
+        yield ONE_HOT_DRAW
+
+
+def inputs_of(graph: Graph) -> list[str]:
+    """The names of the inputs, as parameters."""
+    return [identifier(node.op.name) for node in graph.inputs if isinstance(node.op, Input)]
+
+
+def chain_lines(graph: Machine, span: Span) -> list[list[Line]]:
+    """The methods beside those derived: a sampler for each block, the chain, and the layer."""
+    methods = [_sample(block, span) for block in graph.blocks]
+    return [*methods, _gibbs(graph, span), _forward(graph, span)]
+
+
+def described(name: str, graph: Machine) -> str:
+    """The first words of a derived method."""
+    if name == "energy":
+        return "The energy of each example with its hidden units."
+    if name == "free_energy":
+        return "The energy with the hidden units summed out: -log of the sum of exp(-energy) over their states."
+    block = next(block for block in graph.blocks if name == f"mean_{block.name}")
+    what = {"binary": "The probability that each is 1", "onehot": "The probability of each", "real": "The mean"}[block.kind]
+    return f"{what} of {block.name} given the rest."
+
+
+def _sample(block: Units, span: Span) -> list[Line]:
+    name, given = identifier(block.name), inputs_of(block.mean)
+    mean = f"self.mean_{block.name}({', '.join(given)})"
+    return [
+        Line(f"def sample_{name}({_signature(given)}) -> Tensor:", span),
+        Line(f"return {DRAWS[block.kind].format(mean)}", span, 1),
+    ]
+
+
+def _gibbs(graph: Machine, span: Span) -> list[Line]:
+    given, visible = inputs_of(graph), [identifier(block.name) for block in graph.visible]
+    turns = [*graph.hidden, *graph.visible]
+    steps = [f"{identifier(b.name)} = self.sample_{b.name}({', '.join(inputs_of(b.mean))})" for b in turns]
+    kind = "Tensor" if len(visible) == 1 else f"tuple[{', '.join(['Tensor'] * len(visible))}]"
+    return [
+        Line("@torch.no_grad()", span),
+        Line(f"def gibbs({_signature(given)}, steps: int = 1) -> {kind}:", span),
+        Line('"""The visible units after so many steps of a Gibbs chain, which draws block by block given the rest."""', span, 1),
+        Line("for _ in range(steps):", span, 1),
+        *(Line(step, span, 2) for step in steps),
+        Line(f"return {', '.join(visible)}", span, 1),
+    ]
+
+
+def _forward(graph: Machine, span: Span) -> list[Line]:
+    """As a layer an energy gives the means of its hidden units; of those, what its users read."""
+    given = ", ".join(inputs_of(graph))
+    means = [f"self.mean_{output.name}({given})" for output in graph.outputs]
+    kind = "Tensor" if len(means) == 1 else f"tuple[{', '.join(['Tensor'] * len(means))}]"
+    return [
+        Line(f"def forward({_signature(inputs_of(graph))}) -> {kind}:", span),
+        Line(f"return {', '.join(means)}", span, 1),
+    ]
+
+
+def _signature(names: list[str]) -> str:
+    return ", ".join(["self", *(f"{name}: Tensor" for name in names)])

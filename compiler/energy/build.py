@@ -1,0 +1,90 @@
+"""Steps that the derivation adds to the body of an energy, with their types checked as those of the text are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...dsl import ast
+from ...dsl.span import Span
+from ..elaborate.applying import apply_layer
+from ..elaborate.body import Body
+from ..elaborate.expressions import one, operator
+from ..elaborate.values import Items, LayerRecipe, Tensor
+from ..graph import Input, Latent, Ref, Start
+from ..layers import registry
+from ..shapes import Dim, Size
+from ..values import Formula, Real, Text, formula
+
+
+class Builder:
+    """Adds nodes to a body; all stand at one place of the text. A step that is there is not made again."""
+
+    def __init__(self, body: Body, span: Span) -> None:
+        self.body, self.span = body, span
+        self.known: dict[object, Tensor] = {}
+
+    def apply(self, name: str, *operands: Any, **arguments: Any) -> Tensor:
+        """A layer of the registry at work: `apply("sum", x, dim=-1)`."""
+        key = (name, tuple(_same(o) for o in operands), str(arguments))
+        if key not in self.known:
+            recipe = LayerRecipe(registry()[name], arguments, ast.Name(name, span=self.span), built=True)
+            self.known[key] = self._tensor(one(apply_layer(self.body, recipe, operands, self.span, {})))
+        return self.known[key]
+
+    def operate(self, op: str, left: Any, right: Any) -> Tensor:
+        key = (op, _same(left), _same(right))
+        if key not in self.known:
+            self.known[key] = self._tensor(one(operator(self.body, op, (left, right), self.span, (self.span, self.span))))
+        return self.known[key]
+
+    def negative(self, x: Tensor) -> Tensor:
+        return self.apply("neg", x)
+
+    def turned(self, x: Tensor) -> Tensor:
+        """The last two dims the other way round."""
+        return self.apply("transpose", x)
+
+    def zeros(self, like: Tensor) -> Tensor:
+        """A tensor of that type, on the device of the first one that the energy is given, which is no hidden unit."""
+        first = next(
+            n for n, node in enumerate(self.body.nodes) if isinstance(node.op, Input) and not isinstance(node.op, Latent)
+        )
+        number = self.body.add(Start.model_construct(value=Real.of(0.0)), (Ref(first),), (like.type,), self.span)
+        return self.body.tensor(number)
+
+    def over_units(self, name: str, x: Tensor) -> Tensor:
+        """A reduction over all dims but the first."""
+        dims = [Size.of(at) for at in range(1, x.type.rank)] if x.type.rank > 2 else [Size.of(-1)]
+        return self.apply(name, x, dim=Items(tuple(dims)) if len(dims) > 1 else dims[0])
+
+    @staticmethod
+    def _tensor(value: Any) -> Tensor:
+        assert isinstance(value, Tensor)
+        return value
+
+
+def _same(operand: Any) -> object:
+    return operand.ref if isinstance(operand, Tensor) else str(operand)
+
+
+def times(left: Real, right: Real) -> Real:
+    """The product of two numbers, with its text."""
+    return Real(left.value * right.value, _plain(formula("*", left.text, right.text)))
+
+
+def over(left: Real, right: Real) -> Real:
+    """The quotient of two numbers, with its text."""
+    return Real(left.value / right.value, _plain(formula("/", left.text, right.text)))
+
+
+def plus(left: Real, right: Real) -> Real:
+    """The sum of two numbers, with its text."""
+    return Real(left.value + right.value, _plain(formula("+", left.text, right.text)))
+
+
+def _plain(text: Text) -> Text:
+    """Numbers as floats."""
+    if isinstance(text, Formula):
+        return text
+    number = text.constant if isinstance(text, Dim) else text
+    return text if number is None else float(number)

@@ -1,0 +1,257 @@
+"""From the body of an energy to its `Machine`: each block's mean given the rest, the free energy, and the layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ...dsl import ast
+from ..elaborate.body import Body
+from ..elaborate.expressions import one
+from ..elaborate.statements import Returned
+from ..elaborate.values import Poison, Tensor, describe
+from ..errors.energies import LatentsCoupled, NameOfMethod, NotAnEnergy, PartInEnergy, TermBends, UnitsUnused, WrongVariance
+from ..graph import Input, Latent, Machine, Parameter, Ref, Repeat, Start, TensorType, Units, Use
+from ..layers.base import Layer, Refusal
+from ..values import Real, as_real
+from .build import Builder, times
+from .slices import cut
+from .slope import Slope, Term, alike, dependents, total
+from .units import Block, blocks_of
+from .zero import without_hidden
+
+METHODS = ("energy", "free_energy", "gibbs")
+
+
+def machine(body: Body, node: ast.Declaration, returned: Returned) -> Machine | None:
+    """The machine of an energy; none where a fault is told."""
+    if body.poisoned:
+        return None
+    try:
+        return _machine(body, node, returned)
+    except Refusal as refusal:
+        body.report(refusal.fault)
+        return None
+
+
+def _machine(body: Body, node: ast.Declaration, returned: Returned) -> Machine | None:
+    _only_arithmetic(body, node)
+    blocks = blocks_of(body, node)
+    if blocks is None:
+        return None
+    energy = _energy(body, node, returned, blocks)
+    if energy is None:
+        return None
+    _no_method_names(body, blocks)
+    build = Builder(body, returned[0][1].span)
+    slopes = {block.name: _slope(build, node, energy.ref, block, blocks) for block in blocks}
+    means = {block.name: _mean(build, block, slopes[block.name]) for block in blocks}
+    free = _free_energy(build, energy.ref, blocks, slopes)
+    given = _given(body)
+    return _cut(body, node, blocks, given, energy, free, means)
+
+
+def _cut(
+    body: Body,
+    node: ast.Declaration,
+    blocks: tuple[Block, ...],
+    given: list[Tensor],
+    energy: Tensor,
+    free: Tensor,
+    means: dict[str, Tensor],
+) -> Machine:
+    name, hidden = node.name.text, [block for block in blocks if block.hidden]
+    units = []
+    for block in blocks:
+        rest = given if block.hidden else [t for t in given if t.ref != block.tensor.ref] + [h.tensor for h in hidden]
+        mean = cut(body, name, rest, [(block.name, means[block.name])])
+        units.append(Units(name=block.name, kind=block.kind, hidden=block.hidden, mean=mean))
+    layer = cut(body, name, given, [(block.name, means[block.name]) for block in hidden], all_weights=True)
+    outline = body.elaborator.graph(body, node, layer.outputs)
+    known = {field: getattr(outline, field) for field in type(outline).model_fields} | {"nodes": layer.nodes, "dims": layer.dims}
+    return Machine.model_construct(
+        **known,
+        blocks=tuple(units),
+        total=cut(body, name, [*given, *(h.tensor for h in hidden)], [("energy", energy)]),
+        free=cut(body, name, given, [("energy", free)]),
+    )
+
+
+def _given(body: Body) -> list[Tensor]:
+    """The tensors that the energy is given, in order."""
+    found = []
+    for number, made in enumerate(body.nodes):
+        if isinstance(made.op, Input) and not isinstance(made.op, Latent):
+            found.append(body.tensor(number, 0, made.op.name))
+    return found
+
+
+# What a body may hold -------------------------------------------------------------------------------------------------
+
+
+def _only_arithmetic(body: Body, node: ast.Declaration) -> None:
+    for made in body.nodes:
+        op = made.op
+        plain = isinstance(op, Input | Parameter | Start) or (isinstance(op, Layer) and made.key is None and op.pure)
+        if not plain:
+            what = f"the {op.graph.kind} {op.title}" if isinstance(op, Use) else op.title
+            what = f"a {what}" if isinstance(op, Repeat) else what
+            raise Refusal(PartInEnergy(made.span, what, node.name.text))
+
+
+def _energy(body: Body, node: ast.Declaration, returned: Returned, blocks: Sequence[Block]) -> Tensor | None:
+    value = one(returned[0][0])
+    if isinstance(value, Poison):
+        return None
+    first: TensorType = blocks[0].tensor.type
+    wanted = f"[{first.shape[0].value}]"
+    place = returned[0][1].span
+    if len(returned) > 1 or not isinstance(value, Tensor):
+        got = f"{len(returned)} values" if len(returned) > 1 else describe(value)
+        raise Refusal(NotAnEnergy(place, node.name.text, got, wanted, mixed=False))
+    rows = value.type.rank == 1 and value.type.dtype == "float" and body.same(value.type.shape[0], first.shape[0])
+    if not rows:
+        got = f"{value.type}"
+        raise Refusal(NotAnEnergy(place, node.name.text, got if value.type.rank else "one number", wanted, value.type.rank == 0))
+    return body.local(value)
+
+
+def _no_method_names(body: Body, blocks: Sequence[Block]) -> None:
+    taken = {*METHODS, *(f"{way}_{block.name}" for block in blocks for way in ("mean", "sample"))}
+    for made in body.nodes:
+        if isinstance(made.op, Parameter) and made.key in taken:
+            raise Refusal(NameOfMethod(made.span, str(made.key)))
+
+
+# Derivation -----------------------------------------------------------------------------------------------------------
+
+
+def _slope(build: Builder, node: ast.Declaration, energy: Ref, block: Block, blocks: Sequence[Block]) -> list[Term]:
+    """The terms of what drives a block, in which the block itself is not."""
+    terms = Slope(build, energy, block).terms()
+    if not terms:
+        raise Refusal(UnitsUnused(block.span, block.name, node.name.text))
+    if block.kind == "real":
+        terms = _centred(build, block, terms)
+    own = dependents(build.body, block.tensor.ref.node)
+    for term in terms:
+        if term.value is not None and term.value.ref.node in own:
+            place = build.body.nodes[term.source].span
+            raise Refusal(TermBends(place, block.name, block.kind, f"{block.name} is in this term more than once", block.span))
+    for other in blocks if block.hidden else ():
+        if other.hidden and other is not block:
+            met = dependents(build.body, other.tensor.ref.node)
+            for term in terms:
+                if term.value is not None and term.value.ref.node in met:
+                    place = build.body.nodes[term.source].span
+                    raise Refusal(LatentsCoupled(place, block.name, other.name, other.span))
+    return terms
+
+
+def _centred(build: Builder, block: Block, terms: list[Term]) -> list[Term]:
+    """m of `m - x`, for real units: what is left of the slope when x itself, which must be in it by -1, is taken away."""
+    own = dependents(build.body, block.tensor.ref.node)
+    spread = alike([part for term in terms for part in _expanded(build, term, own)])
+    mine = [term for term in spread if term.value is not None and term.value.ref == block.tensor.ref]
+    held = -sum(float(term.factor.value) for term in mine)
+    bent = [t for t in spread if t.value is not None and t.value.ref.node in own and t not in mine]
+    if abs(held - 1) > 1e-9 and not bent:
+        got = "not at all" if not mine else f"by {held / 2:g}"
+        source = build.body.nodes[mine[0].source].span if mine else build.span
+        raise Refusal(WrongVariance(source, block.name, got, block.span))
+    return [term for term in spread if term not in mine]
+
+
+def _expanded(build: Builder, term: Term, own: set[int]) -> list[Term]:
+    """A term that is a sum in which the block stands, as several: `0.5 * (v - a)` is `0.5 * v` and `-0.5 * a`."""
+    if term.value is None or term.value.ref.node not in own:
+        return [term]
+    made = build.body.nodes[term.value.ref.node]
+    name = str(getattr(made.op, "name", ""))
+    if name not in ("+", "-", "neg") and not (name in ("*", "/") and not isinstance(made.inputs[1], Ref)):
+        return [term]
+    found = []
+    for place, operand in enumerate(made.inputs):
+        factor = term.factor
+        if name == "neg" or (name == "-" and place == 1):
+            factor = times(factor, Real.of(-1.0))
+        if name in ("*", "/"):
+            if place == 1:
+                continue
+            number = as_real(made.inputs[1])  # type: ignore[arg-type]
+            if number is None:
+                return [term]
+            factor = times(factor, number if name == "*" else Real(1 / number.value, 1 / number.value))
+        if isinstance(operand, Ref):
+            inner = Term(factor, build.body.tensor(operand.node, operand.output), term.source)
+            found += _expanded(build, inner, own)
+        else:
+            number = as_real(operand)  # type: ignore[arg-type]
+            if number is None:
+                return [term]
+            found.append(Term(times(factor, number), None, term.source))
+    return found
+
+
+def _drive(build: Builder, block: Block, terms: list[Term]) -> Tensor:
+    """The sum of the terms, in the shape of the block."""
+    type_ = block.tensor.type
+    others = [t for t in _given(build.body) if t.ref != block.tensor.ref]
+    if not any(term.value is not None for term in terms):
+        like = others[0] if others else block.tensor
+        start = build.body.add(Start.model_construct(value=Real.of(0.0)), (like.ref,), (type_,), build.span)
+        terms = [Term(Real.of(1.0), build.body.tensor(start), 0), *terms]
+    found = total(build, terms)
+    same = found.type.rank == type_.rank and all(
+        build.body.same(a, b) for a, b in zip(found.type.shape, type_.shape, strict=True)
+    )
+    return found if same else build.apply("expand", found, sizes=_items(type_.shape))
+
+
+def _items(sizes: tuple[Any, ...]) -> Any:
+    from ..elaborate.values import Items
+
+    return Items(sizes)
+
+
+def _mean(build: Builder, block: Block, terms: list[Term]) -> Tensor:
+    drive = _drive(build, block, terms)
+    if block.kind == "real":
+        return drive
+    if block.kind == "binary":
+        return build.apply("sigmoid", drive)
+    from ..shapes import Size
+
+    return build.apply("softmax", drive, dim=Size.of(-1))
+
+
+def _free_energy(build: Builder, energy: Ref, blocks: Sequence[Block], slopes: dict[str, list[Term]]) -> Tensor:
+    """F(v) = E(v, 0) - the log of what each hidden block is summed to."""
+    hidden = tuple(block for block in blocks if block.hidden)
+    rest = without_hidden(build, energy, hidden)
+    for block in hidden:
+        log_z, constant = _log_sum(build, block, slopes[block.name])
+        rest = build.negative(log_z) if rest is None else build.operate("-", rest, log_z)
+        if constant is not None:
+            rest = build.operate("-", rest, constant)
+    assert rest is not None
+    return rest
+
+
+def _log_sum(build: Builder, block: Block, terms: list[Term]) -> tuple[Tensor, Real | None]:
+    """The log of the sum over all states of a hidden block, as a tensor and a number."""
+    from ..shapes import Size
+
+    drive = _drive(build, block, terms)
+    if block.kind == "binary":
+        return build.over_units("sum", build.apply("softplus", drive)), None
+    if block.kind == "onehot":
+        found = build.apply("logsumexp", drive, dim=Size.of(-1))
+        return (build.over_units("sum", found) if found.type.rank > 1 else found), None
+    squares = build.over_units("sum", build.operate("**", drive, Size.of(2)))
+    count = Real.of(0.5 * math.log(2 * math.pi))
+    for size in block.tensor.type.shape[1:]:
+        number = as_real(size)
+        count = times(count, number) if number is not None else count
+    return build.operate("/", squares, Size.of(2)), count
