@@ -4,7 +4,8 @@ Nothing here changes a number. A step that is looked into is slow, so it is done
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,21 @@ from ..blame import span_of_frame
 from ..executable import Executable
 
 Seen = Callable[[str, Tensor], None]
+
+
+def is_built(model: nn.Module) -> bool:
+    """Whether torch.compile runs the model: then there is no operation of the generated code to look at."""
+    return getattr(model, "_compiled_call_impl", None) is not None
+
+
+@contextmanager
+def as_written(model: nn.Module) -> Iterator[None]:
+    """Within: the generated code runs as it stands, whatever torch.compile made of it. Its numbers differ in the last bits."""
+    if not is_built(model):
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
 
 
 class Looking(TorchFunctionMode):

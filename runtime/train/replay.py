@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..data.batches import Batch
 from . import checkpoints, determinism
-from .inspection import Culprit, Finiteness
+from .inspection import Culprit, Finiteness, as_written
 from .progress import Silent
 from .signals import Wish
 from .updates import Update
@@ -51,7 +51,7 @@ def culprit(engine: "Engine", step: int) -> Culprit | None:
         def do(self, update: Update, batches: tuple[Batch, ...]) -> Tensor:
             if self.state.step < step - LOOKED_INTO:
                 return update(batches)
-            with Finiteness(self.model, self.setting.exe) as seen:
+            with as_written(self.model), Finiteness(self.model, self.setting.exe) as seen:
                 values = update(batches)
             if seen.first is not None:
                 self.found = seen.first

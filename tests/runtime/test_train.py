@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from archc.compiler.plan import EarlyStopPlan, OptimizerPlan, SchedulePlan, StagePlan, Term
 from archc.runtime.run import Run
@@ -21,6 +22,7 @@ from archc.runtime.train.schedules import schedule
 
 from . import hand
 from .compared import assert_same, steps
+from .texts import spec
 
 LENET = hand.lenet().plan.train
 assert LENET is not None
@@ -271,3 +273,32 @@ def test_effort_counts_products() -> None:
     with Effort() as effort:
         conv(image)
     assert effort.multiplies == 3 * 8 * 8 * 2 * 25
+
+
+def test_torch_compile_runs_the_model_and_nothing_else_changes(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a back end that computes as the generated code does, the bits are the same; resumed, and looked into, it says so too."""
+    from archc.runtime.train import engine, inspection
+
+    built: list[bool] = []
+    original, done = nn.Module.compile, engine.Engine.do
+
+    def compile(self: nn.Module) -> None:
+        original(self, backend="eager")
+
+    def do(self: engine.Engine, *args: Any) -> Any:
+        built.append(inspection.is_built(self.model))
+        self.looks = len(built) % 20 == 0
+        return done(self, *args)
+
+    monkeypatch.setattr(nn.Module, "compile", compile)
+    monkeypatch.setattr(engine.Engine, "do", do)
+    plain = train(spec("epochs 2"), out="plain", progress=False)
+    assert built.count(True) == 0
+    made = train(spec("epochs 2"), out="made", compile=True, progress=False)
+    assert built.count(True) == len(built) // 2
+    assert made.record["compile"] is True
+    assert made.losses == plain.losses
+    assert made.metrics == plain.metrics
+    monkeypatch.setattr(nn.Module, "compile", lambda self: (_ for _ in ()).throw(RuntimeError("no compiler here")))
+    with pytest.raises(Misused, match="--compile: no compiler here"):
+        train(spec("epochs 2"), out="none", compile=True, progress=False)
