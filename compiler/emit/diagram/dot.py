@@ -6,11 +6,13 @@ set in Helvetica, whose widths every renderer knows or replaces by a font of the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from .palette import BLUE, GREY, GROUND, HUES, INK, LINE, PALE, HueName
 from .scene import Group, Item, Scene, Strip, Wire
+from .words import LONGEST
 
 _HEAD = f"""\
   graph [rankdir=TB, compound=true, bgcolor="white", pad=0.25, nodesep=0.45, ranksep=0.32, splines=spline, fontname="Helvetica",
@@ -103,17 +105,35 @@ def _frame_title(strip: Strip) -> str:
 
 def _inline(strip: Strip) -> str:
     cost = f'  <font color="{GREY}">{_html(strip.cost)}</font>' if strip.cost else ""
-    return f"{_named(strip)}{cost}"
+    lines = _lines(strip.size)
+    if len(lines) < 2:
+        return f"{_named(strip)}{cost}"
+    below = "".join(f'<font color="{GREY}">{_html(line)}</font>{BREAK}' for line in lines)
+    return f"{_named(Strip(strip.name, times=strip.times, strong=strip.strong))}{cost}{BREAK}{below}"
 
 
 def _named(strip: Strip) -> str:
     """The name, then what stands behind it."""
     name = f"<b>{_html(strip.name)}</b>" if strip.strong else _html(strip.name)
     times = f'  <font color="{BLUE}"><b>{_html(strip.times)}</b></font>' if strip.times else ""
-    size = (
-        f'<font color="{GREY}">  {_html(strip.size)}</font>' if strip.size else f'<font color="{GREY}"> </font>'
-    )  # a line of one font sits lower
-    return f"{name}{times}{size}"
+    lines = [f'<font color="{GREY}">  {_html(line)}</font>' for line in _lines(strip.size)]
+    size = f"{BREAK.join(lines)}{BREAK}" if len(lines) > 1 else "".join(lines)
+    blank = f'<font color="{GREY}"> </font>'  # a line of one font sits lower
+    return f"{name}{times}{size or blank}"
+
+
+BREAK = '<br align="left"/>'
+
+
+def _lines(size: str) -> list[str]:
+    """What stands behind a name, in lines: broken after a comma where there is one in time."""
+    lines: list[str] = []
+    for piece in re.split(r"(?<=[,;]) ", size) if size else ():
+        if lines and len(lines[-1]) + len(piece) < LONGEST:
+            lines[-1] += f" {piece}"
+        else:
+            lines += wrap(piece, LONGEST, break_long_words=False)
+    return lines
 
 
 # Lines ----------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from ....dsl.span import Span
 from ...graph import Graph
 from .build import Pen
 from .scene import Group, Item, Sketch, Strip
-from .words import Voice, short
+from .words import MOST, Voice, short
 
 MOST_PANELS = 6
 
@@ -82,5 +82,5 @@ def _letter(looks: list[_Look]) -> None:
 def _frame(place: int, look: _Look, letters: Mapping[str, str]) -> Group:
     graph = look.graph
     name = f"{graph.name} {look.letter}".rstrip()
-    title = Strip(name, short("where " + "; ".join(graph.decided)) if graph.decided else "", strong=True, hue="part")
+    title = Strip(name, short("where " + "; ".join(graph.decided), MOST) if graph.decided else "", strong=True, hue="part")
     return Group(f"p{place}", title, lettered(look.sketch.children, letters), tip=graph.doc or "")

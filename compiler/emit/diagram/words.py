@@ -17,7 +17,8 @@ from ...values import AxisName, Formula, Real, Truth
 from ..sizes import worded
 from ..summary import hypers_of
 
-LONGEST = 48  # characters of a label that comes from the spec
+LONGEST = 48  # characters of one value, and of a line of a label
+MOST = 4 * LONGEST  # characters of a label
 MOST_LISTED = 4  # values of one hyperparameter that differs from level to level
 SYMBOLS = {"+": "+", "-": "−", "*": "×", "/": "÷"}
 POWERS = {"2": "²", "3": "³"}
@@ -130,7 +131,7 @@ def layer_size(layer: Layer, inputs: tuple[Given, ...], outputs: tuple[TensorTyp
             named.append(_named(name, value, voice))
     if layer.family == "embedding" and len(fixed) == 2:
         fixed = [" → ".join(fixed)]
-    return short(", ".join(fixed + named))
+    return short(", ".join(fixed + named), MOST)
 
 
 def _window(layer: Layer, given: TensorType, made: TensorType, voice: Voice) -> str:
@@ -151,12 +152,12 @@ def _window(layer: Layer, given: TensorType, made: TensorType, voice: Voice) -> 
         value = getattr(layer, name, None)
         if value is not None and axes(value) != axes(default):
             words.append(f"{name} {voice.value(value)}")
-    return short(", ".join(words))
+    return short(", ".join(words), MOST)
 
 
 def part_size(arguments: Mapping[str, Any], voice: Voice) -> str:
     """What stands behind the name of a declared part: `width 64, stride 2`."""
-    return short(", ".join(_named(name, value, voice) for name, value in arguments.items()))
+    return short(", ".join(_named(name, value, voice) for name, value in arguments.items()), MOST)
 
 
 def parts_size(parts: Sequence[tuple[Use, int]], voice: Voice) -> str:
@@ -168,7 +169,7 @@ def parts_size(parts: Sequence[tuple[Use, int]], voice: Voice) -> str:
         values = [(_hyper(use, name), many) for use, many in parts]
         same = len({voice.value(value) for value, _ in values}) == 1
         shown.append(_named(name, values[0][0], voice) if same else f"{name} {_listed(values, voice)}")
-    return short(", ".join(shown))
+    return short(", ".join(shown), MOST)
 
 
 def _hyper(use: Use, name: str) -> Any:
@@ -180,7 +181,8 @@ def _hyper(use: Use, name: str) -> Any:
 def levels_size(arguments: Sequence[tuple[Mapping[str, Any], int]], voice: Voice) -> str:
     """What stands behind a run of levels of a list: `i = 0, n = 3`; `i = 1, 2, 3` where they differ."""
     names = dict.fromkeys(name for given, _ in arguments for name in given)
-    return short(", ".join(f"{name} = {_listed([(given[name], many) for given, many in arguments], voice)}" for name in names))
+    shown = (f"{name} = {_listed([(given[name], many) for given, many in arguments], voice)}" for name in names)
+    return short(", ".join(shown), MOST)
 
 
 def _listed(values: Sequence[tuple[Any, int]], voice: Voice) -> str:

@@ -251,3 +251,19 @@ def test_an_index_is_drawn_as_it_is_written() -> None:
         strip.size for item in _all(scene_of(compiled.graph).main.children) for strip in item.strips if strip.name == "index"
     ]
     assert sizes == ["[:, -1]", "[:, 2:6, none]"]
+
+
+def test_long_labels_are_broken_and_not_cut() -> None:
+    hypers = [f"hyperparameter_{i}" for i in range(8)]
+    text = (
+        f"block Part({', '.join(hypers)})(x: [B, 4]) -> [B, 4] {{\n    return x * ({' + '.join(hypers)}) + (x -> dense(4))\n}}\n"
+        f"model Net(x: [B, 4]) {{\n    return x -> Part({', '.join(str(i) for i in range(8))})\n}}\n"
+    )
+    compiled, _ = compile_source(Source("net.arch", text))
+    assert compiled is not None
+    title = next(line for line in dot_of(compiled.graph, depth=2).split("\n") if "<b>Part</b>" in line)
+    lines = re.sub(r"<br[^>]*>", "\n", title)
+    shown = [re.sub(r"<[^>]*>", "", line).strip() for line in lines.split("\n")]
+    assert shown[0].split("  ")[0].endswith("Part")
+    assert shown[1:5] == [f"hyperparameter_{i} {i}, hyperparameter_{i + 1} {i + 1}{',' if i < 6 else ''}" for i in range(0, 8, 2)]
+    assert "…" not in title
