@@ -165,7 +165,8 @@ class Repeat(Operation):
     Inputs: the `carried` values first (a plain stack carries one), then what the levels read from outside, then, for each list that is
     walked and holds tensors, its items level by level. Outputs: the carried values, then, if `collects`, the values the levels returned.
     In each level's graph the inputs are in the same order, the outputs are the next carried values, then the collected ones.
-    A body that is one layer or one block has `single` set: its key is the level's own.
+    A body that is one layer or one block has `single` set: its key is the level's own. Where it is `routed`, which a pass decides, a last
+    input holds the weights of the levels, and the one output is their weighted sum.
     """
 
     kind: Literal["stack", "parallel"]
@@ -176,6 +177,7 @@ class Repeat(Operation):
     collects: int = 0
     tied: bool = False
     single: bool = False
+    routed: bool = False
     count: Size
 
     @property

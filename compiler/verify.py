@@ -66,7 +66,7 @@ def _misfit(graph: Graph, operands: tuple[object, ...], part: Graph) -> str | No
 
 def _misfit_levels(node: Node, op: Repeat) -> str | None:
     """What does not fit between a stack, what it is given, and its levels; for a stack without levels, nothing does."""
-    if len(node.refs) != op.carried + op.captured + op.walked:
+    if len(node.refs) != op.carried + op.captured + op.walked + op.routed:
         return f"has {len(node.refs)} tensors"
     returned = op.collects + (op.carried if op.kind == "stack" else 0)
     for level in op.levels:

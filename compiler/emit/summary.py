@@ -166,7 +166,10 @@ def written(value: Any) -> str:
 
 def _rows(graph: Graph, costs: Costs, prefix: str, depth: int, *, single: bool = False) -> Iterator[Row]:
     """The rows of a body. In a level that is one step, `single`, that step has the level's own key."""
-    for node, shared in zip(graph.nodes, sharing(graph), strict=True):
+    from ..passes.route import REASON, routes
+
+    routed = routes(graph)
+    for number, (node, shared) in enumerate(zip(graph.nodes, sharing(graph), strict=True)):
         cost = costs.node(graph, node)
         path = node.key or ""
         if node.key and not node.owner:
@@ -177,7 +180,7 @@ def _rows(graph: Graph, costs: Costs, prefix: str, depth: int, *, single: bool =
             continue
         if isinstance(node.op, Start):
             continue
-        note = ""
+        note = REASON if number in routed else ""
         if shared:
             note = f"same weights as {path}"
         elif node.owner and owns(node):

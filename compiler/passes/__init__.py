@@ -7,8 +7,9 @@ network. What does not pay is no pass: `benchmarks/passes.py` measures those the
 from .base import Pass, Pipeline
 from .drop_unused import DropUnused
 from .fold import Fold
+from .route import Route
 from .share import Share
 
-PASSES = Pipeline(passes=(Fold(), Share(), DropUnused()))
+PASSES = Pipeline(passes=(Fold(), Share(), DropUnused(), Route()))
 
 __all__ = ["PASSES", "Pass", "Pipeline"]

@@ -10,7 +10,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +22,7 @@ from ...dsl.span import NOWHERE, Loc, Span
 from ..faults.weights import BadMapLine, MapUnreadable, NoSuchMap
 from ..stops import InputFaults, Misused
 from .patterns import BadPattern, Pattern
-from .recipes import Written, read
+from .recipes import NotThere, Recipe, Written, read
 
 LARGEST = 2**22
 MOST_LINES = 10_000
@@ -34,8 +34,19 @@ class Line:
     """One line of a map: ours on the left, theirs on the right; both are theirs in `same`."""
 
     left: Pattern
-    right: Written
+    right: tuple[Written, ...]  # the first whose tensors are all there
     span: Span
+
+    def filled(self, gaps: Mapping[str, str], there: Container[str]) -> Recipe:
+        """The recipe for a name; raises `NotThere` with the names that the first form wants."""
+        missing: NotThere | None = None
+        for form in self.right:
+            try:
+                return form.filled(gaps, there)
+            except NotThere as error:
+                missing = missing or error
+        assert missing is not None
+        raise missing
 
 
 @dataclass(frozen=True)
@@ -140,11 +151,23 @@ def _misshaped(whole: Any) -> str:
     same, ignore = whole.get("same", {}), whole.get("ignore", [])
     if not isinstance(same, dict) or not isinstance(ignore, list):
         return '"same" is an object, and "ignore" a list'
-    if not all(isinstance(text, str) for text in (*whole["tensors"].values(), *same.values(), *ignore)):
-        return "names and expressions are strings"
-    if len(whole["tensors"]) + len(same) + len(ignore) > MOST_LINES:
+    forms = [text for value in whole["tensors"].values() for text in (value if isinstance(value, list) and value else [value])]
+    if not all(isinstance(text, str) for text in (*forms, *same.values(), *ignore)):
+        return "names and expressions are strings, or lists of them where there are several forms"
+    if len(forms) + len(same) + len(ignore) > MOST_LINES:
         return f"it has more than {MOST_LINES:,} lines"
     return ""
+
+
+def _right(text: str, left: Pattern) -> Written:
+    """The right side of a line, whose gaps are those of the left; raises `BadPattern`."""
+    written = read(text)
+    unknown = sorted(gap for pattern in written.patterns for gap in pattern.gaps - left.gaps)
+    if unknown:
+        raise BadPattern(f"{{{unknown[0]}}} is filled by the left side, which has none of that name")
+    if any(kind == "any" for pattern in written.patterns for kind, _ in pattern.pieces):
+        raise BadPattern("* may stand in what is ignored alone")
+    return written
 
 
 class _Finder:
@@ -153,24 +176,20 @@ class _Finder:
     def __init__(self, source: Source) -> None:
         self.source = source
 
-    def lines(self, section: Mapping[str, str], faults: list[BadMapLine], *, ours: bool) -> Iterator[Line]:
-        for left_text, right_text in section.items():
+    def lines(self, section: Mapping[str, str | list[str]], faults: list[BadMapLine], *, ours: bool) -> Iterator[Line]:
+        for left_text, value in section.items():
             text = left_text
+            forms = []
             try:
                 left = Pattern.of(left_text)
                 if ours and not left.is_name:
                     raise BadPattern("the names of the network have no choices")
-                text = right_text
-                right = read(right_text)
-                unknown = sorted(gap for pattern in right.patterns for gap in pattern.gaps - left.gaps)
-                if unknown:
-                    raise BadPattern(f"{{{unknown[0]}}} is filled by the left side, which has none of that name")
-                if any(kind == "any" for pattern in right.patterns for kind, _ in pattern.pieces):
-                    raise BadPattern("* may stand in what is ignored alone")
+                for text in [value] if isinstance(value, str) else value:
+                    forms.append(_right(text, left))
             except BadPattern as error:
                 faults.append(BadMapLine(self.span(text), text, str(error)))
             else:
-                yield Line(left, right, self.span(left_text))
+                yield Line(left, tuple(forms), self.span(left_text))
 
     def span(self, text: str) -> Span:
         """The first place where the text stands as a string."""

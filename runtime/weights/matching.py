@@ -71,7 +71,7 @@ class _Matcher:
                     continue
                 self.lines[key] = line
                 try:
-                    self.found.recipes[key] = line.right.filled(gaps, self.weights.held)
+                    self.found.recipes[key] = line.filled(gaps, self.weights.held)
                 except NotThere as error:
                     absent[line.span].append((key, error))
                 except DoesNotFit as error:
@@ -123,7 +123,7 @@ class _Matcher:
                 if gaps is None:
                     continue
                 try:
-                    recipe = line.right.filled(gaps, self.weights.held)
+                    recipe = line.filled(gaps, self.weights.held)
                 except NotThere:
                     continue  # it stands alone: it is used, or left over
                 used = {source for source, _ in recipe.uses()}

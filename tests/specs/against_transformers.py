@@ -85,6 +85,16 @@ def llama(small: bool) -> nn.Module:
     return network
 
 
+def mixtral(small: bool) -> nn.Module:
+    config, model = theirs("mixtral", "MixtralConfig", "MixtralForCausalLM")
+    sizes = {"vocab_size": 19, "hidden_size": 24, "intermediate_size": 20, "num_hidden_layers": 2, "num_attention_heads": 4}
+    few = {"num_key_value_heads": 2, "num_local_experts": 4, "rms_norm_eps": 1e-5, "rope_theta": 1e6, "num_experts_per_tok": 2}
+    large = {"vocab_size": 500, "num_hidden_layers": 1, "rms_norm_eps": 1e-5, "rope_theta": 1e6}
+    network: nn.Module = model(config(**(sizes | few if small else large)))
+    network.set_experts_implementation("eager")  # type: ignore[operator]  # the other one takes no float64
+    return network
+
+
 def vit(small: bool) -> nn.Module:
     config, model = theirs("vit", "ViTConfig", "ViTForImageClassification")
     sizes: dict[str, Any] = {"num_labels": 1000}
@@ -134,6 +144,14 @@ CASES = {
     "masked_lm": Case("bert", TEXT | {"inner": 20, "context": 9, "drop": 0.0}, masked_lm, text_and_segments, of_bert, "MaskedLM"),
     "t5": Case("t5", TEXT | {"inner": 20, "head_width": 5, "drop": 0.0}, t5, two_texts, of_t5),
     "llama": Case("llama", TEXT | {"inner": 20, "kv_heads": 2}, llama, text, logits, large={"depth": 1}),
+    "moe": Case(
+        "moe",
+        TEXT | {"inner": 20, "kv_heads": 2, "experts": 4},
+        mixtral,
+        text,
+        logits,
+        large={"depth": 1, "vocab": 500, "inner": 14336},
+    ),
     "vit": Case(
         "vit",
         {"height": 8, "width": 8, "patch": 4, "hidden": 24, "layers": 2, "heads": 4, "inner": 20, "classes": 5, "eps": 1e-12},
@@ -173,10 +191,26 @@ class Norm(nn.Module):
         return nn.functional.rms_norm(x, x.shape[-1:], self.weight, self.eps)  # type: ignore[arg-type]
 
 
+class Router(nn.Module):
+    """The same for the choice of experts."""
+
+    def __init__(self, theirs: nn.Module) -> None:
+        super().__init__()
+        self.weight = theirs.weight
+        self.top_k = int(theirs.top_k)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensors:
+        score = nn.functional.linear(x.reshape(-1, x.shape[-1]), self.weight)  # type: ignore[arg-type]
+        value, place = score.softmax(-1).topk(self.top_k, dim=-1)
+        return score, value / value.sum(-1, keepdim=True), place
+
+
 def exact(network: nn.Module) -> nn.Module:
-    """The network in float64, its norms too."""
+    """The network in float64, its norms and routers too."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if hasattr(child, "variance_epsilon"):
                 setattr(parent, name, Norm(child))
+            elif hasattr(child, "top_k") and hasattr(child, "weight"):
+                setattr(parent, name, Router(child))
     return network.double()

@@ -79,6 +79,22 @@ def test_what_transformers_saves_can_be_loaded(name: str, tmp_path: Path) -> Non
             torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
 
 
+def test_the_balance_of_experts_is_that_of_the_literature() -> None:
+    """The auxiliary loss of Switch transformers and Mixtral, of one layer."""
+    case = CASES["moe"]
+    ours, _, _ = both(case, True, 0.3)
+    [balance] = theirs("mixtral.modeling_mixtral", "load_balancing_loss_func")
+    given = case.given(True)
+    one = archc.load("moe", **{**case.small, "depth": 1, "even": 0.5}).double()
+    one.load_state_dict({key: tensor for key, tensor in ours.state_dict().items() if not key.startswith("stack1.1.")})
+    _, penalties = one.with_penalties(*given)  # type: ignore[operator]
+    scores = []
+    router = one.get_submodule("stack1.0.mixture1.router")
+    router.register_forward_hook(lambda module, inputs, output: scores.append(output.flatten(0, 1)))
+    one(*given)
+    torch.testing.assert_close(penalties["balance"].float(), 0.5 * balance(tuple(scores), 4, 2).float(), rtol=1e-6, atol=1e-6)
+
+
 SCALED = {
     "linear": ('scaling="linear", factor=4', {"factor": 4.0}, 50, 0.0),
     "dynamic within its context": ('scaling="dynamic", factor=2, context=64', {"factor": 2.0}, 50, 0.0),
@@ -114,7 +130,13 @@ def test_the_scalings_of_rotary_positions(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "root", "parameters"),
-    [("bert", None, 109_482_240), ("bert", "MaskedLM", 109_514_298), ("t5", None, 60_506_624), ("llama", None, 6_738_415_616)],
+    [
+        ("bert", None, 109_482_240),
+        ("bert", "MaskedLM", 109_514_298),
+        ("t5", None, 60_506_624),
+        ("llama", None, 6_738_415_616),
+        ("moe", None, 46_702_792_704),
+    ],
 )
 def test_as_many_parameters_as_published(spec: str, root: str | None, parameters: int) -> None:
     """Counted by the compiler, which allocates none of them."""
@@ -125,7 +147,7 @@ def test_as_many_parameters_as_published(spec: str, root: str | None, parameters
     assert (found, process_time() - before < 3) == (parameters, True)
 
 
-@pytest.mark.parametrize("spec", ["bert", "t5", "llama"])
+@pytest.mark.parametrize("spec", ["bert", "t5", "llama", "moe"])
 def test_trains(spec: str, tmp_path: Path) -> None:
     assert archc.check(spec).diagnostics == []
     losses = archc.train(spec, steps=24, out=tmp_path / "run", progress=False, seed=0).losses

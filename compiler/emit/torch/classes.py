@@ -13,6 +13,7 @@ from ....dsl.span import Span
 from ...graph import Graph, Hyper, Machine, Node, Parameter, Repeat, State, Use
 from ...keys import RESERVED_KEYS
 from ...layers.base import Layer
+from ...passes.route import REASON
 from ...shapes import Size
 from ...values import Real
 from ..code import Show
@@ -219,6 +220,8 @@ def _check_built(plan: Plan, built: set[str]) -> None:
 
 def _lowering(graph: Graph, node: Node) -> str:
     """What was chosen to compute a step, where there was a choice."""
+    if isinstance(node.op, Repeat) and node.op.routed:
+        return f"Of {node.key} {REASON}"
     return node.op.lowering(*operand_types(graph, node)) if isinstance(node.op, Layer) else ""
 
 

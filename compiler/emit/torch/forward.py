@@ -164,7 +164,7 @@ class Writer:
     def slot(self, ref: Ref) -> tuple[Ref, int | None]:
         """The variable that holds an output, and its place in it where it is a list that levels gave."""
         op = self.wiring.nodes[ref.node].op
-        if not isinstance(op, Repeat):
+        if not isinstance(op, Repeat) or op.routed:
             return ref, None
         first = 0 if op.kind == "parallel" else op.carried
         if ref.output < first:

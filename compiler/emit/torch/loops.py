@@ -18,6 +18,23 @@ from .wiring import stands_alone
 if TYPE_CHECKING:
     from .forward import Writer
 
+ROUTED = '''\
+def routed(x: Tensor, gate: Tensor, experts: nn.ModuleList) -> Tensor:
+    """The sum of the experts' outputs, each times its gate, `[..., experts]`; an expert runs where its gate is not zero."""
+    lead = gate.shape[:-1]
+    rows, weights = x.flatten(0, len(lead) - 1), gate.flatten(0, -2)
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or x.is_meta:  # which rows are chosen is not known then
+        return sum(expert(x) * gate[..., e].reshape(*lead, *[1] * (x.dim() - len(lead))) for e, expert in enumerate(experts))
+    total = None
+    for e, expert in enumerate(experts):
+        chosen = weights[:, e].nonzero().squeeze(1)
+        y = expert(rows[chosen])
+        y = y * weights[chosen, e].view(-1, *[1] * (y.dim() - 1))
+        total = y.new_zeros(len(rows), *y.shape[1:]) if total is None else total
+        total.index_add_(0, chosen, y)
+    return total.unflatten(0, lead)
+'''
+
 
 def inner(graph: Graph) -> tuple[int, Node]:
     """The one step of a level that is a single call."""
@@ -124,6 +141,9 @@ def write_repeat(writer: Writer, i: int) -> None:
     node = writer.wiring.nodes[i]
     op = node.op
     assert isinstance(op, Repeat)
+    if op.routed:
+        _write_routed(writer, i, node)
+        return
     loop = _prepared(writer, i, node, op)
     me = "" if is_bare(op) else writer.module(node)
     if op.tied:
@@ -136,6 +156,14 @@ def write_repeat(writer: Writer, i: int) -> None:
             writer.hold(name, Ref(i, k))
     for k, name in enumerate(loop.lists):
         writer.hold(name, Ref(i, -1 - k))
+
+
+def _write_routed(writer: Writer, i: int, node: Node) -> None:
+    """`y = routed(x, gate, self.parallel1)`: see the pass `route`."""
+    x, gate = (writer.code(operand) for operand in writer.wiring.operands[i])
+    value = call("routed", x, gate, writer.module(node))
+    ref = Ref(i)
+    writer.lines.append(Line(f"{writer.assign(ref)} = {value}", node.span, comment=writer.comment(i, [ref])))
 
 
 def _prepared(writer: Writer, i: int, node: Node, op: Repeat) -> _Loop:

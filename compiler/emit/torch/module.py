@@ -17,6 +17,7 @@ from ...passes.pin import pin, shown
 from .cells import recur_helpers
 from .classes import ClassWriter
 from .lines import Page, docstring
+from .loops import ROUTED
 from .machines import bodies, machine_helpers
 from .names import Names
 from .parts import Census, Part
@@ -108,6 +109,8 @@ def helpers(graph: Graph) -> list[str]:
             found[helper.strip("\n")] = None
         for node in here.nodes:
             called = [node.op.called()] if hasattr(node.op, "called") else []
+            if isinstance(node.op, Repeat) and node.op.routed:
+                called = [ROUTED]
             for helper in recur_helpers(node.op) if isinstance(node.op, Recur) else called:
                 if helper:
                     found[helper.strip("\n")] = None

@@ -34,6 +34,7 @@ DEEP = {
     "transformer",
     "bert",
     "llama",
+    "moe",
     "t5",
 }
 EARLY = [pytest.param(name, marks=pytest.mark.slow if name in DEEP else ()) for name in SPECS]
@@ -82,7 +83,7 @@ def test_every_shipped_spec_runs_elsewhere(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", [name for name in SPECS if name not in ("llama", "moe")])  # which no machine of ours holds
 def test_every_shipped_spec_at_its_defaults(name: str) -> None:
     assert max(item.difference for item in exported(name, *FORMATS)) <= 1e-5
 
