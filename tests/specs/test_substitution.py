@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import archc
 from archc.compiler.graph import Graph, Node, Repeat, TensorType, Use
+from archc.compiler.penalties import penalties_of
 from archc.compiler.shapes import Dim, Size
 from archc.compiler.values import Formula, Real, Text, Truth, formula, substitute
 from archc.runtime.specs import shipped
@@ -46,11 +47,20 @@ def said(graph: Graph, above: tuple[str, ...], found: Said) -> Said:
 
 
 def module_types(node: Node) -> list[TensorType]:
-    """The types that the module of a node gives. That of `path_dropout` gives one number an example, which is then multiplied."""
+    """The types that the module of a node gives, its penalties last.
+
+    That of `path_dropout` gives one number an example, which is then multiplied.
+    """
     if node.op.title != "path_dropout":
-        return [output.type for output in node.outputs]
+        inside = penalties(node.op.graph) if isinstance(node.op, Use) else []
+        return [output.type for output in node.outputs] + inside
     first, *others = node.type.shape
     return [TensorType(node.type.dtype, (first, *(Size.of(1) for _ in others)))]
+
+
+def penalties(graph: Graph) -> list[TensorType]:
+    """Numbers that a part gives beside its outputs."""
+    return [TensorType("float", ())] * len(penalties_of(graph, {}))
 
 
 def stacked(op: Repeat, path: str, above: tuple[str, ...], found: Said) -> None:
@@ -65,7 +75,7 @@ def stacked(op: Repeat, path: str, above: tuple[str, ...], found: Said) -> None:
                 if isinstance(inner.op, Use):
                     said(inner.op.graph, (*above, f"{at}.", f"{at}."), found)
             else:
-                found[at].append([level.graph.type_of(output.ref) for output in level.graph.outputs])
+                found[at].append([level.graph.type_of(output.ref) for output in level.graph.outputs] + penalties(level.graph))
                 said(level.graph, (*above, f"{at}."), found)
 
 
