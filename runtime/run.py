@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .data.parts import Fitted
     from .export.api import Exported
+    from .sampling.wanted import Sampled
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,13 @@ class Run:
         from .predict import predict
 
         return predict(self.folder, data)
+
+    def sample(self, *prompts: str, count: int = 1, **options: Any) -> "Sampled":
+        """What the network makes: texts behind prompts, by the options of `archc sample` (see `runtime.sampling.wanted.Wanted`)."""
+        from .sampling.api import sample
+        from .sampling.wanted import Wanted
+
+        return sample(self.folder, Wanted(prompts=prompts, count=count, **options))
 
     def export(self, path: str | Path, to: str | None = None, dims: Mapping[str, int] | None = None) -> "Exported":
         """Writes the network for others to run: onnx, pt2 or safetensors, as `to` or the ending says (see `runtime.export`)."""

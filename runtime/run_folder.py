@@ -32,7 +32,7 @@ RECORD, MODEL, PROGRAM, WEIGHTS, METRICS, SPEC = (
     "metrics.jsonl",
     "spec.arch",
 )
-LOCK, CHECKPOINTS, DIAGRAM = ".lock", "checkpoints", "diagram.svg"
+LOCK, CHECKPOINTS, DIAGRAM, TOKENIZER = ".lock", "checkpoints", "diagram.svg", "tokenizer.json"
 Record = dict[str, Any]
 
 
@@ -91,6 +91,8 @@ def create(folder: Path, exe: Executable, record: Record, diagram: Callable[[], 
             path = draft / name
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, text.encode())
+        if (tokenizer := _tokenizer(exe)) is not None:
+            write_whole(draft / TOKENIZER, tokenizer.read_bytes())
         write_record(draft, {**record, "texts": _texts(exe)})
         _draw(draft, diagram)
         _take(draft, folder)
@@ -137,6 +139,15 @@ def create_next(parent: Path, exe: Executable, record: Record, diagram: Callable
 
 def _spec_files(exe: Executable) -> dict[str, str]:
     return {file: exe.sources[name] for file, name in _spec_names(exe).items()}
+
+
+def _tokenizer(exe: Executable) -> Path | None:
+    """The tokenizer file that the data is read with, which a run keeps: texts are written with it too."""
+    if exe.plan.train is None or exe.plan.train.data.source.kind != "text":
+        return None
+    source = exe.plan.train.data.source
+    name = source.kwargs.get("tokens", source.args[1] if len(source.args) > 1 else "char")
+    return None if name in ("char", "byte") else exe.base / str(name)
 
 
 def _spec_names(exe: Executable) -> dict[str, str]:

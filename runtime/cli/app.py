@@ -15,6 +15,7 @@ COMMANDS = (
     "train",
     "eval",
     "predict",
+    "sample",
     "export",
     "load-weights",
     "specs",

@@ -188,6 +188,7 @@ def described(setting: Setting, table: Table, fitted: Fitted, threads: int) -> d
         "graph_hash": exe.graph_hash,
         "parameters": sum(p.numel() for p in setting.model.parameters()),
         "steps": setting.steps,
+        "begins": begins(setting),
         "data": {
             "rows": {name: len(part) for name, part in setting.parts.items()},
             "fingerprint": table.fingerprint(plan.data.reads),
@@ -197,6 +198,16 @@ def described(setting: Setting, table: Table, fitted: Fitted, threads: int) -> d
         "init": [[initial.digest(clause) for clause in phase.init] for phase in plan.phases],
         "plan": exe.plan.model_dump(mode="json"),
     }
+
+
+def begins(setting: Setting) -> dict[str, int]:
+    """For each column of tokens that goes into the model what all its rows begin with, where that is one token: texts are begun with it."""
+    inputs = {i.name for i in setting.exe.plan.model.inputs if i.dtype == "int" and len(i.shape) == 2}
+    phase, found = setting.phases[-1], {}
+    for name, rows in zip(phase.wiring.columns, first_batch(setting, phase) if inputs else (), strict=bool(inputs)):
+        if name in inputs and rows.shape[1] and bool((rows[:, 0] == rows[0, 0]).all()):
+            found[name] = int(rows[0, 0])
+    return found
 
 
 def version() -> str:
