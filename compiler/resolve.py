@@ -6,6 +6,7 @@ without having been reported, no two declarations of a file share a name, and no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -55,6 +56,7 @@ class Unit:
     names: dict[str, Declared] = field(default_factory=dict)
     imported: dict[str, Span] = field(default_factory=dict)  # where the imported ones are named
     broken: set[int] = field(default_factory=set)  # declarations whose names clash, by identity: no more is said about them
+    lost: frozenset[str] = frozenset()  # names that lines which could not be read may have given something to
 
     def items(self, kind: type[ast.Data] | type[ast.Train]) -> list[ast.Item]:
         return [item for item in self.file.items if isinstance(item, kind)]
@@ -95,7 +97,10 @@ def synonyms() -> dict[str, str]:
 
 def _unit(source: Source, report: Report, read: Reader, shelf: Shelf, units: dict[str, Unit], chain: tuple[str, ...]) -> Unit:
     report.sources[source.name] = source
+    before = len(report.errors)
     unit = Unit(parse(source, report), source)
+    if len(report.errors) > before:
+        unit.lost = given_names(source.text)
     units[source.name] = unit
     for item in unit.file.items:
         if isinstance(item, ast.Import):
@@ -106,6 +111,17 @@ def _unit(source: Source, report: Report, read: Reader, shelf: Shelf, units: dic
     _check_unique(unit.items(ast.Data), "data", report)
     _check_unique(unit.items(ast.Train), "train program", report)
     return unit
+
+
+GIVES = re.compile(r"^[ \t]*(?:[a-z]+[ \t]+)?([A-Za-z_]\w*(?:[ \t]*,[ \t]*[A-Za-z_]\w*)*)[ \t]*(?::?=(?!=)|[~:])", re.MULTILINE)
+DECLARES = re.compile(r"^[ \t]*(?:model|block|cell|attention|energy|adversarial|def|class)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
+
+
+def given_names(text: str) -> frozenset[str]:
+    """The names that lines of a text seem to give something to, in a file that could not be read as a whole: what was meant to stand behind
+    them is lost, and that is told already."""
+    found = [*GIVES.finditer(text), *DECLARES.finditer(text)]
+    return frozenset(name.strip() for match in found for name in match[1].split(","))
 
 
 def _check_unique(items: Iterable[ast.Item], what: str, report: Report) -> None:
@@ -356,7 +372,12 @@ class _Names:
         if node.id in self.halves:
             self.report.add(BoundInOneBranch(node.span, node.id, self.halves[node.id]))
             return
-        if not self.sees(node.id) and node.id not in self.unit.names and node.id not in self.fixed:
+        if (
+            not self.sees(node.id)
+            and node.id not in self.unit.names
+            and node.id not in self.fixed
+            and node.id not in self.unit.lost
+        ):
             known = set().union(*self.bound) | self.unit.names.keys()
             scope = tuple(sorted(known | {n for n in self.fixed if n.isidentifier()}))
             self.report.add(UnknownName(node.span, node.id, scope, tuple(synonyms().items()), self.shelved(node.id)))
