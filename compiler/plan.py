@@ -138,7 +138,7 @@ class Term(Frozen):
     good, for choosing the best; none where it cannot be known. A `penalty` is a
     number that the model gives beside its outputs, under that name; it has no function and no arguments.
     For each column of `balanced` there is an argument `COLUMN_weight`, what each label counts: rows of the training part over
-    classes times rows of the class.
+    classes times rows of the class. A term `of_model` is called with the model itself before its arguments (an energy's objective).
     """
 
     name: str
@@ -148,6 +148,7 @@ class Term(Frozen):
     finish: Literal["exp"] | None = None
     balanced: list[str] = []
     penalty: bool = False
+    of_model: bool = False
     better: Literal["higher", "lower"] | None = None
     place: Place
 

@@ -190,7 +190,7 @@ class Network:
         with pinned(int(saved.record["threads"])), faults_of(saved.exe), torch.no_grad(), evaluating(where):
             fitted = unpacked_fitted(saved.record)
             part = ColumnProgram(saved.exe, load_program(saved.exe), saved.plan.data).part(table, np.arange(table.rows), fitted)
-            wiring = wired(saved.exe, saved.plan, table, fitted, where)
+            wiring = replace(wired(saved.exe, saved.plan, table, fitted, where), unread=0)
             held = part.held(wiring.columns)
             for batch in in_order(held, batch_size(held, saved.plan.batch), where):
                 values = wiring.forward(self.model, batch)

@@ -12,6 +12,7 @@ from ..errors.calls import (
     WrongTensorCount,
 )
 from ..errors.columns import OnlyInData
+from ..errors.energies import NeedsEnergy
 from ..errors.shapes import DimsDisagree
 from ..errors.training import OwnsWeights
 from ..graph import TensorType
@@ -72,6 +73,8 @@ def apply_layer(
         made = body.hooks[layer.name](body, values, span, recipe)
         if made is not None:
             return made
+    elif layer.family == "energy":
+        raise Refusal(NeedsEnergy(span, layer.name, body.root().name, ()))
     elif layer.family == "column":
         raise Refusal(OnlyInData(span, layer.name))
     if body.rows:

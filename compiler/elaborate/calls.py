@@ -159,6 +159,8 @@ def _call_layer(
         raise Refusal(mixed(body, node, f"the layer {layer.name}", tensors))
     arguments, places = bound(body, layer, rest, named, node)
     recipe = LayerRecipe(layer, arguments, callee.occurrence, node, built=True)
+    if not operands and layer.family == "energy":
+        return apply_layer(body, recipe, (), node.span, places)
     if not operands:
         if layer.name != "attend":  # its index functions speak of tensors that are not here yet
             build(body, recipe, places)  # so that its faults are told here

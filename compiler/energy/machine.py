@@ -21,7 +21,7 @@ from .slope import Slope, Term, alike, dependents, total
 from .units import Block, blocks_of
 from .zero import without_hidden
 
-METHODS = ("energy", "free_energy", "gibbs")
+METHODS = ("energy", "free_energy", "gibbs", "reconstruct", "chains")
 
 
 def machine(body: Body, node: ast.Declaration, returned: Returned) -> Machine | None:

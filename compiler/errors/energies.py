@@ -175,3 +175,55 @@ class NameOfMethod(Fault):
 
     def diagnostic(self) -> Diagnostic:
         return self.say(f"no parameter of an energy can be called {self.name}: a method has that name", "choose another name")
+
+
+class NeedsEnergy(Fault):
+    """Contrastive divergence, pseudo-likelihood and their like are of an energy: they are said where one is trained."""
+
+    code = "E0920"
+    title = "an objective of energies, and no energy"
+
+    objective: str
+    model: str
+    energies: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        named = f": {', '.join(self.energies)}" if self.energies else ""
+        helps = (Help(f"train the energy itself{named}"),)
+        return self.say(f"{self.objective} is of an energy, and {self.model} is none", "no energy here", helps=helps)
+
+
+class ObjectiveOfUnits(Fault):
+    """Pseudo-likelihood and ratio matching flip one unit at a time, so they are for binary visible units; score matching takes the slope of
+    the density, so it is for real ones."""
+
+    code = "E0921"
+    title = "an objective for other units"
+
+    objective: str
+    wanted: str
+    units: str
+    kind: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"{self.objective} is for {self.wanted} visible units, and {self.units} is {self.kind}", "for other units"
+        )
+
+
+class ChainsOfOthers(Fault):
+    """Persistent chains go on from step to step, whatever the batch is. Where an energy takes further tensors, each example has a
+    distribution of its own, so a chain of one example is none of another's."""
+
+    code = "E0922"
+    title = "persistent chains of an energy that takes further tensors"
+
+    energy: str
+    further: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"the chains of {self.energy} depend on {self.further}, which differs from batch to batch, so they cannot persist",
+            "no chains to keep",
+            helps=(Help("let each batch start its own: contrastive_divergence(k=5)"),),
+        )

@@ -24,7 +24,7 @@ def emit_program(checked: Checked, file: str) -> Emitted:
         functions.append(Function("altered", doc, columns.altered, "altered", _sources(columns.altered)))
     if columns.keep is not None:
         functions.append(Function("keep", "Which rows the training part keeps.", columns.keep, "named"))
-    functions.extend(Function(term.term.function, None, term.graph) for term in checked.terms)
+    functions.extend(Function(term.term.function, None, term.graph, of_model=term.term.of_model) for term in checked.terms)
     return emit_functions(functions, None, file, f"How {checked.node.model.text} is trained on {columns.node.name.text}.")
 
 

@@ -30,6 +30,7 @@ from ..resolve import Unit
 from ..shapes import Dim, Size
 from . import clauses
 from .columns import Columns, place_of, row, row_fits
+from .energies import hooks
 from .targets import Targets
 from .terms import TermGraph, Terms
 
@@ -102,6 +103,7 @@ class _Program:
         self.reader = _Reader(unit, elaborator, Targets(root))
         self.penalties = penalty_terms(root)
         self.terms = Terms(self.names, unit, elaborator, node, columns.types, complete=columns.known)
+        self.terms.hooks = hooks(root, self.names, unit)
         self.of_clause: dict[int, list[Term]] = {}
         self.sizes: dict[str, Dim] = {}  # free dims of the model whose size the columns tell
         self.open: set[str] = set()  # those that columns of unknown type will tell

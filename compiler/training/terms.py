@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 from ...dsl import ast
 from ...dsl.span import Span
 from ..elaborate.applying import apply_layer
-from ..elaborate.body import Body
+from ..elaborate.body import Body, Hook
 from ..elaborate.elaborator import Elaborator, output_name
 from ..elaborate.expressions import evaluate, one, operator
 from ..elaborate.values import POISON, LayerRecipe, Poison, Scope, Tensor, Value, describe
@@ -22,6 +22,7 @@ from ..resolve import FUNCTIONS, Unit, synonyms
 from ..shapes import Size
 from .balanced import labels_of, weights_name
 from .columns import function_graph, is_known, place_of
+from .energies import is_objective
 
 
 @dataclass(eq=False)
@@ -39,6 +40,7 @@ class Terms:
     elaborator: Elaborator
     node: ast.Train
     columns: Container[str] = ()
+    hooks: Mapping[str, Hook] = field(default_factory=dict)  # of objectives that are of the model as a whole
     made: list[TermGraph] = field(default_factory=list)
     functions: set[str] = field(default_factory=lambda: {"columns", "altered", "fit", "keep", "part"})
     sound: bool = True
@@ -58,10 +60,12 @@ class Terms:
         if not self._known(node):
             return None
         node, labels = labels_of(node)
-        body = Body(self.elaborator, self.unit, kind, {}, self.names, Scope(self.names.scope), function=True)
+        body = Body(self.elaborator, self.unit, kind, {}, self.names, Scope(self.names.scope), function=True, hooks=self.hooks)
         for label in labels:
             body.scope.names[weights_name(label)] = self._weights(label, node.span)
         value = one(evaluate(body, node))
+        if is_objective(value):
+            value = apply_layer(body, value, (), node.span, {})
         if isinstance(value, Poison):
             self.sound = self.sound and not body.poisoned
             return None
@@ -86,6 +90,7 @@ class Terms:
             reduce="collect" if any(getattr(n.op, "reduce", "mean") == "collect" for n in body.nodes) else "mean",
             finish="exp" if averaged is not None else None,
             balanced=labels,
+            of_model=any(getattr(n.op, "family", "") == "energy" for n in body.nodes),
             better="lower" if kind == "loss" else None if kind == "watch" or matrix else getattr(made.op, "better", None),
             place=place_of(node.span),
         )

@@ -44,7 +44,9 @@ def class_name(stem: str) -> str:
 def renamed(source: Source, model: str) -> str:
     """The text with its first model under another name, wherever the spec names it; comments stay as they are."""
     file = parse(source, Report())
-    root = next(item for item in file.items if isinstance(item, ast.Declaration) and item.kind in ("model", "adversarial"))
+    declared = [item for item in file.items if isinstance(item, ast.Declaration)]
+    models = [item for item in declared if item.kind in ("model", "adversarial")]
+    root = (models or [item for item in declared if item.kind == "energy"])[0]
     taken = {item.name.text for item in file.items if isinstance(item, ast.Declaration) and item is not root}
     if model in taken:
         raise Misused(NotKnown(NOWHERE, "free name", model, (), f": {source.name} declares it"))

@@ -75,6 +75,7 @@ class Phase:
     def begin(self) -> None:
         """Freezes what is to stay, and makes optimizers and averages, which know nothing of the phases before."""
         names = dict(self.model.named_parameters())
+        self.model.__dict__.pop("chains", None)  # those of an energy's Gibbs sampler begin anew
         for name, parameter in names.items():
             parameter.requires_grad_(name not in self.frozen)
         self.players = [self.player(i, [names[n] for n in share], share) for i, share in enumerate(self.shares)]
@@ -137,6 +138,7 @@ class Phase:
             "plateaus": [[None if p is None else dict(p.kept) for p in player.plateaus] for player in self.players],
             "average": None if self.average is None else self.average.packed(),
             "scaler": None if self.scaler is None else self.scaler.state_dict(),
+            "chains": self.model.__dict__.get("chains"),
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -150,6 +152,8 @@ class Phase:
             self.average.restore(saved["average"])
         if self.scaler is not None:
             self.scaler.load_state_dict(saved["scaler"])
+        if saved["chains"] is not None:
+            self.model.__dict__["chains"] = [chain.to(self.device) for chain in saved["chains"]]
 
     def lr(self, step: int) -> float | None:
         """The rate of a step of the phase, of the first group whose rate moves; none where none does."""

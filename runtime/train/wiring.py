@@ -39,14 +39,16 @@ class Wiring:
     metrics: tuple[Bound, ...]  # and what is watched
     penalties: tuple[str, ...] = ()
     weights: tuple[tuple[int, Tensor], ...] = ()  # labels by their position in what is given, and what each label counts
+    of_model: bool = False  # some term is of the model itself, which is the last of a step's values
+    unread: int = 0  # outputs that are not computed, since no term reads any
     kind: torch.dtype | None = None  # what floats are turned into; none for as they are
 
     def of(self, update: UpdatePlan) -> tuple[Bound, ...]:
         """The losses of one update."""
         return tuple(bound for bound in self.losses if bound.term in update.losses)
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
-        given = batch + self.whole
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Any, ...]:
+        given: tuple[Any, ...] = batch + self.whole
         if self.kind is not None:
             given = tuple(t.to(self.kind) if t.is_floating_point() else t for t in given)
         if self.weights:
@@ -56,7 +58,11 @@ class Wiring:
             outputs, added = method(*[given[i] for i in self.inputs])
             outputs = outputs if type(outputs) is tuple else (outputs,)
             return (*outputs, *[added[name] for name in self.penalties], *given)
+        if self.unread:
+            return (*(None,) * self.unread, *given, model)
         outputs = model(*[given[i] for i in self.inputs])
+        if self.of_model:
+            given = (*given, model)
         return (*outputs, *given) if type(outputs) is tuple else (outputs, *given)
 
     def loss(self, values: Sequence[Tensor]) -> Tensor:
@@ -128,13 +134,18 @@ def wire(
     def bound(term: Term) -> Bound:
         if term.penalty:
             return Bound(term, itself, (len(model.outputs) + model.penalties.index(term.name),))
-        return Bound(term, getattr(program, term.function), tuple(place(a) for a in term.arguments))
+        places = tuple(place(a) for a in term.arguments)
+        return Bound(term, getattr(program, term.function), (-1, *places) if term.of_model else places)
 
     def place(name: str) -> int:
         """Of an output, an input or a column; penalties are told by no name."""
         return model.outputs.index(name) if name in model.outputs else behind + all_given.index(name)
 
+    of_model = any(term.of_model for term in phase.terms)
+    read = {name for term in phase.terms for name in term.arguments}
     return Wiring(
+        of_model=of_model,
+        unread=len(model.outputs) if of_model and not model.penalties and read.isdisjoint(model.outputs) else 0,
         columns=columns,
         whole=tuple(whole.values()),
         weights=tuple((given.index(column), (tables or {})[column]) for column in weighted),

@@ -45,9 +45,30 @@ def draws(epochs: int) -> Executable:
     return changed(found(hand.FIXTURES / "draws.arch", None, {}), {"epochs": epochs})
 
 
+CHAINS = """\
+energy Net(x: binary[B, 64]) {
+    latent h: binary[B, 16]
+    param W: [64, 16] = normal(std=0.01)
+    param a: [64]
+    return -(x @ a) - sum((x @ W) * h, dim=-1)
+}
+
+data digits = sklearn("digits") {
+    x     = data / 16
+    label = target
+"""
+
+
+def chains(epochs: int) -> Compiled:
+    """An energy whose Gibbs chains persist: where they are is part of where the run is."""
+    clauses = ("loss contrastive_divergence(k=2, persistent=true)", "metric pseudo_likelihood()", "optimizer sgd(lr=0.05)")
+    return spec(*clauses, f"epochs {epochs}", net=CHAINS)
+
+
 SPECS: dict[str, Callable[..., Any]] = {
     "lenet": hand.lenet,
     "autoencoder": hand.autoencoder,
     "draws": draws,
+    "chains": chains,
     **{name: partial(program, name) for name in CLAUSES},
 }

@@ -269,7 +269,7 @@ def digest(folder: Path) -> tuple[int, int]:
     return (checkpoints.step_of(found[-1]) if found else 0), len(found)
 
 
-@pytest.mark.parametrize("name", CLAUSES)
+@pytest.mark.parametrize("name", [*CLAUSES, "chains"])
 def test_programs_of_every_kind_go_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Stopped in the middle of steps and evaluations, again and again; the undisturbed run beside it."""
     whole = train(SPECS[name](epochs=2), out=tmp_path / "whole", progress=False)
@@ -296,7 +296,7 @@ def test_programs_of_every_kind_go_on_to_the_same_bits(tmp_path: Path, monkeypat
     assert_same(whole.folder, tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["phases", "averages"])
+@pytest.mark.parametrize("name", ["phases", "averages", "chains"])
 def test_a_killed_program_goes_on_to_the_same_bits(tmp_path: Path, name: str) -> None:
     """kill -9 within a step of each kind of program, in a process of its own."""
     process = worker(tmp_path / "run", "step", 40, spec=name, epochs=2)

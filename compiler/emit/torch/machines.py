@@ -40,7 +40,7 @@ def inputs_of(graph: Graph) -> list[str]:
 def chain_lines(graph: Machine, span: Span) -> list[list[Line]]:
     """The methods beside those derived: a sampler for each block, the chain, and the layer."""
     methods = [_sample(block, span) for block in graph.blocks]
-    return [*methods, _gibbs(graph, span), _forward(graph, span)]
+    return [*methods, _gibbs(graph, span), _reconstruct(graph, span), _forward(graph, span)]
 
 
 def described(name: str, graph: Machine) -> str:
@@ -75,6 +75,20 @@ def _gibbs(graph: Machine, span: Span) -> list[Line]:
         Line("for _ in range(steps):", span, 1),
         *(Line(step, span, 2) for step in steps),
         Line(f"return {', '.join(visible)}", span, 1),
+    ]
+
+
+def _reconstruct(graph: Machine, span: Span) -> list[Line]:
+    """The way up and down again by means, which draws nothing."""
+    given = inputs_of(graph)
+    up = [f"{identifier(b.name)} = self.mean_{b.name}({', '.join(inputs_of(b.mean))})" for b in graph.hidden]
+    down = [f"self.mean_{b.name}({', '.join(inputs_of(b.mean))})" for b in graph.visible]
+    kind = "Tensor" if len(down) == 1 else f"tuple[{', '.join(['Tensor'] * len(down))}]"
+    return [
+        Line(f"def reconstruct({_signature(given)}) -> {kind}:", span),
+        Line('"""The means of the visible units given the means of the hidden ones."""', span, 1),
+        *(Line(step, span, 1) for step in up),
+        Line(f"return {', '.join(down)}", span, 1),
     ]
 
 

@@ -112,8 +112,8 @@ def helpers(graph: Graph) -> list[str]:
             if isinstance(node.op, Repeat) and node.op.routed:
                 called = [ROUTED]
             for helper in recur_helpers(node.op) if isinstance(node.op, Recur) else called:
-                if helper:
-                    found[helper.strip("\n")] = None
+                for function in helper.split("\f") if helper else ():
+                    found[function.strip("\n")] = None
             if isinstance(node.op, Use):
                 pending.append(node.op.graph)
             elif isinstance(node.op, Repeat):

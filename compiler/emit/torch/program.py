@@ -31,7 +31,7 @@ class Function:
     Of `tensors`: the graph's inputs are its parameters, in order. Of `columns`: it takes the dicts `rows` and `fitted`, reads each input
     from the place that `sources` names (or from the row's column of its own name), and returns its outputs in a dict by their names.
     Of `altered`: the same, and the dict `draws`. Of `rows`: the same, of the rows alone. Of `named`: it takes the dict
-    `columns`, reads each input there, and returns its output.
+    `columns`, reads each input there, and returns its output. `of_model`: a function of tensors takes the model before them.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Function:
     graph: Graph
     style: Literal["tensors", "columns", "altered", "rows", "named"] = "tensors"
     sources: Mapping[str, Source] = field(default_factory=dict)
+    of_model: bool = False  # the model itself comes before the tensors
 
 
 def emit_functions(functions: Iterable[Function], model_import: str | None, file_name: str, doc: str | None = None) -> Emitted:
@@ -80,7 +81,7 @@ def _write(function: Function, page: Page, reserved: frozenset[str]) -> None:
     elif function.style == "named":
         head = f"def {identifier(function.name)}(columns: dict[str, Tensor]) -> {returns(graph)}:"
     else:
-        given = ", ".join(f"{name}: Tensor" for name in writer.parameters)
+        given = ", ".join([*(["model"] if function.of_model else []), *(f"{name}: Tensor" for name in writer.parameters)])
         head = f"def {identifier(function.name)}({given}) -> {returns(graph)}:"
     page.add(Line(head, span))
     for text in docstring([function.doc or ""]):
@@ -98,4 +99,6 @@ def _read(name: str, function: Function) -> str:
 
 
 def _taken(function: Function, local: dict[str, str]) -> frozenset[str]:
+    if function.of_model:
+        return frozenset((*local.values(), "model"))
     return frozenset(local.values() if function.style == "tensors" else (*local.values(), "rows", "fitted", "draws", "columns"))

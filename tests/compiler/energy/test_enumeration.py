@@ -119,10 +119,10 @@ def test_means_and_free_energy_are_those_of_all_states(
     for name, (kind, shape) in blocks.items():
         if kind == "given":
             continue
-        every = torch.stack(states(kind, shape))
-        each = torch.stack([energies(model, here | {name: s.expand(5, *shape)}) for s in every])  # [states, 5]
-        p = torch.softmax(-each, dim=0)
-        wanted = torch.einsum("sb,s...->b...", p, every)
+        table = torch.stack(states(kind, shape))
+        each = torch.stack([energies(model, here | {name: s.expand(5, *shape)}) for s in table])  # [states, 5]
+        share = torch.softmax(-each, dim=0)
+        wanted = torch.einsum("sb,s...->b...", share, table)
         rest = [value for other, value in here.items() if other != name and not (name in hidden and other in hidden)]
         torch.testing.assert_close(getattr(model, f"mean_{name}")(*rest), wanted, rtol=0, atol=1e-10)
     sums: list[Tensor] = []
@@ -152,8 +152,8 @@ def test_real_visible_units_are_normal_around_their_mean() -> None:
         torch.testing.assert_close(model.mean_v(h[None])[0], mean, rtol=0, atol=1e-10)
         torch.testing.assert_close(p @ (points - mean) ** 2, torch.ones(2, dtype=torch.float64), rtol=0, atol=1e-10)
     v = torch.randn(5, 2, dtype=torch.float64)
-    table = torch.stack([-model.energy(v, h.expand(5, 3)) for h in states("binary", (3,))])
-    torch.testing.assert_close(model.free_energy(v), -torch.logsumexp(table, 0), rtol=0, atol=1e-10)
+    sums = torch.stack([-model.energy(v, h.expand(5, 3)) for h in states("binary", (3,))])
+    torch.testing.assert_close(model.free_energy(v), -torch.logsumexp(sums, 0), rtol=0, atol=1e-10)
     assert area > 0
 
 

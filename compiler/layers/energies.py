@@ -1,0 +1,205 @@
+"""Objectives and measures of energies. They stand in train programs only, and speak of the energy that is trained.
+
+Comes in: what the energy is given, in the order of its signature. Goes out: one number. Their text calls helper functions that take the
+model, an energy's class (see `emit.torch.machines`).
+"""
+
+from typing import ClassVar, Literal
+
+from ..emit.code import Code, Show, call
+from ..graph import TensorType
+from ..values import Real
+from .base import ONE, Checker, Family, Flag, Layer, Positive, PositiveNumber
+
+APART = "\f"  # between two functions of one text, each of which is written once
+NEGATIVES = '''
+def negatives(model, inputs, steps, visible):
+    """The inputs of an energy, its visible units replaced by where so many steps of a Gibbs chain lead."""
+    found = model.gibbs(*inputs, steps=steps)
+    after = dict(zip(visible, found if isinstance(found, tuple) else (found,)))
+    return [after.get(at, x) for at, x in enumerate(inputs)]
+'''
+CONTRAST = (
+    NEGATIVES
+    + APART
+    + '''
+
+def contrastive_divergence(model, *inputs, steps, visible):
+    """Has the gradient of CD-k (Hinton, 2002): the free energy of the data, less that of where their chains lead."""
+    after = negatives(model, inputs, steps, visible)
+    return (model.free_energy(*inputs) - model.free_energy(*after)).mean()
+'''
+)
+PERSIST = (
+    NEGATIVES
+    + APART
+    + '''
+
+def persistent_divergence(model, *inputs, steps, visible):
+    """Has the gradient of persistent CD (Tieleman, 2008): the chains go on where the last update left them."""
+    chains = model.__dict__.get("chains", [x.detach() for x in inputs])
+    chains = negatives(model, chains, steps, visible)
+    if model.training:
+        model.chains = chains
+    return model.free_energy(*inputs).mean() - model.free_energy(*chains).mean()
+'''
+)
+FLIPS = '''
+def flips(model, inputs, visible):
+    """For each visible unit: log p(inputs) - log p(inputs with that unit flipped), [B]."""
+    free = model.free_energy(*inputs)
+    for at in visible:
+        x = inputs[at]
+        for i in range(x[0].numel()):
+            flipped = x.flatten(1).clone()
+            flipped[:, i] = 1 - flipped[:, i]
+            yield model.free_energy(*inputs[:at], flipped.view_as(x), *inputs[at + 1 :]) - free
+'''
+PSEUDO = (
+    FLIPS
+    + APART
+    + '''
+
+def pseudo_likelihood(model, *inputs, visible):
+    """The mean over examples of the sum over visible units of log p(unit | all others) (Besag, 1975)."""
+    return sum(F.logsigmoid(gap) for gap in flips(model, inputs, visible)).mean()
+'''
+)
+RATIOS = (
+    FLIPS
+    + APART
+    + '''
+
+def ratio_matching(model, *inputs, visible):
+    """The squared probability that each visible unit is flipped given all others, summed (Hyvarinen, 2007)."""
+    return sum(torch.sigmoid(-gap).square() for gap in flips(model, inputs, visible)).mean()
+'''
+)
+REBUILT = '''
+def reconstruction_error(model, *inputs, visible):
+    """The mean squared difference of the visible units to their means given the means of the hidden ones."""
+    found = model.reconstruct(*inputs)
+    found = found if isinstance(found, tuple) else (found,)
+    return sum((inputs[at] - x).square().flatten(1).mean(dim=1) for at, x in zip(visible, found)).mean()
+'''
+SCORES = '''
+def score_matching(model, *inputs, sigma, visible):
+    """Denoising score matching (Vincent, 2011): the slope of log p at noisy data points back to the data.
+
+    That slope is what the visible units are rebuilt as, less what they are. Times sigma squared, so that 1 is the size of no model at all.
+    """
+    noisy = [x + sigma * torch.randn_like(x) if at in visible else x for at, x in enumerate(inputs)]
+    found = model.reconstruct(*noisy)
+    found = found if isinstance(found, tuple) else (found,)
+    loss = 0
+    for at, x in zip(visible, found):
+        slope, wanted = x - noisy[at], (inputs[at] - noisy[at]) / sigma**2
+        loss = loss + sigma**2 * (slope - wanted).square().flatten(1).sum(dim=1)
+    return loss.mean()
+'''
+
+
+class OfEnergy(Layer):
+    """Base: what is computed from an energy and what it is given. `visible` tells which of that are its visible units."""
+
+    family: ClassVar[Family] = "energy"
+    tensors: ClassVar[int | None] = None
+    pure: ClassVar[bool] = False
+    units: ClassVar[tuple[str, ...]] = ("binary", "real", "onehot")  # of the visible ones
+    function: ClassVar[str] = ""
+    better: ClassVar[Literal["higher", "lower"] | None] = None
+
+    visible: tuple[int, ...] = ()
+
+    def infer(self, see: Checker, *inputs: TensorType) -> TensorType:
+        return TensorType("float", ())
+
+    def forward(self, show: Show, *inputs: Code) -> Code:
+        at = f"({self.visible[0]},)" if len(self.visible) == 1 else str(self.visible)
+        return call(self.way, "model", *inputs, **self.given(show), visible=at)
+
+    @property
+    def way(self) -> str:
+        """The function of its text."""
+        return self.function
+
+    def given(self, show: Show) -> dict[str, str]:
+        """Further arguments."""
+        return {}
+
+
+class ContrastiveDivergence(OfEnergy):
+    """The loss of CD-k: data against where k Gibbs steps from them lead; with `persistent`, chains that go on from update to update.
+
+    Its value is no likelihood and need not fall; `pseudo_likelihood` shows how training goes.
+    """
+
+    name: ClassVar[str] = "contrastive_divergence"
+    formula: ClassVar[str] = "dW = <v h>_data - <v h>_after k steps"
+    example: ClassVar[str] = "loss contrastive_divergence(k=1)"
+    synonyms: ClassVar[tuple[str, ...]] = ("cd", "pcd")
+
+    k: Positive = ONE
+    persistent: Flag = False
+
+    def called(self) -> str:
+        return PERSIST if self.persistent else CONTRAST
+
+    def given(self, show: Show) -> dict[str, str]:
+        return {"steps": show(self.k)}
+
+    @property
+    def way(self) -> str:
+        return "persistent_divergence" if self.persistent else "contrastive_divergence"
+
+
+class RatioMatching(OfEnergy):
+    """Ratio matching, for binary visible units: no chain and no sampling, one free energy for each unit."""
+
+    name: ClassVar[str] = "ratio_matching"
+    formula: ClassVar[str] = "sum_i p(v_i flipped | the others)^2"
+    example: ClassVar[str] = "loss ratio_matching()"
+    helper: ClassVar[str] = RATIOS
+    function: ClassVar[str] = "ratio_matching"
+    units: ClassVar[tuple[str, ...]] = ("binary",)
+    better: ClassVar[Literal["higher", "lower"] | None] = "lower"
+
+
+class ScoreMatching(OfEnergy):
+    """Denoising score matching, for real visible units: no chain; the slope of log p at data with noise of `sigma` points back to them."""
+
+    name: ClassVar[str] = "score_matching"
+    formula: ClassVar[str] = "sigma^2 |d log p(v~)/dv~ - (v - v~) / sigma^2|^2"
+    example: ClassVar[str] = "loss score_matching(sigma=0.5)"
+    helper: ClassVar[str] = SCORES
+    function: ClassVar[str] = "score_matching"
+    units: ClassVar[tuple[str, ...]] = ("real",)
+    better: ClassVar[Literal["higher", "lower"] | None] = "lower"
+
+    sigma: PositiveNumber = Real.of(0.5)
+
+    def given(self, show: Show) -> dict[str, str]:
+        return {"sigma": show(self.sigma)}
+
+
+class PseudoLikelihood(OfEnergy):
+    """The log pseudo-likelihood, for binary visible units: how likely each is given all others, summed; 0 is best."""
+
+    name: ClassVar[str] = "pseudo_likelihood"
+    formula: ClassVar[str] = "sum_i log p(v_i | the others)"
+    example: ClassVar[str] = "loss contrastive_divergence()\n    metric pseudo_likelihood()"
+    helper: ClassVar[str] = PSEUDO
+    function: ClassVar[str] = "pseudo_likelihood"
+    units: ClassVar[tuple[str, ...]] = ("binary",)
+    better: ClassVar[Literal["higher", "lower"] | None] = "higher"
+
+
+class ReconstructionError(OfEnergy):
+    """The mean squared difference of the visible units to what the hidden ones tell of them. It can fall while the fit gets worse."""
+
+    name: ClassVar[str] = "reconstruction_error"
+    formula: ClassVar[str] = "mean (v - E[v | E[h | v]])^2"
+    example: ClassVar[str] = "loss contrastive_divergence()\n    metric reconstruction_error()"
+    helper: ClassVar[str] = REBUILT
+    function: ClassVar[str] = "reconstruction_error"
+    better: ClassVar[Literal["higher", "lower"] | None] = "lower"
