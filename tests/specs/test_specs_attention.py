@@ -142,3 +142,7 @@ def test_has_as_many_parameters_as_published(spec: str, hand: Callable[[], nn.Mo
 def test_says_nothing_and_trains(spec: str) -> None:
     assert archc.check(spec).diagnostics == []
     assert isfinite(dry_run(spec).loss)
+
+
+def test_the_second_program_of_gpt2_reads_a_text() -> None:
+    assert isfinite(dry_run(archc.compile("gpt2", program="topics")).loss)

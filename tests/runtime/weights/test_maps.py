@@ -124,6 +124,26 @@ def test_a_run_begins_with_them(home: Path) -> None:
     run = archc.train("trained.arch", out=home / "run", progress=False)
     assert all(torch.equal(tensor, ours[key]) for key, tensor in run.model().state_dict().items())
 
+    other = tensors()  # and the network of a run takes them
+    write(home, MAP, other)
+    again = archc.load_weights(run.folder, "theirs.safetensors", "map.json").state_dict()
+    assert torch.equal(again["head.bias"], other["head.bias"])
+    with pytest.raises(archc.Stopped, match="a run has its model and its hyperparameters"):
+        archc.load_weights(run.folder, "theirs.safetensors", "map.json", depth=3)
+
+
+def test_the_command_tells_what_it_did(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from archc.runtime.cli.guard import guarded
+
+    words = ["load-weights", "net.arch", "--from", "theirs.safetensors", "--map", "map.json", "-o", "ours.safetensors"]
+    assert guarded([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"path": "ours.safetensors", "tensors": 7, "used": 8, "unused": 2}
+    assert guarded(words) == 0
+    said = capsys.readouterr()
+    assert said.err.endswith("7 tensors of Net, from 8 of theirs.safetensors; 2 more are copies or not needed\n")
+    assert guarded([*words[:5], "nap.json", *words[6:]]) == 2
+    assert "no map of that name" not in capsys.readouterr().out
+
 
 # What does not fit -------------------------------------------------------------------------------------------------------
 
