@@ -51,6 +51,10 @@ def run_stack(
         return _run(body, node, incoming, occurrence, recipe.body)
 
 
+LEVELS = {"stack": "Level", "parallel": "Branch"}
+"""What stands behind the name of a declaration in the name of its unnamed levels: `UNetLevel`."""
+
+
 def _run(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, occurrence: ast.Node, home: Body) -> Value:
     if body.function:
         raise Refusal(NotCompiledYet(occurrence.span, f"a {node.kind} outside of a model"))
@@ -61,7 +65,8 @@ def _run(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, occurr
     items = _items(body, node)
     if items is None:
         return POISON
-    title = "".join(part.title() for part in key.split("_"))
+    unnamed = key.removeprefix(node.kind).isdigit()
+    title = LEVELS[node.kind] if unnamed else "".join(part.title() for part in key.split("_"))
     keys = body.elaborator.level_keys(node.body, home)
     stack = StackInMaking(body, node, f"{body.name}{title}", keys, carried, values)
     if (isinstance(items, Size) and items.number == 0) or (isinstance(items, list) and not items):

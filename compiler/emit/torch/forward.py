@@ -11,9 +11,11 @@ import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from ...graph import Graph, Input, Next, Node, Parameter, Recur, Ref, Repeat, Start, TensorType, Use, Weight
 from ...layers.base import Layer
+from ...shapes import Dim
 from ..code import Code, Show, call
 from .cells import recur_call, start_code
 from .fuse import Fusion
@@ -22,6 +24,7 @@ from .names import checked_key, identifier
 from .updates import late_steps
 from .wiring import RETURN, Purity, Wiring, stands_alone
 
+LETTERS = {(3, 1): "T", (4, 2): "H", (4, 3): "W", (5, 2): "D", (5, 3): "H", (5, 4): "W"}  # by rank and axis
 USUAL = ("x", "y", "z", "u", "v", "w")
 
 
@@ -54,6 +57,7 @@ class Writer:
         self.named = {identifier(edge.name) for node in graph.nodes for edge in node.outputs if edge.name}
         self.fusion = Fusion(self.wiring, self.express)
         self.last = self._last_reads()
+        self.letters = letters_of(graph)
         self.parameters = tuple(self._parameter(i, node) for i, node in enumerate(graph.nodes) if isinstance(node.op, Input))
 
     def write(self) -> list[Line]:
@@ -240,9 +244,9 @@ class Writer:
         """The shape that comes out, where it is none of those that went in."""
         if any(ref in self.setting.vague for ref in refs):
             return ""
-        shapes = [shape(self.graph.type_of(ref)) for ref in refs]
+        shapes = [shape(self.graph.type_of(ref), self.letters) for ref in refs]
         read = [ref for ref in self.reads(i) if not isinstance(self.wiring.nodes[ref.node].op, Parameter)]
-        before = {shape(self.graph.type_of(ref)) for ref in read}
+        before = {shape(self.graph.type_of(ref), self.letters) for ref in read}
         told = list(dict.fromkeys(shapes))
         return ", ".join(told) if any(s not in before and s != "[]" for s in told) else ""
 
@@ -344,7 +348,21 @@ class Writer:
         return node.outputs[place].name, Ref(user, place)
 
 
-def shape(type_: TensorType) -> str:
+def letters_of(graph: Graph) -> dict[str, Dim]:
+    """What comments call the dims that have no name in the spec, which the levels of a stack have: B, H, W, T as everybody does."""
+    found: dict[str, Dim] = {}
+    for name, axis in graph.dims.items():
+        rank = graph.inputs[axis.input].type.rank if axis.input < len(graph.inputs) else 0
+        unnamed = re.fullmatch(r"(\w+_)?(?:batch|dim\d)\d*", name)
+        if unnamed is None or (axis.axis and (rank, axis.axis) not in LETTERS):
+            continue
+        called = f"{unnamed[1] or ''}{LETTERS[rank, axis.axis]}" if axis.axis else "B"
+        if called not in graph.dims:
+            found[name] = Dim.of(called)
+    return found
+
+
+def shape(type_: TensorType, letters: Mapping[str, Dim] = MappingProxyType({})) -> str:
     """`[B, T, D]` in the names of the body; `int[B, T]`."""
-    dims = ", ".join(str(size.text) for size in type_.shape)
+    dims = ", ".join(str(size.rename(letters).text) for size in type_.shape)
     return f"[{dims}]" if type_.dtype == "float" else f"{type_.dtype}[{dims}]"

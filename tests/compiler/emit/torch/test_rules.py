@@ -145,8 +145,8 @@ block P(stride)(x: [B, C, H, W]) { return x -> conv(C, 3, stride=stride, padding
 model M(x: [B, 4, H, W]) { return x -> stack i in 0..3 { P(2 if i == 1 else 1) -> relu } }
 """
     text = text_of(spec)
-    assert text.count("class MStack1") == 1
-    assert "MStack1(channels, stride) for" in text or "for stride in (1, 2, 1)" in text
+    assert text.count("class MLevel") == 1
+    assert "MLevel(channels, stride) for" in text or "for stride in (1, 2, 1)" in text
 
 
 def test_free_dims_of_forward_are_read() -> None:
