@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import archc
-from archc.compiler.graph import Graph, Node, Repeat, TensorType, Use
+from archc.compiler.graph import Graph, Node, Recur, Repeat, TensorType, Use
 from archc.compiler.penalties import penalties_of
 from archc.compiler.shapes import Dim, Size
 from archc.compiler.values import Formula, Real, Text, Truth, formula, substitute
@@ -41,9 +41,20 @@ def said(graph: Graph, above: tuple[str, ...], found: Said) -> Said:
             stacked(node.op, path, above, found)
             continue
         found[path].append(module_types(node))
-        if isinstance(node.op, Use):
+        if isinstance(node.op, Recur) and node.op.both:
+            for way in ("forward", "backward"):
+                found[f"{path}.{way}"].append(one_way(node, node.op))
+                said(node.op.graph, (*above, f"{path}.{way}."), found)
+        elif isinstance(node.op, Use):
             said(node.op.graph, (*above, f"{path}."), found)
     return found
+
+
+def one_way(node: Node, op: Recur) -> list[TensorType]:
+    """What one of the two cells of `bidirectional` gives: as wide in the last dim as the cell says."""
+    cell = [op.graph.type_of(output.ref) for output in op.graph.outputs]
+    both = [output.type for output in node.outputs]
+    return [TensorType(t.dtype, (*t.shape[:-1], step.shape[-1])) for t, step in zip(both, cell, strict=True)]
 
 
 def module_types(node: Node) -> list[TensorType]:
