@@ -68,6 +68,7 @@ class Operation(Frozen):
 class Input(Operation):
     """A tensor given to the declaration; `axes` are the local names of its dims, for reading them at run time."""
 
+    annotation: ClassVar[str] = "Tensor"
     name: str
 
 

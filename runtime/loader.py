@@ -29,6 +29,12 @@ def load_module(compiled: CompiledLike | Executable) -> ModuleType:
     return _load(exe.name, exe.source, exe.spans, exe.sources, {})
 
 
+def load_text(compiled: CompiledLike | Executable, text: str, spans: Spans) -> ModuleType:
+    """Another text of the compiler for the same spec as a module."""
+    exe = _executable(compiled)
+    return _load(exe.name, text, spans, exe.sources, {})
+
+
 def load_program(compiled: CompiledLike | Executable) -> ModuleType:
     """program.py as a module; what it imports as `model` is `load_module` of the same."""
     exe = _executable(compiled)

@@ -61,6 +61,8 @@ def run(
             device=device,
         ),
     )
+    for note in made.notes:
+        say(note)
     if output is not None:
         write_result(output, made.file(Path(output).suffix.lower()))
         if output != "-":

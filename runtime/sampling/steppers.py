@@ -1,10 +1,12 @@
 """Models that read tokens as they come, see `generating.Stepper`."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+PART = 512  # tokens of a prompt that are read at once
 Forward = Callable[[Tensor, Tensor | None], Tensor]
 """Tokens [B, T] and what an encoder reads, to logits [B, T, V]."""
 
@@ -31,6 +33,35 @@ class Recomputed:
 
     def restart(self) -> None:
         self.tokens = None
+
+
+class Cached:
+    """Each token goes through the model once: `step` takes what is `given`, the new tokens and a cache, which `fresh` makes."""
+
+    def __init__(
+        self, step: Callable[..., Any], given: tuple[Tensor, ...], fresh: Callable[[], Any], limit: int | None, part: int = PART
+    ) -> None:
+        self.step, self.given, self.fresh, self.limit, self.part = step, given, fresh, limit, part
+        self.cache = fresh()
+
+    @property
+    def seen(self) -> int:
+        return int(self.cache.past)
+
+    def feed(self, tokens: Tensor) -> Tensor:
+        found = []
+        for part in torch.split(tokens, self.part, dim=1):
+            logits = self.step(*self.given, part, self.cache)
+            found.append(logits[0] if isinstance(logits, tuple) else logits)
+            self.cache.advance(part.shape[1])
+        return torch.cat(found, dim=1) if len(found) > 1 else found[0]
+
+    def keep(self, rows: Tensor) -> None:
+        self.cache.keep(rows)
+        self.given = tuple(t[rows] for t in self.given)
+
+    def restart(self) -> None:
+        self.cache = self.fresh()
 
 
 def context_of(model: nn.Module, inputs: Callable[[int], tuple[Tensor, ...]], wanted: int) -> int | None:

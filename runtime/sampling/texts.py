@@ -6,6 +6,7 @@ it is an encoder-decoder, which reads the prompt there and writes the other.
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...compiler.plan import InputPlan
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from .generating import Stepper
+    from .streams import Stream
 
 KIND = "a model of texts"
 TOKENS = 200
+TRIED = 8
 FILL = 0
 """What fills up texts in a batch ends those that an encoder-decoder writes."""
 
@@ -75,8 +78,8 @@ class Text:
 class Texts:
     """What was made. `goes_on`: the text is the prompt's continuation, and is shown with it."""
 
-    def __init__(self, made: list[Text], goes_on: bool, joint: str) -> None:
-        self.made, self.goes_on, self.joint = made, goes_on, joint
+    def __init__(self, made: list[Text], goes_on: bool, joint: str, notes: tuple[str, ...] = ()) -> None:
+        self.made, self.goes_on, self.joint, self.notes = made, goes_on, joint, notes
 
     def said(self) -> str:
         shown = [f"{t.prompt}{self.joint if t.prompt else ''}{t.text}" if self.goes_on else t.text for t in self.made]
@@ -116,6 +119,7 @@ class Writer:
         names = [i.name for i in saved.exe.plan.model.inputs]
         self.written = codec(saved, names[found.target])
         self.read: Codec | None = None if found.source is None else codec(saved, names[found.source])
+        self.notes: list[str] = []
         self.begins: int | None = saved.record.get("begins", {}).get(names[found.target])
 
     def write(self, wanted: Wanted) -> Texts:
@@ -124,7 +128,7 @@ class Writer:
         heads = [self.head(prompt) for prompt in prompts]
         found = self.searched(prompts, heads, wanted) if wanted.beam else self.drawn(prompts, heads, wanted)
         joint = " " if self.written.decode([0, 0]).count(" ") == 1 and self.written.decode([0, 0])[0] == "0" else ""
-        return Texts(found, self.read is None, joint)
+        return Texts(found, self.read is None, joint, tuple(self.notes))
 
     def usual(self) -> tuple[str, ...]:
         """The prompt where none is given; an encoder has to have one."""
@@ -179,10 +183,44 @@ class Writer:
 
     def stepper(self, prompts: list[str], length: int, cache: bool) -> "Stepper":
         """The model as one that reads tokens as they come, for texts of up to `length` tokens."""
-        from .steppers import Recomputed
+        from .steppers import Cached, Recomputed
 
         source = self.sources(prompts)
-        return Recomputed(self.forward, source, self.context(source, length))
+        limit = self.context(source, length)
+        if cache and (stream := self.stream) is not None:
+            return Cached(stream.step, stream.given(source), stream.fresh, limit)
+        return Recomputed(self.forward, source, limit)
+
+    @cached_property
+    def stream(self) -> "Stream | None":
+        """The model in steps, where that gives the same: it is tried on a short text. Else `notes` tell why not."""
+        from ...compiler.streaming.rewrite import NotStreamed
+        from .streams import stream_of
+
+        try:
+            found = stream_of(self.saved, self.model, self.saved.exe.plan.model.inputs[self.roles.target].name)
+        except NotStreamed as refused:
+            self.notes.append(f"all tokens are computed anew at each step: {refused}")
+            return None
+        if not self.agrees(found):
+            self.notes.append("all tokens are computed anew at each step: in steps this model gives something else")
+            return None
+        return found
+
+    def agrees(self, stream: "Stream") -> bool:
+        """Are the logits of a short text the same in steps as at once?"""
+        import torch
+
+        from .steppers import Cached
+
+        source = None if self.read is None else torch.arange(2 * TRIED, device=self.device).view(2, TRIED) % self.roles.vocabulary
+        count = self.context(source, TRIED) or TRIED
+        tokens = torch.arange(1, 2 * count + 1, device=self.device).view(2, count) % self.roles.vocabulary
+        whole = self.forward(tokens, source)
+        steps = Cached(stream.step, stream.given(source), stream.fresh, None)
+        first = max(1, count // 2)
+        found = torch.cat([steps.feed(part) for part in (tokens[:, :first], *torch.split(tokens[:, first:], 1, dim=1))], dim=1)
+        return bool((whole - found).abs().max() <= 1e-3 * whole.abs().max().clamp(min=1e-6))
 
     def sources(self, prompts: list[str]) -> "Tensor | None":
         """What the encoder reads, filled up to one length."""

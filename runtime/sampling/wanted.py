@@ -64,6 +64,10 @@ class Wanted:
 class Sampled(Protocol):
     """Samples of one kind."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the person should know of how they were made."""
+
     def said(self) -> str:
         """What stands on standard output where no file is asked for."""
 

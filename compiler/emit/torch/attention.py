@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...attention.lowering import lowering_of
+from ...attention.lowering import Kind, lowering_of
 from ...attention.recognise import Form
 from ...graph import Ref
 from ...layers.attention import Attend
 from ...shapes import Size
+from ...streaming.ops import StreamedAttend
 from ..code import ATOM, PRODUCT, SIGN, Code, Show, binary, call, method
 from .equations import Sheet, joined
 from .lines import Line
@@ -42,6 +43,7 @@ class _Attention:
         )
         self.show = Show(writer.setting.names)
         self.taken: set[str] = set()
+        self.spans: dict[str, tuple[str, str]] = {}  # of a step: where the positions that an index stands for begin and end
 
     def say(self, text: str, comment: str = "") -> None:
         self.writer.lines.append(Line(text, self.node.span, comment=comment))
@@ -57,7 +59,9 @@ class _Attention:
 
     def write(self) -> None:
         q, k, v = self._split()
-        kind = lowering_of(self.op).kind
+        kind: Kind = lowering_of(self.op).kind
+        if isinstance(self.op, StreamedAttend):
+            kind = self._stepped(self.op, q, k, v)
         result = self._plain(q, k, v) if kind == "plain" else self._fused(q, k, v, kind)
         ref = Ref(self.i)
         target = self.writer.assign(ref)
@@ -68,6 +72,21 @@ class _Attention:
                 joined_heads = Code(f"{target}.transpose(1, 2).flatten(2)")
             result = joined_heads
         self.say(f"{target} = {result}", self.writer.comment(self.i, [ref]))
+
+    # Steps ------------------------------------------------------------------------------------------------------------
+
+    def _stepped(self, op: StreamedAttend, q: str, k: str, v: str) -> Kind:
+        """The keys of earlier tokens before those of this step; positions are counted from the first of all. Gives the lowering."""
+        cache = self.codes[-1].text
+        steps = self.show(self.extents["i"])
+        self.spans["i"] = (f"{cache}.past", f"{cache}.past + {steps}")
+        if op.grows:
+            window = {} if op.window is None else {"window": self.show(op.window)}
+            self.say(f"{k}, {v} = {call(f'{cache}.grown', k, v, **window)}")
+            self.spans["j"] = (f"{cache}.past + {steps} - {k}.shape[2]", f"{cache}.past + {steps}")
+        if op.score is not None:
+            return "plain"
+        return "whole" if op.mask is None and op.bias is None else "batch"
 
     # Heads ------------------------------------------------------------------------------------------------------------
 
@@ -147,12 +166,15 @@ class _Attention:
             self.say(line)
         name = self.free("bias" if mask is None else "mask")
         axes = ", ".join(sheet.shape_of(self.extents))
-        self.say(f"{name} = {code}", f"[{axes}]")
+        self.say(f"{name} = {code}", "" if self.spans else f"[{axes}]")
         return name
 
     def _sheet(self, show: Show, device: str, dtype: str, free: object, score: str = "") -> Sheet:
         tensors = {place: code for place, code in enumerate(self.codes) if place >= 3}
-        return Sheet(joined(self.op.equations), show, self.extents, tensors, device, dtype, free, score)  # type: ignore[arg-type]
+        sheet = Sheet(joined(self.op.equations), show, self.extents, tensors, device, dtype, free, score)  # type: ignore[arg-type]
+        if isinstance(self.op, StreamedAttend):
+            sheet.walk(self.spans, self.op.moving)
+        return sheet
 
     def _kept(self, q: str) -> str:
         """A mask or bias that depends on sizes alone: a function of the class builds it once."""

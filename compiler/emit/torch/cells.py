@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from ....dsl.span import Span
 from ...graph import Graph, Input, Output, Recur, Start, State, TensorType
 from ...passes.base import without
+from ...streaming.ops import CACHE, StreamedRecur
 from ..code import Code, Show, call, method
 from .lines import Line
 from .names import identifier
@@ -66,12 +67,17 @@ DTYPES = {"int": "torch.long", "bool": "torch.bool"}
 def recur_helpers(op: Recur) -> Iterator[str]:
     """The functions and classes that a recurrence needs beside its cell's class."""
     yield OVER_TIME
+    if isinstance(op, StreamedRecur):
+        yield CACHE
     if op.both:
         yield BIDIRECTIONAL
 
 
 def recur_call(op: Recur, me: str, codes: tuple[Code, ...], extras: tuple[str, ...]) -> Code:
     """A cell over time: `self.recur1(x, memory, h, c, length=length, reverse=True)`."""
+    if isinstance(op, StreamedRecur):
+        *given, cache = codes
+        return Code(f"{cache}.carried({op.states}, lambda *state: {call(me, *given, *extras, '*state')})")
     inputs, rest = codes[: op.graph.stepped + op.constants], list(codes[op.graph.stepped + op.constants :])
     named = {"length": str(rest.pop(0))} if op.lengths else {}
     if op.reverse:

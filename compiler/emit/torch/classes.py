@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from ....dsl.span import Span
-from ...graph import Graph, Hyper, Machine, Node, Parameter, Repeat, State, Use
+from ...graph import Graph, Hyper, Input, Machine, Node, Parameter, Repeat, State, Use
 from ...keys import RESERVED_KEYS
 from ...layers.base import Layer
 from ...passes.route import REASON
@@ -192,7 +192,8 @@ class ClassWriter:
         checks = [line for assertion in plan.running_checks for line in check_lines(assertion, show)] if states else []
         dims = dim_lines(graph, [n for n in plan.read if n in read and n in graph.dims], local, writer.parameters)
         kept = [isinstance(node.op, State) for node in graph.inputs]
-        tensors = {known: "Tensor" for known, state in zip(writer.parameters, kept, strict=True) if not state}
+        kinds = [node.op.annotation for node in graph.inputs if isinstance(node.op, Input)]
+        tensors = {n: kind for n, kind, state in zip(writer.parameters, kinds, kept, strict=True) if not state}
         held = {known: "Tensor" for known, state in zip(writer.parameters, kept, strict=True) if state and states}
         given = [f"{n}: {kind}" for n, kind in (tensors | self._further() | held).items()]
         result = returns(graph, len(self.penalties)) if states or len(graph.outputs) > 1 else "tuple[Tensor]"

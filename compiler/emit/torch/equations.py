@@ -68,10 +68,19 @@ class Sheet:
         self.reals: set[str] = set()  # names that stand for real numbers
         self.indices: dict[str, str] = {}
         self.codes: dict[int, Code] = {}
+        self.spans: Mapping[str, tuple[str, str]] = {}
+        self.moving: tuple[int, ...] = ()
         self.axes = self._axes()
         self.uses = Counter(arg for term in self.terms for arg in self._needed(term))
         self.uses.update(self.roots.values())
         self.floats = self._floats()
+
+    def walk(self, spans: Mapping[str, tuple[str, str]], moving: tuple[int, ...]) -> None:
+        """Positions that do not run from 0: where those of an index begin and end. Tensors in `moving` have theirs in order, others are
+        looked up."""
+        self.spans, self.moving = spans, moving
+        self.uses = Counter(arg for term in self.terms for arg in self._needed(term))
+        self.uses.update(self.roots.values())
 
     def _axes(self) -> list[frozenset[str]]:
         found: list[frozenset[str]] = []
@@ -87,6 +96,8 @@ class Sheet:
     def _is_view(self, term: Term) -> bool:
         """Is a tensor read along its own dims, in the order of the indices?"""
         letters = [self.terms[arg].op for arg in term.args]
+        if term.tensor not in self.moving and not self.spans.keys().isdisjoint(letters):
+            return False
         return (
             term.op == "read"
             and all(reach != "any" for reach in term.reach)
@@ -208,9 +219,8 @@ class Sheet:
             self.typed = self.typed or as_float
             dims = ", None" * (len(INDICES) - 1 - INDICES.index(index))
             column = f"[:{dims}]" if dims else ""
-            self.lines.append(
-                f"{name} = {call('torch.arange', self.show(self.extents[index]), **dtype, device=self.device)}{column}"
-            )
+            ends = self.spans.get(index) or (self.show(self.extents[index]),)
+            self.lines.append(f"{name} = {call('torch.arange', *ends, **dtype, device=self.device)}{column}")
         return Code(self.indices[index])
 
     def _extreme(self, term: Term, args: list[Code]) -> Code:

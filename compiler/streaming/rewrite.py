@@ -1,0 +1,446 @@
+"""The graph of a step, from the graph of the whole: see the package.
+
+Of each value it is known along which dim it moves with the tokens that come, if along any: the one whose size is that of the input that
+grows. What moves is computed for the new tokens alone; what does not stands still, and at the root is computed once before all steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ..attention.recognise import Form
+from ..graph import (
+    Axis,
+    Edge,
+    Graph,
+    Input,
+    Next,
+    Node,
+    Operation,
+    Output,
+    Parameter,
+    Penalty,
+    Recur,
+    Ref,
+    Repeat,
+    TensorType,
+    Use,
+    Weight,
+)
+from ..layers.attention import Attend
+from ..layers.base import Layer
+from ..layers.indexing import Index, Slice
+from ..layers.positions import Rotary, SinusoidalPositions
+from ..passes.base import without
+from ..shapes import Dim, Size
+from ..values import AxisName, Truth, names_of
+from .ops import Grown, Lookup, Memory, Once, Positions, SinusoidalAt, StreamedAttend, StreamedRecur
+
+NAME = "cache"
+MIXES = frozenset({"cumsum", "cumprod", "sort", "argsort", "flip", "roll", "group_norm", "instance_norm", "local_response_norm"})
+FAMILIES = frozenset({"convolution", "pooling", "loss", "metric", "distribution", "column"})
+
+
+class NotStreamed(Exception):
+    """The reason why a model cannot be computed token by token."""
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """`step` reads the input that grows and the cache; before all steps `before` gives what it also reads, from all other inputs.
+
+    `passed` are the names of the outputs of `before`, which are the first inputs of `step`, in order.
+    """
+
+    step: Graph
+    before: Graph | None = None
+    passed: tuple[str, ...] = ()
+
+
+def streamed(root: Graph, target: str) -> Streamed:
+    """The root in two: what is computed once, and a step. Raises `NotStreamed`."""
+    place = next(i for i, node in enumerate(root.nodes) if isinstance(node.op, Input) and node.op.name == target)
+    grows = root.nodes[place].type.shape[1].value
+    if grows.symbol is None:
+        raise NotStreamed(f"{target} has a fixed length")
+    flags = tuple(1 if node is root.nodes[place] else None for node in root.inputs)
+    done = _Streaming(grows.symbol).graph(root, flags)
+    if not done.cached:
+        raise NotStreamed("no attention keeps anything from token to token")
+    return _split(root, done, target, grows.symbol)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A graph of steps; along which dim each output moves; whether it takes the cache; and where the old values are."""
+
+    graph: Graph
+    moving: tuple[int | None, ...]
+    cached: bool
+    place: dict[Ref, Ref]
+    still: frozenset[Ref]  # values of the old graph that no step changes
+
+
+@dataclass
+class _Streaming:
+    symbol: str
+    done: dict[object, tuple[Graph, _Done]] = field(default_factory=dict)
+
+    def graph(self, graph: Graph, flags: tuple[int | None, ...]) -> _Done:
+        """The graph with these of its inputs moving."""
+        key = (id(graph), flags)
+        if key not in self.done:
+            self.done[key] = graph, _Body(self, graph, flags).run()
+        return self.done[key][1]
+
+    def axis(self, type_: TensorType) -> int | None:
+        """The dim that is as long as the step; refused where there are two, or one that only depends on it."""
+        found = [k for k, size in enumerate(type_.shape) if size.value.symbol == self.symbol]
+        if len(found) > 1 or any(self.symbol in size.value.symbols() for k, size in enumerate(type_.shape) if k not in found):
+            raise NotStreamed(f"a tensor {type_} has more than one place for each token")
+        return found[0] if found else None
+
+
+class _Body:
+    """One body being rewritten: its nodes anew, and where each old value is now."""
+
+    def __init__(self, streaming: _Streaming, graph: Graph, flags: tuple[int | None, ...]) -> None:
+        self.streaming, self.old, self.flags = streaming, graph, flags
+        self.nodes: list[Node] = []
+        self.place: dict[Ref, Ref] = {}
+        self.moving: dict[Ref, int | None] = {}
+        self.cache: Ref | None = None
+
+    def run(self) -> _Done:
+        self.inputs()
+        for number, node in enumerate(self.old.nodes):
+            if not isinstance(node.op, Input):
+                self.step(number, node)
+        update: dict[str, object] = {"assertions": self.assertions()}
+        if self.cached:  # else no step needs the cache, and the graph stays what it was
+            update["nodes"] = tuple(self.nodes)
+            update["outputs"] = tuple(Output(name=o.name, ref=self.place[o.ref]) for o in self.old.outputs)
+        moving = tuple(self.moving[output.ref] for output in self.old.outputs)
+        still = frozenset(ref for ref, axis in self.moving.items() if axis is None)
+        return _Done(self.old.model_copy(update=update), moving, self.cached, self.place, still)
+
+    def inputs(self) -> None:
+        """The inputs as they are, then the cache."""
+        self.cached = False
+        for (number, node), flag in zip(
+            ((i, n) for i, n in enumerate(self.old.nodes) if isinstance(n.op, Input)), self.flags, strict=True
+        ):
+            self.place[Ref(number)] = self.add(node)
+            self.moving[Ref(number)] = flag
+        name = NAME
+        taken = {edge.name for node in self.old.nodes for edge in node.outputs} | {hyper.name for hyper in self.old.hypers}
+        while name in taken:
+            name += "_"
+        edge = Edge.model_construct(type=TensorType("float", ()), name=name)
+        self.cache = self.add(Node.model_construct(op=Memory(name=name), inputs=(), outputs=(edge,), span=self.old.span))
+
+    def assertions(self) -> tuple[object, ...]:
+        """Those that do not speak of the length of the text, which a step does not know."""
+        inputs = self.old.inputs
+        long = {n for n, axis in self.old.dims.items() if self.symbol in inputs[axis.input].type.shape[axis.axis].value.symbols()}
+
+        def speaks(condition: object) -> bool:
+            return bool(names_of(condition.text if isinstance(condition, Truth) else condition) & long)  # type: ignore[arg-type]
+
+        return tuple(assertion for assertion in self.old.assertions if not speaks(assertion.condition))
+
+    @property
+    def symbol(self) -> str:
+        return self.streaming.symbol
+
+    def add(self, node: Node) -> Ref:
+        self.nodes.append(node)
+        return Ref(len(self.nodes) - 1)
+
+    def made(self, op: Operation, inputs: Iterable[object], edge: Edge, like: Node) -> Ref:
+        """A step that the text does not have."""
+        update = {"op": op, "inputs": tuple(inputs), "outputs": (edge,), "key": None, "named": False, "owner": 0, "gate": False}
+        return self.add(like.model_copy(update=update))
+
+    def remembered(self) -> Ref:
+        """The cache, which is wanted."""
+        assert self.cache is not None
+        self.cached = True
+        return self.cache
+
+    # Steps ------------------------------------------------------------------------------------------------------------
+
+    def step(self, number: int, node: Node) -> None:
+        moves = any(self.moving[ref] is not None for ref in node.refs)
+        if isinstance(node.op, Penalty | Next):
+            return  # training alone
+        node = node.model_copy(update={"inputs": tuple(self.place[x] if isinstance(x, Ref) else x for x in node.inputs)})
+        axes = [self.moving[ref] for ref in self.old.nodes[number].refs]
+        if not moves:
+            self.still(number, node)
+            return
+        match node.op:
+            case Attend():
+                self.attend(number, node)
+            case Repeat():
+                self.repeat(number, node, axes)
+            case Recur():
+                self.recur(number, node, axes)
+            case Use() if type(node.op) is Use:
+                self.use(number, node, axes)
+            case Layer():
+                self.layer(number, node)
+            case _:
+                raise NotStreamed(f"{node.op.title} takes all tokens at once")
+
+    def keep(self, number: int, at: Ref, moving: Iterable[int | None]) -> None:
+        for k, axis in enumerate(moving):
+            self.place[Ref(number, k)] = Ref(at.node, k)
+            self.moving[Ref(number, k)] = axis
+
+    def still(self, number: int, node: Node) -> None:
+        """What depends on no token: as it is, but for the first places of a table; kept where it has weights and reads an input."""
+        axes = [self.streaming.axis(edge.type) for edge in node.outputs]
+        if any(axis is not None for axis in axes):
+            self.keep(number, self.table(node, axes[0]), axes[:1])
+        elif isinstance(node.op, Layer) and node.op.owns and node.key is not None and self.from_input(number):
+            inputs = (*node.inputs, self.remembered())
+            self.keep(number, self.add(node.model_copy(update={"op": Once(layer=node.op), "inputs": inputs})), axes)
+        else:
+            self.keep(number, self.add(node), axes)
+
+    def from_input(self, number: int) -> bool:
+        """Does it depend on what the body is given?"""
+        before = self.old.ancestors({number})
+        return any(isinstance(self.old.nodes[i].op, Input) for i in before) and len(self.flags) > 0
+
+    def table(self, node: Node, axis: int | None) -> Ref:
+        """`table[:T]`."""
+        op = node.op
+        if not isinstance(op, Index) or axis is None or len(node.outputs) > 1:
+            raise NotStreamed(f"{op.title} makes something for each token at once")
+        items = [item for item in op.items if isinstance(item, Slice)]
+        whole = Slice()
+        plain = len(items) == len(op.items) and all(item == whole for k, item in enumerate(items) if k != axis)
+        if not plain or len(items) <= axis or items[axis].start is not None:
+            raise NotStreamed(f"{op.title} reads a table in another order than the tokens stand in")
+        steps = node.type.shape[axis]
+        return self.made(Lookup(axis=axis, steps=steps), (*node.inputs, self.remembered()), node.outputs[0], node)
+
+    def layer(self, number: int, node: Node) -> None:
+        op = node.op
+        assert isinstance(op, Layer)
+        axes = [self.streaming.axis(edge.type) for edge in node.outputs]
+        if op.family in FAMILIES or getattr(op, "name", "") in MIXES or any(axis is None for axis in axes):
+            raise NotStreamed(f"{op.title} mixes what stands at different tokens")
+        if "dim" in type(op).model_fields and self.along(number, op):
+            raise NotStreamed(f"{op.title} runs over all tokens")
+        match op:
+            case Rotary() if len(node.inputs) == 1:
+                if op.scaling == "dynamic":
+                    raise NotStreamed("rotary with dynamic scaling turns earlier keys anew as the text grows")
+                node = node.model_copy(update={"inputs": (*node.inputs, self.positions(node))})
+            case SinusoidalPositions():
+                node = node.model_copy(update={"op": SinusoidalAt(base=op.base), "inputs": (*node.inputs, self.positions(node))})
+        self.keep(number, self.add(node), axes)
+
+    def along(self, number: int, op: Layer) -> bool:
+        """Does it run along the dim of the tokens, and leave it as long as it was?"""
+        ref = self.old.nodes[number].refs[0]
+        axis, given, dim = self.moving[ref], self.old.type_of(ref), getattr(op, "dim", None)
+        for one in dim if isinstance(dim, tuple | list) else (dim,):
+            if isinstance(one, AxisName) and one.name in {str(given.shape[axis or 0].value), str(given.shape[axis or 0].text)}:
+                return axis is not None
+            number_of = one.number if isinstance(one, Size) else one
+            if isinstance(number_of, int) and axis is not None and number_of % given.rank == axis:
+                return True
+        return False
+
+    def positions(self, node: Node) -> Ref:
+        x = node.refs[0]
+        steps = node.type.shape[-2]
+        edge = Edge.model_construct(type=TensorType("int", (steps,)), name=None)
+        return self.made(Positions(steps=steps), (x, self.remembered()), edge, node)
+
+    # Attention --------------------------------------------------------------------------------------------------------
+
+    def attend(self, number: int, node: Node) -> None:
+        op, old = node.op, self.old.nodes[number]
+        assert isinstance(op, Attend)
+        q, k, v = (self.moving[ref] for ref in old.refs[:3])
+        steps = old.refs[0]
+        if q != self.old.type_of(steps).rank - 2 or (k is None) != (v is None) or (k is not None and k != q):
+            raise NotStreamed("an attention whose queries are not the tokens that come")
+        for equation in op.equations.values():
+            if any(isinstance(t.value, Size) and self.symbol in t.value.value.symbols() for t in equation.terms):
+                raise NotStreamed(f"{equation.text} depends on the length of the whole text")
+        inputs, moving = self.read(old, node, op)
+        window = self.window(op) if k is not None and not moving else None
+        made = StreamedAttend(
+            **{name: getattr(op, name) for name in Attend.model_fields}, grows=k is not None, window=window, moving=moving
+        )
+        at = self.add(node.model_copy(update={"op": made, "inputs": (*inputs, self.remembered())}))
+        self.keep(number, at, [self.streaming.axis(edge.type) for edge in node.outputs])
+
+    def window(self, op: Attend) -> Size | None:
+        """How many keys before itself a query sees, where that is bounded."""
+        if op.mask is None:
+            return None
+        _, above, _ = Form(op.mask).bounds()
+        bounds = [bound for bound in above if bound.rest.constant is not None and bound.rest.constant >= 0]
+        return Size(bounds[0].rest, bounds[0].text) if bounds else None
+
+    def read(self, old: Node, node: Node, op: Attend) -> tuple[list[object], tuple[int, ...]]:
+        """The operands, with those of each token that are read by `j` kept; and which of them move."""
+        inputs: list[object] = list(node.inputs)
+        moving: list[int] = []
+        for place in range(3, len(inputs)):
+            ref = old.inputs[place]
+            if not isinstance(ref, Ref) or self.moving[ref] is None:
+                continue
+            letters = {
+                letter for equation in op.equations.values() for letter in _letters(equation, place, self.moving[ref] or 0)
+            }
+            if letters == {"j"}:
+                inputs[place] = self.grown(inputs[place], self.moving[ref] or 0, node)
+            elif letters != {"i"}:
+                raise NotStreamed("an index function reads a tensor of all tokens at other places than i or j")
+            moving.append(place)
+        return inputs, tuple(moving)
+
+    def grown(self, ref: object, axis: int, node: Node) -> Ref:
+        assert isinstance(ref, Ref)
+        edge = self.nodes[ref.node].outputs[ref.output]
+        return self.made(Grown(axis=axis), (ref, self.remembered()), edge, node)
+
+    # Bodies inside ----------------------------------------------------------------------------------------------------
+
+    def use(self, number: int, node: Node, axes: list[int | None]) -> None:
+        assert isinstance(node.op, Use)
+        flags = self.flags_of(node.op.graph, list(self.old.nodes[number].inputs))
+        done = self.streaming.graph(node.op.graph, flags)
+        if not done.cached:
+            self.keep(number, self.add(node), done.moving)
+            return
+        op = node.op.model_copy(update={"graph": done.graph})
+        self.keep(number, self.add(node.model_copy(update={"op": op, "inputs": (*node.inputs, self.remembered())})), done.moving)
+
+    def recur(self, number: int, node: Node, axes: list[int | None]) -> None:
+        """A cell over the tokens of a step."""
+        op = node.op
+        assert isinstance(op, Recur)
+        stepped = op.graph.stepped
+        if op.reverse or op.both:
+            raise NotStreamed("a recurrence that begins at the end")
+        if (
+            op.lengths
+            or op.given
+            or any(axis != 1 for axis in axes[:stepped])
+            or any(axis is not None for axis in axes[stepped:])
+        ):
+            raise NotStreamed("a recurrence whose start or lengths depend on the tokens")
+        made = StreamedRecur.model_construct(**{name: getattr(op, name) for name in type(op).model_fields})
+        at = self.add(node.model_copy(update={"op": made, "inputs": (*node.inputs, self.remembered())}))
+        self.keep(number, at, [self.streaming.axis(edge.type) for edge in node.outputs])
+
+    def flags_of(self, graph: Graph, operands: list[object]) -> tuple[int | None, ...]:
+        return tuple(self.moving[x] if isinstance(x, Ref) else None for x in operands)
+
+    def repeat(self, number: int, node: Node, axes: list[int | None]) -> None:
+        op = node.op
+        assert isinstance(op, Repeat)
+        if op.walked:
+            raise NotStreamed("a stack that walks over tensors")
+        flags = list(self.flags_of(op.levels[0].graph, list(self.old.nodes[number].inputs)))
+        while True:
+            done = [self.streaming.graph(level.graph, tuple(flags)) for level in op.levels]
+            after = [next((d.moving[k] for d in done if d.moving[k] is not None), flags[k]) for k in range(op.carried)]
+            if op.kind == "parallel" or after == flags[: op.carried]:
+                break
+            flags[: op.carried] = after
+        outputs = [self.streaming.axis(edge.type) for edge in node.outputs]
+        if not any(d.cached for d in done):
+            self.keep(number, self.add(node), outputs)
+            return
+        if not all(d.cached for d in done):
+            raise NotStreamed("a stack of which only some levels keep something")
+        levels = tuple(level.model_copy(update={"graph": d.graph}) for level, d in zip(op.levels, done, strict=True))
+        made = op.model_copy(update={"levels": levels, "captured": op.captured + 1})
+        self.keep(number, self.add(node.model_copy(update={"op": made, "inputs": (*node.inputs, self.remembered())})), outputs)
+
+
+def _letters(equation: object, place: int, axis: int) -> Iterable[str]:
+    """By which letters an equation reads a dim of an operand; `?` for anything else."""
+    for term in equation.terms:  # type: ignore[attr-defined]
+        if term.op == "read" and equation.tensors[term.tensor] == place:  # type: ignore[attr-defined]
+            op = equation.terms[term.args[axis]].op if axis < len(term.args) else "?"  # type: ignore[attr-defined]
+            yield op if op in ("i", "j") else "?"
+
+
+def _split(root: Graph, done: _Done, target: str, symbol: str) -> Streamed:
+    """Takes out of the root what is computed once: what no step changes and another input has a part in."""
+    others = {i for i, node in enumerate(root.nodes) if isinstance(node.op, Input) and node.op.name != target}
+    back = {new: old for old, new in done.place.items()}
+    given = {old for old in done.still if _is_made(root, old, others)}
+    crossing: dict[Ref, None] = {}
+    for number, node in enumerate(done.graph.nodes):
+        if back.get(Ref(number)) not in given:
+            crossing |= {back[ref]: None for ref in node.refs if back.get(ref) in given}
+    if not crossing:
+        return Streamed(_trimmed(done.graph))
+    names = tuple(root.nodes[ref.node].outputs[ref.output].name or f"given{k}" for k, ref in enumerate(crossing))
+    outputs = tuple(Output(name=name, ref=ref) for name, ref in zip(names, crossing, strict=True))
+    before = _trimmed(root.model_copy(update={"outputs": outputs, "assertions": _about(root, symbol)}))
+    return Streamed(_given(done, crossing, names), before, names)
+
+
+def _is_made(root: Graph, ref: Ref, inputs: set[int]) -> bool:
+    if isinstance(root.nodes[ref.node].op, Parameter | Weight):
+        return False
+    return bool(({ref.node} | root.ancestors({ref.node})) & inputs)
+
+
+def _about(root: Graph, symbol: str) -> tuple[object, ...]:
+    return tuple(
+        a for a in root.assertions if symbol not in names_of(a.condition.text if isinstance(a.condition, Truth) else a.condition)
+    )
+
+
+def _given(done: _Done, crossing: dict[Ref, None], names: tuple[str, ...]) -> Graph:
+    """The step with what was computed before as its first inputs."""
+    graph = done.graph
+    nodes: list[Node] = []
+    move: dict[Ref, Ref] = {}
+    for ref, name in zip(crossing, names, strict=True):
+        old = graph.nodes[done.place[ref].node]
+        edge = old.outputs[done.place[ref].output].model_copy(update={"name": name})
+        move[done.place[ref]] = Ref(len(nodes))
+        nodes.append(Node.model_construct(op=Input(name=name), inputs=(), outputs=(edge,), span=old.span))
+    shift = len(nodes)
+
+    def moved(ref: Ref) -> Ref:
+        return move.get(ref, Ref(ref.node + shift, ref.output))
+
+    for node in graph.nodes:
+        inputs = tuple(moved(x) if isinstance(x, Ref) else x for x in node.inputs)
+        nodes.append(node.model_copy(update={"inputs": inputs}))
+    outputs = tuple(Output(name=o.name, ref=moved(o.ref)) for o in graph.outputs)
+    dims = {name: Axis(axis.input + shift, axis.axis) for name, axis in graph.dims.items()}
+    whole = graph.model_copy(update={"nodes": tuple(nodes), "outputs": outputs, "dims": dims, "assertions": ()})
+    return _trimmed(whole)
+
+
+def _trimmed(graph: Graph) -> Graph:
+    """The graph with what its outputs need alone; dims that no input shows any more are read from one that does."""
+    needed = {output.ref.node for output in graph.outputs}
+    needed |= graph.ancestors(needed)
+    idle = {i for i in range(len(graph.nodes)) if i not in needed and not isinstance(graph.nodes[i].op, Memory)}
+    kept = without(graph, idle)
+    dims = dict(kept.dims)
+    for name in graph.dims:
+        for number, node in enumerate(kept.inputs):
+            axes = [k for k, size in enumerate(node.type.shape) if size.value == Dim.of(name)]
+            if name not in dims and axes:
+                dims[name] = Axis(number, axes[0])
+    return kept.model_copy(update={"dims": dims})
