@@ -66,7 +66,7 @@ def test_the_likeliest_of_few_beams_is_no_worse_than_greedy(writer: Run) -> None
     greedy = writer.sample("The ", tokens=12, beam=1).records()[0]
     assert greedy["tokens"] == writer.sample("The ", tokens=12, greedy=True).records()[0]["tokens"]
     best = writer.sample("The ", tokens=12, beam=4).records()[0]
-    assert best["score"] >= greedy["score"] - 1e-9
+    assert best["score"] >= greedy["score"] - 1e-3
 
 
 def test_data_that_are_no_text_are_written_in_numbers(tmp_path: Path) -> None:
