@@ -377,3 +377,17 @@ class Machine(Graph):
     def derived(self) -> dict[str, Graph]:
         """The graphs that its class has a method for, by the method's name."""
         return {"energy": self.total, "free_energy": self.free, **{f"mean_{block.name}": block.mean for block in self.blocks}}
+
+
+def has_machine(graph: Graph) -> bool:
+    """Is it an energy, or are some at work in it?"""
+    seen: set[int] = set()
+    pending = [graph]
+    while pending:
+        here = pending.pop()
+        if isinstance(here, Machine):
+            return True
+        if id(here) not in seen:
+            seen.add(id(here))
+            pending.extend(child for _, child in here.children())
+    return False

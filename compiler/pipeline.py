@@ -256,6 +256,7 @@ def _unused_parts(program: Program, seen: set[int], report: Report) -> None:
 
 def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checked | None, report: Report) -> Compiled:
     from .emit.torch import emit_module
+    from .graph import has_machine
     from .passes import PASSES
     from .penalties import penalty_names
     from .plan import ModelPlan, Plan
@@ -276,6 +277,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
         outputs=[output.name for output in graph.outputs],
         output_shapes=[shape_plan(graph.type_of(output.ref)) for output in graph.outputs],
         penalties=list(penalty_names(graph)),
+        energies=has_machine(graph),
     )
     return Compiled(
         name=declared.node.name.text,

@@ -300,6 +300,7 @@ class ModelPlan(Frozen):
     outputs: list[str]
     output_shapes: list[list[int | str]] = []
     penalties: list[str] = []
+    energies: bool = False  # it is an energy, or some are at work in it
 
 
 class Plan(Frozen):

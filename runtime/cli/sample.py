@@ -32,6 +32,9 @@ def run(
     given: Annotated[
         list[str] | None, typer.Option("--given", metavar="NAME=VALUE", help="An input of the model. May be given several times.")
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", help="How many steps of a Gibbs chain, for energies; default 1000.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="The seed of the draws.")] = 0,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="PATH", help="Write it to a file.")] = None,
     cache: Annotated[
@@ -40,7 +43,7 @@ def run(
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
-    """Write what a run's best weights make: texts token by token, from a prompt."""
+    """Write what a run's best weights make: texts token by token, from a prompt; what an energy dreams, as a grid of images."""
     from ..sampling.api import sample
     from ..sampling.wanted import Wanted
 
@@ -56,6 +59,7 @@ def run(
             beam=beam,
             greedy=greedy,
             seed=seed,
+            steps=steps,
             cache=cache,
             given=tuple((name, str(value)) for name, value in options.settings(given).items()),
             device=device,

@@ -1,4 +1,4 @@
-"""Faults of sampling: options that do not fit, and models that make nothing (E0890 to E0895)."""
+"""Faults of sampling: options that do not fit, and models that make nothing (E0890 to E0896)."""
 
 from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
 from .data import listed
@@ -86,3 +86,16 @@ class LooksAhead(Fault):
     def diagnostic(self) -> Diagnostic:
         mend = Help("a mask like mask[i, j] = j <= i in each attention makes it look back only")
         return self.say(f"{self.model} cannot write: what it says of a token depends on later tokens", helps=(mend,))
+
+
+class NoChainOfEnergies(Fault):
+    """What an energy dreams is drawn by a chain of its own, and a stack of energies hands it down: the visible units of each are the hidden
+    ones of the one below. That needs one block of visible and one of hidden units in each, and nothing between them."""
+
+    code = "E0896"
+    title = "energies that do not stand one on another"
+    model: str
+    reason: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"nothing can be drawn from {self.model}: {self.reason}")

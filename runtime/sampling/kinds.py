@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, str] = {
     "texts, token by token": "texts",
+    "what an energy, or a stack of them, dreams": "dreams",
 }
 """What a kind makes, in words, and its module."""
 

@@ -101,7 +101,7 @@ def sample(saved: SavedRun, wanted: Wanted) -> Texts:
     from ..train.determinism import evaluating, pinned
     from ..train.setup import device_of, faults_of
 
-    wanted.refuse(KIND, "given")
+    wanted.refuse(KIND, "given", "steps")
     import torch
 
     where = device_of(wanted.device)

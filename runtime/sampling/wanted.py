@@ -14,7 +14,7 @@ class Wanted:
     """The options of `archc sample`; a kind refuses those that mean nothing to it, see `refuse`.
 
     `prompts` are what texts begin with, or what an encoder reads. `count` samples of each. `cache` is false where all tokens are computed
-    anew at each step. `given` are inputs by name, for models that are told what to make.
+    anew at each step. `steps` are those of a Gibbs chain. `given` are inputs by name, for models that are told what to make.
     """
 
     prompts: tuple[str, ...] = ()
@@ -28,6 +28,7 @@ class Wanted:
     seed: int = 0
     cache: bool = True
     given: tuple[tuple[str, str], ...] = ()
+    steps: int | None = None
     device: str = "auto"
 
     def check(self) -> None:
@@ -36,6 +37,7 @@ class Wanted:
             ("-n", self.count, 1),
             ("--tokens", self.tokens, 1),
             ("--top-k", self.top_k, 1),
+            ("--steps", self.steps, 1),
             ("--beam", self.beam, 1),
         ):
             if value is not None and value < low:

@@ -144,4 +144,5 @@ FACTS: tuple[Fault, ...] = (
     sampling.PromptMissing(NOWHERE, "Speller"),
     sampling.TokenTooLarge(NOWHERE, 400, 256),
     sampling.LooksAhead(NOWHERE, "Bert"),
+    sampling.NoChainOfEnergies(NOWHERE, "Net", "something stands between two of its energies"),
 )
