@@ -127,10 +127,11 @@ def _draw(folder: Path, diagram: Callable[[], str] | None) -> None:
 
 
 def create_next(parent: Path, exe: Executable, record: Record, diagram: Callable[[], str] | None) -> Lock:
-    """Makes the folder `NAME-N` with the first N that is free, whoever else is starting there."""
-    number = 1
+    """Makes the folder `NAME-N` with the first N that is free, whoever else is starting there. NAME is that of the train program, which is
+    its model's where it has none of its own."""
+    name, number = exe.plan.train.name if exe.plan.train is not None else exe.name, 1
     while True:
-        folder = parent / f"{exe.name}-{number}"
+        folder = parent / f"{name}-{number}"
         if not folder.exists():
             with suppress(Misused):
                 return create(folder, exe, record, diagram)

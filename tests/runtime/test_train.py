@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from archc.compiler.plan import EarlyStopPlan, OptimizerPlan, SchedulePlan, StagePlan, Term
+from archc.dsl.source import Source
+from archc.runtime.compiling import Wanted, compiled
 from archc.runtime.run import Run
 from archc.runtime.stops import InputFaults, Misused
 from archc.runtime.train import optimizers
@@ -302,3 +304,10 @@ def test_torch_compile_runs_the_model_and_nothing_else_changes(here: Path, monke
     monkeypatch.setattr(nn.Module, "compile", lambda self: (_ for _ in ()).throw(RuntimeError("no compiler here")))
     with pytest.raises(Misused, match="--compile: no compiler here"):
         train(spec("epochs 2"), out="none", compile=True, progress=False)
+
+
+def test_a_run_is_called_as_its_program(here: Path) -> None:
+    text = spec("steps 2").sources["net.arch"]
+    named = compiled(Source("net.arch", text.replace("train Net on", "train first: Net on")), Wanted(training=True))
+    assert [train(named, progress=False).folder for _ in range(2)] == [Path("runs/first-1"), Path("runs/first-2")]
+    assert train(spec("steps 2"), progress=False).folder == Path("runs/Net-1")
