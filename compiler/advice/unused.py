@@ -15,7 +15,7 @@ from ..layers import registry
 from ..resolve import Unit
 from .text import whole_lines
 
-ROOTS = ("model", "adversarial")
+ROOTS = ("model", "adversarial", "energy")
 
 
 def advice(unit: Unit) -> Iterator[Fault]:

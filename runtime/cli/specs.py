@@ -56,6 +56,7 @@ def _line(path: Path) -> tuple[str, str]:
 def described(path: Path) -> tuple[str, bool, str]:
     """The first model of a spec, whether it has a train program, and the first sentence of what is said of it."""
     file = parse(read_spec(path), Report())
-    roots = [item for item in file.items if isinstance(item, ast.Declaration) and item.kind in ("model", "adversarial")]
+    declared = [item for item in file.items if isinstance(item, ast.Declaration)]
+    roots = [item for item in declared if item.kind in ("model", "adversarial")] or [i for i in declared if i.kind == "energy"]
     doc = (roots[0].doc or "").split("\n")[0] if roots else ""
     return roots[0].name.text if roots else "", any(isinstance(item, ast.Train) for item in file.items), doc
