@@ -7,23 +7,23 @@ from collections.abc import Iterator, Mapping
 from ....dsl.span import Span
 from ...graph import Graph, Input, Output, Recur, Start, State, TensorType
 from ...passes.base import without
+from ...recurrence.hoist import Hoisted, Product, hoisted
 from ...streaming.ops import CACHE, StreamedRecur
 from ..code import Code, Show, call, method
 from .lines import Line
-from .names import identifier
+from .names import Names, identifier
 
 OVER_TIME = '''
-def over_time(cell, inputs, constants, state, length, reverse):
-    """A cell over dim 1 of its inputs: its outputs, then its last states.
+def over_time(step, inputs, state, length, reverse):
+    """A step of a cell over dim 1 of its inputs: its outputs, then its last states.
 
     Steps past the length of an example change no state and give zeros; in reverse, the steps inside the length are.
     """
     if reverse:
         inputs = [reversed_steps(x, length) for x in inputs]
-    state = state or cell.initial_state(*(x[:, 0] for x in inputs), *constants)
     outputs = []
     for t, now in enumerate(zip(*(x.unbind(1) for x in inputs))):
-        made = cell.step(*now, *constants, *state)
+        made = step(*now, *state)
         given, after = made[: -len(state)], made[-len(state) :]
         if length is not None:
             here = [(t < length).view(-1, *[1] * (x.dim() - 1)) for x in made]
@@ -105,10 +105,19 @@ def over_time_lines(graph: Graph, further: Mapping[str, str], span: Span) -> lis
     given = ", ".join([*(f"{name}: Tensor" for name in tensors), *(f"{name}: {kind}" for name, kind in further.items())])
     rest = "*state: Tensor, length: Tensor | None = None, reverse: bool = False"
     ahead, constant = tensors[: graph.stepped], [*tensors[graph.stepped :], *further]
-    return [
-        Line(f"def forward(self, {given}, {rest}) -> tuple[Tensor, ...]:", span),
-        Line(f"return over_time(self, {_tuple(ahead)}, {_tuple(constant)}, state, length, reverse)", span, 1),
-    ]
+    first = f"self.initial_state({', '.join([*(f'{name}[:, 0]' for name in ahead), *constant])})"
+    head = Line(f"def forward(self, {given}, {rest}) -> tuple[Tensor, ...]:", span)
+    split = hoisted(graph)
+    if split is not None:
+        states = [identifier(name) for name in names[len(names) - kept :]]
+        body = apart(split, graph, ahead, constant, states, first)
+    elif constant:
+        step = f"lambda {', '.join(ahead)}, *state: self.step({', '.join([*ahead, *constant])}, *state)"
+        body = [f"step = {step}", f"return over_time(step, {_tuple(ahead)}, state or {first}, length, reverse)"]
+    else:
+        body = [f"return over_time(self.step, {_tuple(ahead)}, state or {first}, length, reverse)"]
+    said = (text.partition("  # ") for text in body)
+    return [head, *(Line(text, span, 1, comment) for text, _, comment in said)]
 
 
 def start_code(op: Start, show: Show, like: Code) -> Code:
@@ -123,6 +132,140 @@ def start_code(op: Start, show: Show, like: Code) -> Code:
     if value == 0.0:
         return call("torch.zeros", *sizes, **further)
     return call("torch.full", _tuple(sizes), show(op.value), **further)
+
+
+# A step in two ----------------------------------------------------------------------------------------------------------
+
+
+def step_lines(split: Hoisted, graph: Graph, further: Mapping[str, str], result: str, span: Span) -> list[Line]:
+    """`step`: the products of one step, then the gates."""
+    names = [identifier(node.op.name) for node in graph.inputs if isinstance(node.op, Input)]
+    kept = sum(isinstance(node.op, State) for node in graph.inputs)
+    tensors, states = names[: len(names) - kept], names[len(names) - kept :]
+    inputs = {number: identifier(node.op.name) for number, node in enumerate(graph.nodes) if isinstance(node.op, Input)}
+    given = [
+        *(f"{n}: Tensor" for n in tensors),
+        *(f"{n}: {kind}" for n, kind in further.items()),
+        *(f"{n}: Tensor" for n in states),
+    ]
+    taken, joined, lines = Names(names), dict[tuple[int | None, int | None], str](), []
+    for product in split.products:
+        read = (product.source, product.state)
+        if None not in read and read not in joined:
+            parts = [inputs[number] for number in read if number is not None]
+            joined[read] = taken.new("".join(parts))
+            lines.append(f"{joined[read]} = torch.cat(({', '.join(parts)}), dim=-1)")
+        elif read not in joined:
+            joined[read] = next(inputs[number] for number in read if number is not None)
+    made = [f"self.{product.key}({joined[product.source, product.state]})" for product in split.products]
+    rest = [*(inputs[n] for n in split.beside), *tensors[graph.stepped :], *further, *(inputs[n] for n in split.states)]
+    lines.append(f"return self.gates({', '.join([*made, *rest])})")
+    head = Line(f"def step({', '.join(['self', *given])}) -> {result}:", span)
+    return [head, *(Line(text, span, 1) for text in lines)]
+
+
+def apart(split: Hoisted, graph: Graph, ahead: list[str], constant: list[str], states: list[str], first: str) -> list[str]:
+    """The body of `forward` where the products of the inputs are taken for all steps at once."""
+    inputs = {number: identifier(node.op.name) for number, node in enumerate(graph.nodes) if isinstance(node.op, Input)}
+    taken = Names([*ahead, *constant, *states, "state", "length", "reverse", "step"])
+    sources = list(dict.fromkeys(p.source for p in split.products if p.source is not None))
+    held = list(dict.fromkeys(p.state for p in split.products if p.state is not None))
+    if _alike(split.products):
+        return _one_product(split, inputs, ahead[0], constant, states, first)
+    lines, moving, before = [], dict[int, str](), dict[int, str]()
+    sizes = {n: f"{inputs[n]}.shape[-1]" for n in sources}
+    for n in sources:
+        mine = [p for p in split.products if p.source == n]
+        weights = [f"self.{p.key}.weight" + (f"[:, :{sizes[n]}]" if p.state is not None else "") for p in mine]
+        bias = [f"self.{p.key}.bias" for p in mine] if mine[0].bias else []
+        moving[n] = taken.new(f"{inputs[n]}s" if len(sources) > 1 else "given")
+        text = ", ".join([inputs[n], _joined(weights), *([_joined(bias)] if bias else [])])
+        lines.append(f"{moving[n]} = F.linear({text})  # of all steps and gates at once")
+    for n in held:
+        mine = [p for p in split.products if p.state == n]
+        weights = [f"self.{p.key}.weight" + (f"[:, {sizes[p.source]}:]" if p.source is not None else "") for p in mine]
+        before[n] = taken.new("recurrent" if len(held) == 1 else f"recurrent_{inputs[n]}")
+        lines.append(f"{before[n]} = {_joined(weights)}")
+    beside = [inputs[number] for number in split.beside]
+    stepping = [*moving.values(), *beside]
+    lines += ["", f"def step({', '.join([*stepping, *states])}):"]
+    made, steps = _step_products(split, inputs, moving, before, taken)
+    lines += [f"    {text}" for text in steps]
+    lines.append(f"    return self.gates({', '.join([*made, *beside, *constant, *(inputs[n] for n in split.states)])})")
+    return [*lines, "", f"return over_time(step, {_tuple(stepping)}, state or {first}, length, reverse)"]
+
+
+def _alike(products: tuple[Product, ...]) -> bool:
+    """All are of one input and one state."""
+    return len({(p.source, p.state) for p in products}) == 1 and products[0].state is not None
+
+
+def _one_product(
+    split: Hoisted, inputs: dict[int, str], source: str, constant: list[str], states: list[str], first: str
+) -> list[str]:
+    """The body of `forward` where one matrix holds all weights, its columns those of the input and those of the state."""
+    products, taken = split.products, Names([*inputs.values(), *constant, "state", "length", "reverse", "step"])
+    layers, weight, given, recurrent = (taken.new(name) for name in ("layers", "weight", "given", "recurrent"))
+    size, beside = f"{source}.shape[-1]", [inputs[n] for n in split.beside]
+    if len(products) > 1:
+        lines = [
+            f"{layers} = ({', '.join(f'self.{p.key}' for p in products)})",
+            f"{weight} = torch.cat([layer.weight for layer in {layers}])",
+        ]
+        bias = f", torch.cat([layer.bias for layer in {layers}])" if products[0].bias else ""
+    else:
+        lines = [f"{weight} = self.{products[0].key}.weight"]
+        bias = f", self.{products[0].key}.bias" if products[0].bias else ""
+    state = next(inputs[p.state] for p in products if p.state is not None)
+    whole = f"{given} + F.linear({state}, {recurrent})"
+    made = f"*({whole}){_pieces(products)}" if len(products) > 1 else whole
+    stepping = [given, *beside]
+    read = [*beside, *constant, *(inputs[n] for n in split.states)]
+    return [
+        *lines,
+        f"{given} = F.linear({source}, {weight}[:, :{size}]{bias})  # of all steps and gates at once",
+        f"{recurrent} = {weight}[:, {size}:]",
+        "",
+        f"def step({', '.join([*stepping, *states])}):",
+        f"    return self.gates({', '.join([made, *read])})",
+        "",
+        f"return over_time(step, {_tuple(stepping)}, state or {first}, length, reverse)",
+    ]
+
+
+def _step_products(
+    split: Hoisted, inputs: dict[int, str], moving: dict[int, str], before: dict[int, str], taken: Names
+) -> tuple[list[str], list[str]]:
+    """What the gates are given, and the lines of the step that make it."""
+    products = split.products
+    terms: dict[int, list[str]] = {k: [] for k in range(len(products))}
+    lines = []
+    for mine, text in (
+        *(([k for k, p in enumerate(products) if p.source == n], name) for n, name in moving.items()),
+        *(([k for k, p in enumerate(products) if p.state == n], f"F.linear({inputs[n]}, {name})") for n, name in before.items()),
+    ):
+        if len(mine) == 1:
+            terms[mine[0]].append(text)
+            continue
+        names = [taken.new(f"part{sum(map(len, terms.values())) + i + 1}") for i in range(len(mine))]
+        lines.append(f"{', '.join(names)} = {text}{_pieces(tuple(products[k] for k in mine))}")
+        for k, name in zip(mine, names, strict=True):
+            terms[k].append(name)
+    for k, p in enumerate(products):
+        if p.source is None and p.bias:
+            terms[k].append(f"self.{p.key}.bias")
+    return [" + ".join(terms[k]) for k in range(len(products))], lines
+
+
+def _pieces(products: tuple[Product, ...]) -> str:
+    """How a product of several is cut into theirs."""
+    if len({p.width.value for p in products}) == 1:
+        return f".chunk({len(products)}, dim=-1)"
+    return f".split([{', '.join(f'self.{p.key}.out_features' for p in products)}], dim=-1)"
+
+
+def _joined(weights: list[str]) -> str:
+    return weights[0] if len(weights) == 1 else f"torch.cat(({', '.join(weights)}))"
 
 
 def _tuple(items: list[str]) -> str:

@@ -14,11 +14,12 @@ from ...graph import Graph, Hyper, Input, Machine, Node, Parameter, Repeat, Stat
 from ...keys import RESERVED_KEYS
 from ...layers.base import Layer
 from ...passes.route import REASON
+from ...recurrence.hoist import hoisted
 from ...shapes import Size
 from ...values import Real
 from ..code import Show
 from .averages import method_lines, start_lines
-from .cells import over_time_lines, starts
+from .cells import over_time_lines, starts, step_lines
 from .checks import check_lines
 from .construct import Entry, Made, entries, fillings, goes_both_ways, layer_call, operand_types, stack_lines, tensor_lines
 from .forward import Setting, Writer
@@ -161,7 +162,14 @@ class ClassWriter:
 
     def _cell(self) -> Iterator[tuple[list[Line], dict[str, list[Line]]]]:
         """The methods of a cell: one step, what the states are before the first, and all steps."""
-        yield self._method("step", self.graph)
+        split = hoisted(self.graph)
+        if split is not None:
+            yield step_lines(split, self.graph, self._further(), returns(self.graph), self.span), {}
+            lines, further = self._method("gates", split.gates)
+            words = Line('"""The step, given the products of its inputs and its states with their weights."""', self.span, 1)
+            yield [lines[0], words, *lines[1:]], further
+        else:
+            yield self._method("step", self.graph)
         yield self._method("initial_state", starts(self.graph), states=False)
         yield over_time_lines(self.graph, self._further(), self.span), {}
 

@@ -29,7 +29,7 @@ class Line:
 
     def layout(self) -> list[str]:
         """The lines of text it becomes."""
-        margin = " " * (4 * self.indent)
+        margin = " " * (4 * self.indent) if self.text else ""
         if self.comment and len(margin + self.text) + len(self.comment) + 4 <= WIDTH:
             return [f"{margin}{self.text}  # {self.comment}"]
         return [margin + line for line in wrapped(self.text, WIDTH - len(margin))]

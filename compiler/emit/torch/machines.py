@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ....dsl.span import Span
 from ...graph import Graph, Input, Machine, Units
+from ...recurrence.hoist import hoisted
 from .lines import Line
 from .names import identifier
 
@@ -28,7 +29,10 @@ DRAWS = {"binary": "binary_draw({})", "real": "torch.normal({}, 1.0)", "onehot":
 
 def bodies(graph: Graph) -> tuple[Graph, ...]:
     """The graphs that the class of a graph has a method for beside its own."""
-    return tuple(graph.derived.values()) if isinstance(graph, Machine) else ()
+    if isinstance(graph, Machine):
+        return tuple(graph.derived.values())
+    split = hoisted(graph) if graph.kind == "cell" else None
+    return () if split is None else (split.gates,)
 
 
 def machine_helpers(graph: Graph) -> Iterator[str]:
