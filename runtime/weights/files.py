@@ -14,6 +14,7 @@ from ...dsl.span import NOWHERE
 from ..blame import first_line
 from ..faults.weights import WeightsUnreadable
 from ..stops import InputFaults, Misused
+from .patterns import LONGEST
 from .recipes import Shape
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def opened(path: str | os.PathLike[str]) -> Weights:
     files = _indexed(where) if where.name.endswith(INDEX) else [where]
     for file in files:
         _open(file, weights)
+    if long := next((name for name in weights.held if len(name) > LONGEST), ""):
+        problem = f"the name of a tensor has more than {LONGEST:,} characters: {long[:40]}…"
+        raise InputFaults(WeightsUnreadable(NOWHERE, str(given), problem))
     if not weights.held:
         raise InputFaults(WeightsUnreadable(NOWHERE, str(given), "there is no tensor in it"))
     return weights

@@ -59,8 +59,11 @@ class _Matcher:
         """A line for each tensor of the network, and its recipe."""
         absent: dict[Span, list[tuple[str, NotThere]]] = defaultdict(list)
         doubled: set[tuple[Span, Span]] = set()
+        by_name: dict[str, list[Line]] = defaultdict(list)
+        for line in self.map.tensors:
+            by_name["" if line.left.gaps else line.left.text].append(line)
         for key in self.wanted:
-            for line in self.map.tensors:
+            for line in (*by_name.get(key, ()), *by_name[""]):
                 gaps = line.left.match(key)
                 if gaps is None:
                     continue
@@ -115,12 +118,13 @@ class _Matcher:
     # What is left ------------------------------------------------------------------------------------------------------
 
     def _copies(self) -> set[str]:
-        """The tensors of the file that are copies of others."""
+        """The tensors of the file that are copies of others; one that something is made of is none."""
         taken: set[str] = set()
+        read = {source for recipe in self.found.recipes.values() for source, _ in recipe.uses()}
         for line in self.map.same:
             for name in self.weights.held:
                 gaps = line.left.match(name)
-                if gaps is None:
+                if gaps is None or name in read:
                     continue
                 try:
                     recipe = line.filled(gaps, self.weights.held)

@@ -11,6 +11,9 @@ from itertools import islice, product
 
 PIECE = re.compile(r"\{(?P<name>[A-Za-z_]\w*)\}|\{(?P<choice>[\w.\-]*(?:\|[\w.\-]*)+)\}|(?P<text>[\w.\-]+|\*)", re.ASCII)
 MOST_CHOICES = 64
+MOST_GAPS = 2  # in one part between dots, and as many `*`: a match is looked for in time that grows with the square of a name
+LONGEST = 1_000
+"""Characters of a pattern, and of a tensor's name."""
 
 
 class BadPattern(ValueError):
@@ -27,6 +30,8 @@ class Pattern:
     @staticmethod
     def of(text: str) -> "Pattern":
         """Reads a pattern; raises `BadPattern`."""
+        if len(text) > LONGEST:
+            raise BadPattern(f"it is longer than {LONGEST:,} characters")
         pieces, at = [], 0
         while at < len(text):
             found = PIECE.match(text, at)
@@ -37,6 +42,8 @@ class Pattern:
             at = found.end()
         if not pieces:
             raise BadPattern("it is empty")
+        if _most_gaps(pieces) > MOST_GAPS or sum(kind == "any" for kind, _ in pieces) > MOST_GAPS:
+            raise BadPattern(f"more than {MOST_GAPS} gaps stand between two dots, or more than {MOST_GAPS} * in it")
         pattern = Pattern(text, tuple(pieces))
         if len(list(islice(pattern._choices(), MOST_CHOICES + 1))) > MOST_CHOICES:
             raise BadPattern(f"it has more than {MOST_CHOICES} forms")
@@ -80,3 +87,15 @@ class Pattern:
         """What fills the gaps, where the name fits."""
         found = self.regex.fullmatch(name)
         return None if found is None else found.groupdict()
+
+
+def _most_gaps(pieces: list[tuple[str, str]]) -> int:
+    """How many gaps stand in one part between dots, at most."""
+    most = gaps = 0
+    for kind, value in pieces:
+        if kind == "name":
+            gaps += 1
+            most = max(most, gaps)
+        elif kind == "text" and "." in value:
+            gaps = 0
+    return most

@@ -85,6 +85,14 @@ def llama(small: bool) -> nn.Module:
     return network
 
 
+def tied_llama(small: bool) -> nn.Module:
+    config, model = theirs("llama", "LlamaConfig", "LlamaForCausalLM")
+    sizes = {"vocab_size": 19, "hidden_size": 24, "intermediate_size": 20, "num_hidden_layers": 2, "num_attention_heads": 4}
+    large = {"rms_norm_eps": 1e-5, "num_hidden_layers": 1, "tie_word_embeddings": True}
+    network: nn.Module = model(config(**large | (sizes if small else {})))
+    return network
+
+
 def mixtral(small: bool) -> nn.Module:
     config, model = theirs("mixtral", "MixtralConfig", "MixtralForCausalLM")
     sizes = {"vocab_size": 19, "hidden_size": 24, "intermediate_size": 20, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -144,6 +152,9 @@ CASES = {
     "masked_lm": Case("bert", TEXT | {"inner": 20, "context": 9, "drop": 0.0}, masked_lm, text_and_segments, of_bert, "MaskedLM"),
     "t5": Case("t5", TEXT | {"inner": 20, "head_width": 5, "drop": 0.0}, t5, two_texts, of_t5),
     "llama": Case("llama", TEXT | {"inner": 20, "kv_heads": 2}, llama, text, logits, large={"depth": 1}),
+    "llama, tied": Case(
+        "llama", TEXT | {"inner": 20, "shared": True}, tied_llama, text, logits, large={"depth": 1, "shared": True}
+    ),
     "moe": Case(
         "moe",
         TEXT | {"inner": 20, "kv_heads": 2, "experts": 4},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -253,6 +254,16 @@ def test_patterns() -> None:
     for text in ("", "a b", "{", "{a|b", "{a}{", "(x)", "{" + "|".join("abcdefgh") + "}" * 1 + "{a|b|c|d|e|f|g|h|i}"):
         with pytest.raises(BadPattern):
             Pattern.of(text)
+
+
+def test_no_pattern_takes_long() -> None:
+    """Such as `{a}{b}{c}…`, for which there are as many ways to match as ways to cut a name."""
+    for text in ("{a}{b}{c}", "{a}_{b}-{c}", "*a*b*", "{a}" * 50, "a" * 5000):
+        with pytest.raises(BadPattern):
+            Pattern.of(text)
+    before = process_time()
+    assert Pattern.of("{a}_{b}x.*_*y").match("_" * 500 + "." + "_" * 499) is None
+    assert process_time() - before < 1
 
 
 @pytest.mark.parametrize(
