@@ -5,6 +5,7 @@ The customs, which the summary and the diagrams share:
   weights once a level, a tied stack's once;
 - multiply-adds are what each layer declares (`Layer.cost`): products and sums of convolutions, dense maps and matrix products; elementwise
   work, norms and pooling are not counted, as is usual. `flops` is twice that;
+- of experts under a gate, as many are at work as it chooses for a row (`passes.route`);
 - activation bytes are the outputs of all steps, as training keeps them, at the default precision (float 4, int 8, bool 1 byte a number);
   inputs, parameters and views of other tensors take none.
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from ..graph import Graph, Input, Level, Node, Operand, Parameter, Recur, Ref, Repeat, TensorType, Use
 from ..graph import Weight as WeightOf
 from ..layers.base import Given, Layer, elements
+from ..passes.route import chosen
 from ..shapes import Dim
 
 BYTES = {"float": 4, "int": 8, "bool": 1}
@@ -76,6 +78,7 @@ class Costs:
         self._held = graph  # the identities stay good as long as the graph lives
         self._nodes: dict[int, dict[int, Cost]] = {}
         self._totals: dict[int, Cost] = {}
+        self._chosen: dict[int, int] = {}  # of experts under a gate, by the identity of their node, how many run on a row
         self._borrowed: dict[int, dict[tuple[str, int], Cost]] = {}  # weights that stand so many bodies further up
         for inner in innermost_first(graph):
             self._count(inner)
@@ -101,6 +104,8 @@ class Costs:
                 return self.of(inner).times(steps * cells, Dim.of(cells))
             case Use(graph=inner):
                 return self.of(inner)
+            case Repeat(levels=levels) if id(node) in self._chosen:
+                return self.of(levels[0].graph).times(Dim.of(self._chosen[id(node)]), levels[0].count.value)
             case Repeat(levels=levels) as repeat:
                 total = Cost()
                 for level in levels:
@@ -118,6 +123,7 @@ class Costs:
         borrowed: dict[tuple[str, int], Cost] = {}
         counted: dict[int, Cost] = {}
         total = Cost()
+        self._chosen |= {id(graph.nodes[number]): count for number, count in chosen(graph).items()}
         for node in graph.nodes:
             cost = self.alone(graph, node)
             if owns(node) and node.key is not None:

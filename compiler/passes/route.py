@@ -56,6 +56,19 @@ def routes(graph: Graph) -> dict[int, int]:
     return found
 
 
+def chosen(graph: Graph) -> dict[int, int]:
+    """For each step that runs experts under a choice, how many of them run on a row, where that is known."""
+    found = {}
+    for number, experts in routes(graph).items():
+        above = graph.ancestors({graph.nodes[number].refs[-1].node})
+        ops = [graph.nodes[i].op for i in above if _name(graph.nodes[i]) in CHOICES]
+        sizes: list[Size] = [getattr(op, "k", Size.of(1)) for op in ops]
+        counts = [size.number for size in sizes if size.number is not None]
+        if len(counts) == len(sizes) > 0:
+            found[experts] = max(counts)
+    return found
+
+
 def _name(node: Node) -> str:
     return node.op.name if isinstance(node.op, Layer) and hasattr(node.op, "name") else ""
 

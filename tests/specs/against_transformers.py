@@ -77,6 +77,16 @@ def t5(small: bool) -> nn.Module:
     return network
 
 
+def flan_t5(small: bool) -> nn.Module:
+    config, model = theirs("t5", "T5Config", "T5ForConditionalGeneration")
+    large: dict[str, Any] = {"d_ff": 1024, "num_layers": 8, "num_heads": 6}
+    sizes = {"vocab_size": 19, "d_model": 24, "d_kv": 5, "d_ff": 20, "num_layers": 2, "num_heads": 4} if small else large
+    network: nn.Module = model(config(**sizes, feed_forward_proj="gated-gelu", tie_word_embeddings=False))
+    head = network.get_submodule("lm_head")
+    head.weight = nn.Parameter(torch.randn_like(head.weight))  # type: ignore[arg-type]  # tied by the package, not by Flan-T5
+    return network
+
+
 def llama(small: bool) -> nn.Module:
     config, model = theirs("llama", "LlamaConfig", "LlamaForCausalLM")
     large = {"rms_norm_eps": 1e-5, "num_hidden_layers": 1, "max_position_embeddings": 4096}
@@ -151,6 +161,14 @@ CASES = {
     "bert": Case("bert", TEXT | {"inner": 20, "context": 9, "drop": 0.0}, bert, text_and_segments, of_bert),
     "masked_lm": Case("bert", TEXT | {"inner": 20, "context": 9, "drop": 0.0}, masked_lm, text_and_segments, of_bert, "MaskedLM"),
     "t5": Case("t5", TEXT | {"inner": 20, "head_width": 5, "drop": 0.0}, t5, two_texts, of_t5),
+    "flan t5": Case(
+        "t5",
+        TEXT | {"inner": 20, "head_width": 5, "drop": 0.0, "gated": True, "shared": False},
+        flan_t5,
+        two_texts,
+        of_t5,
+        large={"depth": 8, "heads": 6, "inner": 1024, "gated": True, "shared": False},
+    ),
     "llama": Case("llama", TEXT | {"inner": 20, "kv_heads": 2}, llama, text, logits, large={"depth": 1}),
     "llama, tied": Case(
         "llama", TEXT | {"inner": 20, "shared": True}, tied_llama, text, logits, large={"depth": 1, "shared": True}

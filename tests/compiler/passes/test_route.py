@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from archc.compiler.emit.summary import summarise
 from archc.compiler.passes.route import routes
 from archc.compiler.pipeline import Compiled, compile_source
 from archc.dsl.source import Source
@@ -145,3 +146,10 @@ def test_it_can_be_traced() -> None:
     network, x = built(compiled(GATES["sums of what was chosen"])), torch.randn(2, 3, 8, dtype=torch.float64)
     traced: Callable[..., Tensor] = torch.export.export(network, (x,)).module()
     assert torch.allclose(traced(x), network(x))
+
+
+def test_the_summary_counts_what_runs() -> None:
+    """Two of five experts for each row, and the weights of all."""
+    found = summarise(compiled(GATES["sums of what was chosen"], "dense(8)").graph).at({"B": 3, "T": 7})
+    assert found.parameters == 5 * (8 * 8 + 8) + 8 * 5 + 5
+    assert found.multiply_adds.constant == 3 * 7 * (2 * 8 * 8 + 8 * 5)
