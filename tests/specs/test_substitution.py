@@ -197,7 +197,7 @@ def prove(spec: str, wanted: int) -> None:
                 run.run(values)
             refused += 1
         assert refused < 100 * wanted
-    assert len(run.given) > 1
+    assert len(run.given) > 1 or not [*run.network.children()]  # an energy owns its weights itself
 
 
 @pytest.mark.parametrize("spec", SPECS)
