@@ -14,6 +14,7 @@ from ...graph import (
     Graph,
     Input,
     Level,
+    Machine,
     Next,
     Node,
     Operand,
@@ -30,12 +31,12 @@ from ...graph import (
 from ...layers.base import Layer
 from ..costs import Cost, Costs, given, sharing
 from ..summary import hypers_of, way
-from . import words
+from . import machines, words
 from .alike import Drawn, Looks, Run, many, runs_of
 from .fold import beginnings, chains, core, one_part, uses
 from .palette import HueName, hue_of
 from .ports import NO_FURTHER, Feeds, Further, Port, left_out, outputs_of, rows_of, times_of
-from .scene import Group, Item, ItemKind, Sketch, Strip, Wire
+from .scene import Group, Item, ItemKind, Sketch, Strip, Wire, WireKind
 from .tips import Tips
 from .wires import Raw, wired
 
@@ -68,6 +69,7 @@ class Pen:
     _entries: set[str] = field(default_factory=set)
     _groups: tuple[str, ...] = ()
     _keys: list[dict[str, Port]] = field(default_factory=list)  # for each body around, where its weights are first drawn
+    _below: bool = False  # the energy that is drawn hands its hidden units to another one
     _count: int = 0
     _drawn: int = 0
 
@@ -121,6 +123,8 @@ class Pen:
 
     def _body(self, graph: Graph, feeds: Feeds, floors: int) -> tuple[list[Item | Group], list[Port | None]]:
         """What is inside a graph, and where its outputs come from."""
+        if isinstance(graph, Machine):
+            return self._machine(graph, feeds)
         ports: dict[Ref, Port | None] = {}
         self._keys.append({})
         children: list[Item | Group] = []
@@ -144,6 +148,26 @@ class Pen:
                 ports[Ref(chain[-1], output)] = port
         self._keys.pop()
         return children, [ports.get(output.ref) for output in graph.outputs]
+
+    def _machine(self, graph: Machine, feeds: Feeds) -> tuple[list[Item | Group], list[Port | None]]:
+        """The units of an energy face to face."""
+        lines: WireKind = "down" if self._below else "mutual"
+        cost = self._cost(self.costs.of(graph))
+        given = {node.op.name: feed for node, feed in zip(graph.inputs, feeds, strict=False) if isinstance(node.op, Input)}
+        drawn: dict[str, Item] = {}
+        for block in graph.blocks:
+            strip = Strip(block.name, machines.size_of(block, self.voice), hue="weights" if block.hidden else "plain")
+            first = block.hidden and not any(item.strips[0].cost for item in drawn.values())
+            drawn[block.name] = self._item("box", replace(strip, cost=cost if first else ""))
+            self._typed.add(drawn[block.name].id)
+            self._wire(given.get(block.name), drawn[block.name].id)
+        for meeting in machines.meetings(graph):
+            upper = drawn[meeting.upper].id
+            if meeting.mutual:
+                self._raw.append(Raw(drawn[meeting.lower].id, upper, "", kind=lines))
+            else:
+                self._wire(given.get(meeting.lower), upper)
+        return [*drawn.values()], [Port(drawn[output.name].id, "") for output in graph.outputs]
 
     def _more(self, graph: Graph, hidden: list[list[int]], ports: dict[Ref, Port | None], what: str) -> Item:
         """One item for many that are not drawn; tensors to and from them run to and from it."""
@@ -178,7 +202,10 @@ class Pen:
                 if isinstance(use, Recur):
                     drawn, outs = self._cell(use, title, feeds, floors, again, self.tips.node(head))
                 else:
+                    place = next(n for n, node in enumerate(graph.nodes) if node is head)
+                    self._below = isinstance(use.graph, Machine) and machines.is_below(graph, place)
                     drawn, outs = self._part(use.graph, title, feeds, floors, again, self.tips.node(head))
+                    self._below = False
             case Repeat() as repeat:
                 drawn, outs = self._repeat(graph, head, repeat, feeds, floors)
             case Next():

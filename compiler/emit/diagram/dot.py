@@ -145,6 +145,8 @@ def _wire(wire: Wire) -> str:
         given += [f'color="{PALE}"', "weight=0"]
     elif wire.kind == "shared":
         given += ["style=dashed", "arrowhead=none", "constraint=false", f'color="{PALE}"']
+    elif wire.kind in ("mutual", "down"):
+        given += ["dir=none" if wire.kind == "mutual" else "dir=back", "penwidth=1.6", "weight=100"]
     elif wire.kind == "next":
         given += ["style=dashed", "constraint=false", f'color="{BLUE}"']
     else:

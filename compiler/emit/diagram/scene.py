@@ -12,7 +12,7 @@ from typing import Literal
 from .palette import HueName
 
 ItemKind = Literal["box", "circle", "name", "dot", "more"]
-WireKind = Literal["flow", "skip", "shared", "next"]
+WireKind = Literal["flow", "skip", "shared", "next", "mutual", "down"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A line from item to item. `into` is the group at whose border it ends; `main` lines are kept straight."""
+    """A line from item to item.
+
+    A `mutual` one, between units of an energy, has no direction; a `down` one points at its tail. `into` is the group at whose border it
+    ends; `main` lines are kept straight.
+    """
 
     tail: str
     head: str
