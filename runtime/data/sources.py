@@ -32,6 +32,7 @@ SOURCES = {
     "images": "images",
     "text": "text",
     "hf": "hugging_face",
+    "numerals": "numerals",
 }
 PATHS = ("file", "folder", "path", "labels", "tokens")  # arguments that name files
 
