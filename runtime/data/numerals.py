@@ -9,6 +9,7 @@ Columns, of characters by their places in `ALPHABET`, filled up with 0:
   from the number alone by BLAKE2, so that it is the same on each machine and for each count.
 """
 
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def _count(call: SourceCall) -> int:
 def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
     """The wanted columns."""
     count, fields = _count(call), schema(call, base)
-    made = {
+    made: dict[str, Callable[[], Array]] = {
         "digits": lambda: _points([str(n) for n in range(count)], int(fields["digits"].shape[0])),
         "words": lambda: _points([spelled(n) for n in range(count)], int(fields["words"].shape[0])),
         "number": lambda: np.arange(count),

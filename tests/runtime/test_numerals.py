@@ -45,7 +45,7 @@ def test_the_columns_have_room_for_the_longest_and_an_end(count: int) -> None:
     for name, text in (("digits", str), ("words", spelled)):
         column = table.columns[name][np.arange(count)]
         assert column.shape[1:] == fields[name].shape
-        assert ["".join(map(chr, row)).rstrip("\0") for row in column.tolist()] == [text(n) for n in range(count)]  # type: ignore[operator]
+        assert ["".join(map(chr, row)).rstrip("\0") for row in column.tolist()] == [text(n) for n in range(count)]
     words = table.columns["words"][np.arange(count)]
     assert (words[:, -1] == 0).all()
     room = words.shape[1] - 1 - max(len(spelled(n)) for n in range(count))
