@@ -14,13 +14,16 @@ import archc
 Model = Any
 
 
-def of(use: str, frames: str = "[B, T, 3]", returns: str = "y", given: str = "", cells: str = "") -> Model:
-    """A float64 network that runs `use` over `frames`, with lengths, with `cells` of the library; `given` are further tensors."""
+def of(use: str, frames: str = "[B, T, 3]", returns: str = "y", given: str = "", cells: str = "", before: str = "") -> Model:
+    """A float64 network that runs `use` over `frames`, with lengths.
+
+    `cells` are of the library, `before` is text of one's own; `given` are further tensors.
+    """
     imports = f"from std.recurrent import {cells}\n\n" if cells else ""
     head = f"model Net(x: {frames}, length: int[B]{', ' + given if given else ''})"
     with tempfile.TemporaryDirectory() as folder:
         spec = Path(folder) / "net.arch"
-        spec.write_text(f"{imports}{head} {{\n    {use}\n    return {returns}\n}}\n", encoding="utf-8")
+        spec.write_text(f"{imports}{before}{head} {{\n    {use}\n    return {returns}\n}}\n", encoding="utf-8")
         torch.manual_seed(0)
         return archc.load(spec).double()
 
