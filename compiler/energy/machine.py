@@ -46,7 +46,7 @@ def _machine(body: Body, node: ast.Declaration, returned: Returned) -> Machine |
     _no_method_names(body, blocks)
     build = Builder(body, returned[0][1].span)
     slopes = {block.name: _slope(build, node, energy.ref, block, blocks) for block in blocks}
-    means = {block.name: _mean(build, block, slopes[block.name]) for block in blocks}
+    means = {block.name: _mean(build, block, slopes[block.name], blocks) for block in blocks}
     free = _free_energy(build, energy.ref, blocks, slopes)
     given = _given(body)
     return _cut(body, node, blocks, given, energy, free, means)
@@ -194,12 +194,10 @@ def _expanded(build: Builder, term: Term, own: set[int]) -> list[Term]:
     return found
 
 
-def _drive(build: Builder, block: Block, terms: list[Term]) -> Tensor:
-    """The sum of the terms, in the shape of the block."""
+def _drive(build: Builder, block: Block, terms: list[Term], like: Tensor) -> Tensor:
+    """The sum of the terms, in the shape of the block; where that is a number alone, a tensor of it beside `like`, which is given."""
     type_ = block.tensor.type
-    others = [t for t in _given(build.body) if t.ref != block.tensor.ref]
     if not any(term.value is not None for term in terms):
-        like = others[0] if others else block.tensor
         start = build.body.add(Start.model_construct(value=Real.of(0.0)), (like.ref,), (type_,), build.span)
         terms = [Term(Real.of(1.0), build.body.tensor(start), 0), *terms]
     found = total(build, terms)
@@ -215,8 +213,9 @@ def _items(sizes: tuple[Any, ...]) -> Any:
     return Items(sizes)
 
 
-def _mean(build: Builder, block: Block, terms: list[Term]) -> Tensor:
-    drive = _drive(build, block, terms)
+def _mean(build: Builder, block: Block, terms: list[Term], blocks: Sequence[Block]) -> Tensor:
+    facing = next(other for other in blocks if other.hidden != block.hidden)
+    drive = _drive(build, block, terms, facing.tensor)
     if block.kind == "real":
         return drive
     if block.kind == "binary":
@@ -231,7 +230,7 @@ def _free_energy(build: Builder, energy: Ref, blocks: Sequence[Block], slopes: d
     hidden = tuple(block for block in blocks if block.hidden)
     rest = without_hidden(build, energy, hidden)
     for block in hidden:
-        log_z, constant = _log_sum(build, block, slopes[block.name])
+        log_z, constant = _log_sum(build, block, slopes[block.name], blocks[0].tensor)
         rest = build.negative(log_z) if rest is None else build.operate("-", rest, log_z)
         if constant is not None:
             rest = build.operate("-", rest, constant)
@@ -239,11 +238,11 @@ def _free_energy(build: Builder, energy: Ref, blocks: Sequence[Block], slopes: d
     return rest
 
 
-def _log_sum(build: Builder, block: Block, terms: list[Term]) -> tuple[Tensor, Real | None]:
+def _log_sum(build: Builder, block: Block, terms: list[Term], like: Tensor) -> tuple[Tensor, Real | None]:
     """The log of the sum over all states of a hidden block, as a tensor and a number."""
     from ..shapes import Size
 
-    drive = _drive(build, block, terms)
+    drive = _drive(build, block, terms, like)
     if block.kind == "binary":
         return build.over_units("sum", build.apply("softplus", drive)), None
     if block.kind == "onehot":

@@ -152,7 +152,8 @@ class Census:
         lines += [line.text for derived in bodies(graph) for line in Writer(derived, setting, self.purity).write()]
         for assertion in graph.assertions:
             needs |= dict.fromkeys(sorted(names_of(assertion.condition)))
-        needs |= {name: None for name in read if name not in graph.dims}
+        readable = [name for name in graph.dims if all(name in derived.dims for derived in bodies(graph))]
+        needs |= {name: None for name in read if name not in readable}
         checks = tuple((str(a.condition), a.message or a.written) for a in graph.assertions)
         key = (
             graph.name,

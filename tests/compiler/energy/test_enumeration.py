@@ -187,3 +187,23 @@ def test_units_of_all_kinds_are_drawn_from_their_means() -> None:
     assert [t.shape for t in after] == [v.shape, y.shape]
     real = built(GAUSSIAN).sample_v(torch.zeros(20_000, 3).double())
     assert abs(float(real.detach().std(0).mean()) - 1) < 0.02
+
+
+def test_sizes_that_a_method_cannot_read_are_given_to_the_constructor() -> None:
+    """Of visible units that nothing but their number is said of, the mean given the hidden ones has to know how many they are."""
+    text = """
+energy Free(hidden)(v: binary[B, D]) {
+    latent h: binary[B, hidden]
+    param b: [hidden] = normal(std=1.0)
+    return -(h @ b) - sum(v, dim=-1) / 2
+}
+
+model Net(x: [B, 4]) {
+    return x -> stack n in [3, 5] { Free(n) }
+}
+"""
+    model = built(text)
+    assert model(torch.zeros(2, 4).double()).shape == (2, 5)
+    lower = next(module for module in model.modules() if hasattr(module, "gibbs"))
+    torch.testing.assert_close(lower.mean_v(torch.zeros(2, 3).double()), torch.sigmoid(torch.full((2, 4), 0.5).double()))
+    assert lower.gibbs(torch.zeros(2, 4).double()).shape == (2, 4)
