@@ -232,6 +232,51 @@ class UpdatePlan(Frozen):
     targets: list[str] = []
 
 
+class ModelPlan(Frozen):
+    """What stands in model.py: the root's class, the arguments of its constructor, its inputs and the names of its outputs in order.
+
+    `output_shapes` are over the free dims of the model, as those of inputs are. A model with `penalties` has a method `with_penalties`,
+    which gives its outputs and a dict of these.
+    """
+
+    class_name: str
+    arguments: dict[str, Argument]
+    inputs: list[InputPlan]
+    outputs: list[str]
+    output_shapes: list[list[int | str]] = []
+    penalties: list[str] = []
+    energies: bool = False  # it is an energy, or some are at work in it
+
+
+class SolvePlan(Frozen):
+    """A dense layer of an instance in closed form: `target` of program.py gives what it should give, from the stage's outputs and columns.
+
+    The stage's first `features` outputs are what goes into the layer, one after another in the last dim.
+    """
+
+    layer: str
+    method: Literal["ridge", "least_squares", "logistic"]
+    l2: float = 0.0
+    features: int = 1
+    target: Term
+
+
+class InstancePlan(Frozen):
+    """A part of the model that is trained by itself: the submodule at `path`, on what the model hands to it (`inputs`).
+
+    `source` is its body as a network of its own, whose class is `model.class_name`; its parameters have the names that they have below
+    `path`. It gives those values of the body that its objective reads. `index` of `count` counts the instances of the phase, from 1.
+    """
+
+    part: str
+    path: str
+    index: int
+    count: int
+    source: str
+    model: ModelPlan
+    solve: SolvePlan | None = None
+
+
 class PhasePlan(Frozen):
     """A phase: in every step its `updates` in order, on one batch. Exactly one of `epochs` and `steps` is set.
 
@@ -254,7 +299,23 @@ class PhasePlan(Frozen):
     frozen: list[FreezePlan] = []
     init: list[InitPlan] = []
     precision: Precision = "float32"
+    instance: InstancePlan | None = None  # a part that the phase is about; none for the whole model
     place: Place
+
+    @property
+    def title(self) -> str:
+        """Its name, with the instance that it is about."""
+        if self.instance is None:
+            return self.name
+        own = f"{self.instance.part} {self.instance.index}/{self.instance.count}"
+        return f"{self.name}: {own}" if self.name else own
+
+    @property
+    def judging(self) -> "PhasePlan":
+        """What judges the whole model at the end of the phase: of a phase about a part, the metrics alone."""
+        if self.instance is None:
+            return self
+        return self.model_copy(update={"updates": [], "instance": None, "early_stop": None})
 
     @property
     def losses(self) -> list[Term]:
@@ -280,27 +341,11 @@ class TrainPlan(Frozen):
     @property
     def last(self) -> PhasePlan:
         """The phase whose losses and metrics judge the run."""
-        return self.phases[-1]
+        return self.phases[-1].judging
 
     @property
     def batch(self) -> int:
         return self.last.batch
-
-
-class ModelPlan(Frozen):
-    """What stands in model.py: the root's class, the arguments of its constructor, its inputs and the names of its outputs in order.
-
-    `output_shapes` are over the free dims of the model, as those of inputs are. A model with `penalties` has a method `with_penalties`,
-    which gives its outputs and a dict of these.
-    """
-
-    class_name: str
-    arguments: dict[str, Argument]
-    inputs: list[InputPlan]
-    outputs: list[str]
-    output_shapes: list[list[int | str]] = []
-    penalties: list[str] = []
-    energies: bool = False  # it is an energy, or some are at work in it
 
 
 class Plan(Frozen):

@@ -352,9 +352,9 @@ def spelled(name: str) -> str:
     return f"c{made}" if made[0].isdigit() else made
 
 
-def pruned(graph: Graph) -> Graph:
-    """The graph without the steps that no output needs."""
-    needed: set[int] = set()
+def pruned(graph: Graph, inputs: int = 0) -> Graph:
+    """The graph without the steps that no output needs; the first `inputs` nodes stay."""
+    needed: set[int] = set(range(inputs))
     waiting = [output.ref.node for output in graph.outputs]
     while waiting:
         number = waiting.pop()

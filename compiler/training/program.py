@@ -13,6 +13,7 @@ from ..elaborate.body import Body
 from ..elaborate.elaborator import Elaborator
 from ..elaborate.values import POISON, Value
 from ..errors.names import NotCompiledYet
+from ..errors.stages import BesideEach
 from ..errors.training import (
     BadClause,
     ClauseTwice,
@@ -25,7 +26,7 @@ from ..errors.training import (
 from ..graph import Graph, Node, TensorType
 from ..layers.base import Refusal
 from ..penalties import penalty_terms
-from ..plan import ClipPlan, EarlyStopPlan, InputPlan, PhasePlan, Term, TrainPlan, UpdatePlan
+from ..plan import ClipPlan, EarlyStopPlan, InputPlan, InstancePlan, PhasePlan, Term, TrainPlan, UpdatePlan
 from ..resolve import Unit
 from ..shapes import Dim, Size
 from . import clauses
@@ -35,7 +36,11 @@ from .targets import Targets
 from .terms import TermGraph, Terms
 
 BATCH_SIZE = 32
-Clause = ast.Clause | ast.Phase | ast.EachMinimizes | ast.EachSolves
+BESIDE = {  # clauses that have no meaning where parts are trained by themselves
+    "loss": "each part has an objective of its own",
+    "freeze": "only the part that is trained moves",
+    "init": "say it in a phase without each, which begins before",
+}
 Said = dict[str, list[ast.Clause]]
 """The clauses of a program or of a phase by their names, each in the order of the text."""
 
@@ -115,9 +120,9 @@ class _Program:
         self._read(outer, {})
         for _, said in phases:
             self._read(said, outer)
-        made = [self._phase(phase.name.text, phase.span, _inherited(outer, said)) for phase, said in phases]
+        made = [plan for phase, said in phases for plan in self._phases(phase.name.text, phase, said, outer)]
         if not phases:
-            made = [self._phase("", self.node.span, outer)]
+            made = self._phases("", self.node, outer, {})
         return Checked(self.node, self.columns, inputs, self._plan(outer, made), self.terms.made)
 
     def _report(self, refusal: Refusal) -> None:
@@ -153,10 +158,13 @@ class _Program:
 
     def _seen(self, name: str, type_: TensorType, span: Span) -> Value:
         """A tensor of the model as the program sees it: its free dims are as large as the columns are."""
+        return self._seen_by(self.names, name, type_, span)
+
+    def _seen_by(self, names: Body, name: str, type_: TensorType, span: Span) -> Value:
         sized = plain(type_, self.sizes)
         if any(size.value.symbols() & self.open for size in sized.shape):
             return POISON
-        return self.names.input(name, sized, span)
+        return names.input(name, sized, span)
 
     def _bind_names(self) -> None:
         """Outputs, then inputs, then columns; an output and a column may not have one name."""
@@ -203,6 +211,31 @@ class _Program:
 
     # The plan ---------------------------------------------------------------------------------------------------------
 
+    def _phases(self, name: str, node: ast.Phase | ast.Train, said: Said, outer: Said) -> list[PhasePlan | None]:
+        """What a phase is in the plan: itself, or a phase for each instance that it goes through; none where something is wrong."""
+        from .stages import Stages, each_of
+
+        each = tuple(each_of(node.clauses))
+        if not each:
+            return [self._phase(name, node.span, _inherited(outer, said))]
+        for word, reason in BESIDE.items():
+            for clause in said.get(word, ()):
+                self._report(Refusal(BesideEach(clause.span, word, reason)))
+        counts = {word: found for word, found in _inherited(outer, said).items() if word not in BESIDE}
+        if any(isinstance(clause, ast.EachMinimizes) for clause in each):
+            self._missing(name, node.span, counts, loss=False)
+        if not self.reader.sound:
+            return [None]
+        stages = Stages(self.node, self.unit, self.root, self.columns, self.elaborator, self.terms, self._seen_by)
+        try:
+            made = stages.of(each)
+        except Refusal as refusal:
+            self._report(refusal)
+            return [None]
+        if not self.terms.sound or not self.columns.complete or not made:
+            return [None]
+        return [self._planned(name, node.span, counts, losses, instance) for losses, instance in made]
+
     def _phase(self, name: str, span: Span, said: Said) -> PhasePlan | None:
         """A phase with the clauses that count for it; none where something is wrong."""
         self._missing(name, span, said)
@@ -217,15 +250,20 @@ class _Program:
         optimizers = self._values(said, "optimizer")
         if not self.reader.sound or not self.terms.sound or not self.columns.complete or not losses or not optimizers:
             return None
+        return self._planned(name, span, said, [*losses, *self.penalties], None)
+
+    def _planned(self, name: str, span: Span, said: Said, losses: list[Term], instance: InstancePlan | None) -> PhasePlan:
+        solved = instance is not None and instance.solve is not None
         return PhasePlan(
             name=name,
-            updates=[UpdatePlan(losses=[*losses, *self.penalties])],
-            metrics=metrics,
+            updates=[UpdatePlan(losses=losses)] if losses else [],
+            metrics=self._terms(said, "metric"),
             watch=self._terms(said, "watch"),
-            optimizers=optimizers,
+            optimizers=[] if solved else self._values(said, "optimizer"),
+            instance=instance,
             schedules=self._values(said, "schedule"),
-            epochs=self._value(said, "epochs"),
-            steps=self._value(said, "steps"),
+            epochs=None if solved else self._value(said, "epochs"),
+            steps=1 if solved else self._value(said, "steps"),
             batch=self._value(said, "batch") or BATCH_SIZE,
             accumulate=self._value(said, "accumulate") or 1,
             clip=self._value(said, "clip") or ClipPlan(),
@@ -267,12 +305,13 @@ class _Program:
             place=place_of(self.node.span),
         )
 
-    def _missing(self, phase: str, span: Span, clauses_of: Said) -> None:
+    def _missing(self, phase: str, span: Span, clauses_of: Said, loss: bool = True) -> None:
         """What must be said and is not; a word that is near to it was meant to say it."""
         written = {clause.name.text for clause in _plain(self.node)} - set(clauses.ALL)
         said = set(clauses_of) | {near for name in written if (near := nearest(name, clauses.ALL)) is not None}
         missing = {"loss": "loss cross_entropy(logits, label)", "optimizer": "optimizer adam(lr=1e-3)", "epochs": "epochs 20"}
         names = tuple(name for name in missing if name not in said and not (name == "epochs" and "steps" in said))
+        names = names if loss else tuple(name for name in names if name != "loss")
         if names:
             where = f"phase {phase}" if phase else "train program"
             place = self.node.model.span if not phase else span
@@ -303,27 +342,27 @@ def sorted_out(node: ast.Train, reader: _Reader) -> tuple[Said, list[tuple[ast.P
                 reader.report(Refusal(ClauseTwice(clause.name.span, f"phase {clause.name.text}", first)))
             said: Said = {}
             for inner in clause.clauses:
-                _sort(inner, said, reader, phase=True)
+                if isinstance(inner, ast.Clause):
+                    _sort(inner, said, reader, phase=True)
             phases.append((clause, said))
-        else:
+        elif isinstance(clause, ast.Clause):
             _sort(clause, outer, reader, phase=False)
+        elif any(isinstance(other, ast.Phase) for other in node.clauses):
+            reader.report(Refusal(BesideEach(clause.span, "each outside of a phase", "the program has phases: it stands in one")))
     return outer, phases
 
 
-def _sort(clause: ast.Clause | ast.EachMinimizes | ast.EachSolves, said: Said, reader: _Reader, *, phase: bool) -> None:
+def _sort(clause: ast.Clause, said: Said, reader: _Reader, *, phase: bool) -> None:
     try:
         name = _checked(clause, said, phase=phase)
     except Refusal as refusal:
         reader.report(refusal)
     else:
-        assert isinstance(clause, ast.Clause)
         said.setdefault(name, []).append(clause)
 
 
-def _checked(clause: Clause, said: Said, *, phase: bool) -> str:
+def _checked(clause: ast.Clause, said: Said, *, phase: bool) -> str:
     """The name of a clause that may stand here."""
-    if not isinstance(clause, ast.Clause):
-        raise Refusal(NotCompiledYet(clause.span, "each"))
     name = clause.name.text
     if name not in clauses.ALL:
         raise Refusal(UnknownClause(clause.name.span, name, clauses.ALL))

@@ -77,7 +77,7 @@ class Terms:
         if averaged is not None:  # the mean over batches is of what stands within: exp(mean) for a perplexity
             body.nodes[value.ref.node] = made.model_copy(update={"op": averaged()})
         matrix = getattr(made.op, "matrix", False)
-        value = value if matrix else self._scalar(body, value, node.span)
+        value = value if matrix or kind == "target" else self._scalar(body, value, node.span)
         name = _fresh(self._base(kind, clause, node, taken), taken)
         taken.add(name)
         function = _fresh(name if name.startswith(kind) else f"{kind}_{name}", self.functions)
@@ -138,8 +138,8 @@ class Terms:
         if clause.targets:
             target = clause.targets[0]
             return target.id if isinstance(target, ast.Name) else kind
-        if kind == "loss" and "loss" not in taken:
-            return "loss"
+        if kind in ("loss", "target") and kind not in taken:
+            return kind
         callee = node.function if isinstance(node, ast.Call) else None
         base = callee.id if isinstance(callee, ast.Name) else output_name(node)
         return kind if base == "output" else base

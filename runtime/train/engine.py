@@ -34,8 +34,10 @@ from .measure import evaluate
 from .phases import Phase
 from .progress import Progress
 from .signals import Wish
+from .staged import Staged
 from .state import Best, State
 from .updates import Update
+from .wiring import Wiring
 
 FLUSH = 0.5  # seconds between looks at the losses within an epoch
 PICTURE = 10.0  # seconds between pictures, at least
@@ -55,7 +57,8 @@ class Setting:
 
     def columns(self, part: str, phase: Phase) -> Held | None:
         """The columns of a part that a batch of the phase holds; none where there is no such part."""
-        return self.parts[part].held(phase.wiring.columns) if part in self.parts else None
+        wiring = phase.judge if phase.judge is not None else phase.wiring
+        return self.parts[part].held(wiring.columns) if part in self.parts else None
 
     @property
     def steps(self) -> int:
@@ -99,8 +102,8 @@ class Engine:
             return
         self.state = State.unpacked(saved["state"])
         self.phase = self.setting.phases[self.state.phase]
+        self.model.load_state_dict(saved["model"])  # before the phase begins: what a part is given comes from the weights
         self.phase.begin()
-        self.model.load_state_dict(saved["model"])
         self.phase.restore(saved["phase"])
         determinism.restore(saved["random"])
         if self.state.best is not None:
@@ -113,8 +116,9 @@ class Engine:
         for line in initial.apply(self.plan, self.model):
             self.progress.note(line)
         self.phase.begin()
-        if self.plan.name:
-            self.progress.note(f"phase {self.plan.name}: {self.phase.steps} steps")
+        if self.plan.title:
+            solved = self.plan.instance is not None and self.plan.instance.solve is not None
+            self.progress.note(f"phase {self.plan.title}: {'solved' if solved else f'{self.phase.steps} steps'}")
 
     def save(self) -> None:
         """Makes everything up to here last: the journal, then the checkpoint, then the best weights."""
@@ -172,6 +176,8 @@ class Engine:
                 self.pause()
                 if self.state.ended:
                     self.end_phase()
+                elif isinstance(self.phase, Staged) and self.phase.instance.solve is not None:
+                    self.solve(self.phase)
                 elif self.left > 0 and self.state.position < len(self.phase.batches):
                     self.train_epoch()
                 else:
@@ -273,8 +279,20 @@ class Engine:
         if self.throttle.ready():
             self.save()
 
+    def solve(self, phase: Staged) -> None:
+        """A part in closed form; interrupted, it begins anew."""
+        assert phase.instance.solve is not None
+        loss = phase.solve(self.pause)
+        if not math.isfinite(loss):
+            raise self.not_finite(f"what solves {phase.instance.path}.{phase.instance.solve.layer}", str(loss), self.state.step)
+        self.state.step += 1
+        self.journal.row({"step": self.state.step, **self.named_phase(), "loss": loss, "solved": phase.instance.solve.layer})
+        self.progress.note(f"{phase.instance.path}.{phase.instance.solve.layer}: loss {loss:.4g} on the training part")
+        self.state.ended = True
+
     def named_phase(self) -> dict[str, str]:
-        return {"phase": self.plan.name} if self.plan.name else {}
+        found = {"phase": self.plan.name} if self.plan.name else {}
+        return found | ({"part": self.plan.instance.path} if self.plan.instance is not None else {})
 
     def see_plateaus(self, values: dict[str, Any] | None, loss: float) -> None:
         """Schedules that follow the validation, or the training loss where there is none, hear of it."""
@@ -309,7 +327,7 @@ class Engine:
             state.loss_sum += loss * rows
             state.loss_rows += rows
             more = "".join(f', "{name}": {term!r}' for name, term in zip(names, terms, strict=False))
-            named = f', "phase": "{self.plan.name}"' if self.plan.name else ""
+            named = "".join(f', "{key}": "{value}"' for key, value in self.named_phase().items())
             lines.append(f'{{"step": {first + i + 1}{named}, "loss": {loss!r}{more}{self.rate_of(first + i)}}}\n')
         self.journal.lines(lines)
         self.progress.step(state.step, losses[-1][0])
@@ -325,17 +343,24 @@ class Engine:
         return "" if rate is None else f', "lr": {rate!r}'
 
     def not_finite(self, what: str, value: str, step: int) -> RunFailed:
-        place = span_of(next((t.place for t in self.plan.losses if t.name == what), self.plan.losses[0].place))
+        place = span_of(next((t.place for t in (*self.plan.losses, *self.plan.metrics) if t.name == what), self.plan.place))
         found = replay.culprit(self, step)
         said = (found.what, found.span) if found is not None else ("", None)
         return RunFailed(NotFinite(place, what, value, step, self.saved, str(self.folder), *said))
 
-    def evaluated(self, part: str) -> dict[str, Any] | None:
-        """All losses and metrics on a part; none where there is no such part. The wish to stop is granted between batches."""
-        columns = self.phase.validation if part == "validation" else self.setting.columns(part, self.phase)
+    def evaluated(self, part: str, *, whole: bool = False) -> dict[str, Any] | None:
+        """All losses and metrics on a part; none where there is no such part. The wish to stop is granted between batches.
+
+        `whole`: those of the whole model, also where the phase is about a part of it.
+        """
+        whole = whole and self.phase.judge is not None
+        validates = part == "validation" and not whole
+        columns = self.phase.validation if validates else self.setting.columns(part, self.phase)
         if columns is None:
             return None
-        values = evaluate(self.model, self.phase.wiring, columns, self.plan.batch, self.setting.device, self.pause)
+        model, wiring = (self.model, self.phase.judge) if whole else (self.phase.model, self.phase.wiring)
+        assert wiring is not None
+        values = evaluate(model, wiring, columns, self.plan.batch, self.setting.device, self.pause)
         self.phase.train()
         return values
 
@@ -402,14 +427,30 @@ class Engine:
         final: dict[str, Any] = {"epochs": state.epoch, "steps": state.step, "stopped_early": state.stopped_early}
         if best is not None:
             final |= {"best_epoch": best.epoch, "validation": best.values}
-        if "test" in self.setting.parts:
+        judge = self.phase.judge
+        if judge is not None:
+            final = self.judged(judge, final)
+        elif "test" in self.setting.parts:
             last = weights.snapshot(self.model, self.twins)
             try:
                 self.keep_best()
                 final["test"] = self.evaluated("test")
             finally:
                 weights.put(self.model, last)
-        if self.plan.name:
+        if self.plan.title:
             final["phases"] = [*state.done, self.told()]
         self.journal.row({"final": final})
         state.final, state.finished = final, True
+
+    def judged(self, judge: Wiring, final: dict[str, Any]) -> dict[str, Any]:
+        """The last words after a phase about a part: what the whole model does by its metrics, where it has any."""
+        found = {k: v for k, v in final.items() if k != "validation"}
+        last = weights.snapshot(self.model, self.twins)
+        try:
+            self.keep_best()
+            for part in ("validation", "test") if judge.metrics else ():
+                values = self.evaluated(part, whole=True)
+                found |= {part: values} if values is not None else {}
+        finally:
+            weights.put(self.model, last)
+        return found

@@ -60,7 +60,7 @@ def _evaluate(
     tables = {i: value for i, value in enumerate(sums) if value.dim()}
     for i in tables:
         sums[i] = sums[i].new_zeros(())
-    means = (torch.stack(sums) / max(1, total)).tolist()
+    means = (torch.stack(sums) / max(1, total)).tolist() if sums else []
     finished: list[Any] = [_finished(mean, term) for mean, term in zip(means, terms, strict=True)]
     for i, table in tables.items():
         finished[i] = (table / max(1, total)).tolist()
@@ -83,7 +83,7 @@ def _joined(batches: list[tuple[Tensor, ...]]) -> list[Tensor]:
 
 def _named(values: list[Any], losses: Sequence[Bound], metrics: Sequence[Bound]) -> Values:
     """`loss`, the sum of the losses, then each loss by its name where there are several, then the metrics."""
-    named = {"loss": sum(values[: len(losses)])}
+    named = {"loss": sum(values[: len(losses)])} if losses else {}
     if len(losses) > 1:
         named |= {t.term.name: v for t, v in zip(losses, values, strict=False)}
     return named | {t.term.name: v for t, v in zip(metrics, values[len(losses) :], strict=True)}

@@ -63,6 +63,7 @@ class Phase:
     updates: list[Update] = field(default_factory=list)
     average: Average | None = None
     scaler: "torch.amp.GradScaler | None" = None
+    judge: Wiring | None = None  # of the whole model, where the phase is about a part of it
 
     @property
     def per_epoch(self) -> int:

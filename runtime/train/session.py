@@ -13,6 +13,7 @@ from ...compiler.plan import TrainPlan
 from ...dsl.diagnostic import Fault
 from ...dsl.span import NOWHERE
 from ..blame import WRITING, first_line, out_of_memory
+from ..data.held import first
 from ..data.parts import Fitted
 from ..data.sources import Table
 from ..executable import Executable
@@ -28,6 +29,7 @@ from .journal import Journal
 from .progress import Progress
 from .setup import device_of, faults_of, first_batch, settle
 from .signals import Wish, listening
+from .staged import Staged
 from .tensorboard import Board
 from .untraced import untraced
 from .wiring import as_fault
@@ -95,7 +97,9 @@ def built_by_torch(setting: Setting) -> None:
         with determinism.evaluating(setting.device):
             states = {k: t.clone() for k, t in setting.model.state_dict().items()}
             setting.model.train()
-            setting.phases[0].wiring.forward(setting.model, first_batch(setting, setting.phases[0], 0))
+            phase = next((phase for phase in setting.phases if phase.judge is None), None)
+            if phase is not None:
+                phase.wiring.forward(setting.model, first_batch(setting, phase, 0))
             setting.model.load_state_dict(states)
     except Exception as error:
         raise Misused(NoCompiler(NOWHERE, first_line(error))) from error
@@ -204,7 +208,9 @@ def begins(setting: Setting) -> dict[str, int]:
     """For each column of tokens that goes into the model what all its rows begin with, where that is one token: texts are begun with it."""
     inputs = {i.name for i in setting.exe.plan.model.inputs if i.dtype == "int" and len(i.shape) == 2}
     phase, found = setting.phases[-1], {}
-    for name, rows in zip(phase.wiring.columns, first_batch(setting, phase) if inputs else (), strict=bool(inputs)):
+    wiring = phase.judge or phase.wiring
+    rows_of = first(setting.parts["train"].held(wiring.columns), phase.plan.batch, setting.device) if inputs else ()
+    for name, rows in zip(wiring.columns, rows_of, strict=bool(inputs)):
         if name in inputs and rows.shape[1] and bool((rows[:, 0] == rows[0, 0]).all()):
             found[name] = int(rows[0, 0])
     return found
@@ -271,7 +277,11 @@ def try_once(exe: Executable, table: Table, device: str | None) -> DryRun:
         began = time.perf_counter()
         try:
             with faults_of(exe):
-                value = float(phase.updates[0].gradients([batch]).reshape(-1)[0])
+                if phase.updates:
+                    value = float(phase.updates[0].gradients([batch]).reshape(-1)[0])
+                else:
+                    assert isinstance(phase, Staged)
+                    value = phase.solve(lambda: None)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise

@@ -1,7 +1,8 @@
 """Everything that is settled before step 1: device, data, model, optimizer. A resume settles it again, the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -9,19 +10,21 @@ from torch import nn
 
 from ...compiler.plan import PhasePlan, TrainPlan
 from ...dsl.span import NOWHERE
-from ..data.batches import Batch, in_order
+from ..data.batches import Batch, Batches, in_order
 from ..data.held import first
-from ..data.parts import ColumnProgram, Columns, Fitted
+from ..data.parts import ColumnProgram, Columns, Fitted, Part
 from ..data.sources import Table
 from ..executable import Executable
-from ..faults.runs import NoDevice
+from ..faults.runs import NoDevice, NoValidation
 from ..loader import build, load_program
-from ..stops import Misused
+from ..stops import InputFaults, Misused, span_of
 from . import determinism
 from .effort import Effort
 from .engine import Setting
 from .initial import chosen
+from .optimizers import shared_out
 from .phases import Phase, settled
+from .staged import Staged, alone
 from .wiring import Wiring, as_fault, balanced, check_losses, in_precision, label_weights, wire
 
 COUNTED = 4096  # rows whose labels are counted at once
@@ -76,10 +79,13 @@ def settle(exe: Executable, plan: TrainPlan, table: Table, device: torch.device,
     model = in_precision(built(exe, plan.seed, device), plan.last)
     phases: list[Phase] = []
     for phase in plan.phases:
-        wiring = wired(exe, plan, table, fitted, device, phase)
+        wiring = wired(exe, plan, table, fitted, device, phase.judging)
         for clause in phase.init if len(phases) > begun else ():
             chosen(clause, model)  # so that what does not fit is told now
-        phases.append(settled(phase, model, wiring, parts, plan.seed, device))
+        if phase.instance is None:
+            phases.append(settled(phase, model, wiring, parts, plan.seed, device))
+        else:
+            phases.append(staged(exe, phase, model, wiring, parts, plan.seed, tables_of(fitted, device, phase)))
     setting = Setting(exe, plan, device, model, phases, parts)
     return setting, fitted, try_out(setting)
 
@@ -95,8 +101,56 @@ def wired(
     if names:
         columns = ColumnProgram(exe, program, plan.data).columns(table, np.arange(table.rows), fitted)
         whole = {name: columns[name].to(device) for name in names}
-    tables = {column: fitted.values[f"{column}{WEIGHTS}"].to(device) for column in balanced(phase)}
-    return wire(exe.plan.model, phase, program, whole, tables)
+    return wire(exe.plan.model, phase, program, whole, tables_of(fitted, device, phase))
+
+
+def tables_of(fitted: Fitted, device: torch.device, phase: PhasePlan) -> Columns:
+    """What each label of a column counts, for the columns whose labels a phase balances."""
+    return {column: fitted.values[f"{column}{WEIGHTS}"].to(device) for column in balanced(phase)}
+
+
+def staged(
+    exe: Executable, plan: PhasePlan, model: nn.Module, judge: Wiring, parts: Mapping[str, Part], seed: int, tables: Columns
+) -> Staged:
+    """A phase about one part of the model, checked as far as it can be before the model hands anything to it."""
+    instance = plan.instance
+    assert instance is not None
+    own = plan.model_copy(update={"metrics": [instance.solve.target] if instance.solve else [], "watch": []})
+    wiring = wire(instance.model, own, load_program(exe), {}, tables)
+    given = [i.name for i in instance.model.inputs]
+    into = [i.name for i in exe.plan.model.inputs if i.batched]
+    columns = (*into, *(name for name in wiring.columns if name not in given and name not in into))
+    whole = [i.name for i in exe.plan.model.inputs if not i.batched]
+    places = tuple([*columns, *whole].index(i.name) for i in exe.plan.model.inputs)
+    feed = replace(judge, columns=columns, inputs=places, losses=(), metrics=())
+    alike = alone(exe, instance, model)
+    parameters = dict(alike.named_parameters())
+    shares = [] if instance.solve is not None else shared_out(own, parameters, [])
+    phase = Staged(
+        plan=own,
+        model=alike,
+        wiring=wiring,
+        batches=Batches(parts["train"].held(columns), plan.batch, seed, device_under(model)),
+        validation=None,
+        frozen=[],
+        device=device_under(model),
+        shares=shares,
+        whole=model,
+        feed=feed,
+        judge=judge,
+        parts=parts,
+        seed=seed,
+    )
+    if plan.early_stop is not None and "validation" not in parts and instance.solve is None:
+        raise InputFaults(NoValidation(span_of(plan.place)))
+    for i, share in enumerate(shares):
+        phase.player(i, [parameters[name] for name in share], share)
+    return phase
+
+
+def device_under(model: nn.Module) -> torch.device:
+    """Where the model lies."""
+    return next(model.parameters()).device
 
 
 def try_out(setting: Setting) -> int:
@@ -108,7 +162,7 @@ def try_out(setting: Setting) -> int:
         for phase in setting.phases:
             batch = first_batch(setting, phase)
             with Effort() as effort:
-                values = phase.wiring.forward(setting.model, batch)
+                values = phase.wiring.forward(phase.model, batch)
             check_losses(phase.wiring, values)
             multiplies = max(multiplies, int(effort.multiplies))
     setting.model.train(training)
@@ -116,7 +170,9 @@ def try_out(setting: Setting) -> int:
 
 
 def first_batch(setting: Setting, phase: Phase, epoch: int | None = None) -> Batch:
-    """The first rows of the training part."""
+    """The first rows of the training part, as the phase's network is given them."""
+    if isinstance(phase, Staged):
+        return phase.first(phase.plan.batch)
     columns = setting.columns("train", phase)
     assert columns is not None
     return first(columns, phase.plan.batch, setting.device, epoch)
