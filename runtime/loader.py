@@ -43,11 +43,6 @@ def load_program(compiled: CompiledLike | Executable) -> ModuleType:
     return _load(f"{exe.name}_program", exe.program, exe.program_spans, exe.sources, {"model": load_module(exe)})
 
 
-def load_text(exe: Executable, text: str) -> ModuleType:
-    """Another generated file of the same spec as a module; one that the plan holds, such as a part by itself."""
-    return _load(f"{exe.name}_part", text, {}, exe.sources, {})
-
-
 def build(compiled: CompiledLike | Executable) -> "nn.Module":
     """The root, constructed with the plan's arguments; parameters start from torch's current random state."""
     exe = _executable(compiled)

@@ -33,7 +33,7 @@ class _Reached(Exception):
 
 def alone(exe: Executable, plan: InstancePlan, model: nn.Module) -> nn.Module:
     """The part as a network of its own, with the parameters and buffers of the model."""
-    made: nn.Module = getattr(load_text(exe, plan.source), plan.model.class_name)()
+    made: nn.Module = getattr(load_text(exe, plan.source, {}), plan.model.class_name)()
     part = model.get_submodule(plan.path)
     for name, module in made.named_modules():
         own = part.get_submodule(name)

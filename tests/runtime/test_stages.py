@@ -153,7 +153,7 @@ def test_a_part_is_trained_as_a_network_by_hand(tmp_path: Path) -> None:
     optimizer = torch.optim.SGD(part.parameters(), lr=0.5)
     for x, label in Batches(list(data()), 64, 3, torch.device("cpu")).epoch(0):
         optimizer.zero_grad()
-        (part(x) - nn.functional.one_hot(label, 10).float()).square().mean().backward()  # type: ignore[no-untyped-call]
+        (part(x) - nn.functional.one_hot(label, 10).float()).square().mean().backward()
         optimizer.step()
     for name, tensor in modules(run)[0].state_dict().items():
         torch.testing.assert_close(tensor, part.state_dict()[name], rtol=1e-5, atol=1e-6)
