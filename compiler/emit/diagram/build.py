@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ....dsl.span import Span
+from ...attention.picture import picture
 from ...graph import (
     Graph,
     Input,
@@ -28,6 +29,7 @@ from ...graph import (
     Use,
     Weight,
 )
+from ...layers.attention import Attend
 from ...layers.base import Layer
 from ..costs import Cost, Costs, given, sharing
 from ..summary import hypers_of, way
@@ -273,7 +275,8 @@ class Pen:
                 )
                 if node.gate and node.outputs[0].name:
                     return Strip(node.outputs[0].name, f"{layer.name} {size}".rstrip(), cost=cost, hue=hue)
-                return Strip(node.key if node.named and node.key else layer.title, size, cost=cost, hue=hue)
+                name = node.key if node.named and node.key else layer.title
+                return Strip(name, size, cost=cost, hue=hue, mask=picture(layer.mask) if isinstance(layer, Attend) else ())
         return Strip(node.op.title, cost=cost, hue=hue)
 
     # Parts ------------------------------------------------------------------------------------------------------------

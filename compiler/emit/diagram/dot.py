@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
+from ...attention.picture import BLIND, DEPENDS, SEES
 from .palette import BLUE, GREY, GROUND, HUES, INK, LINE, PALE, HueName
 from .scene import Group, Item, Scene, Strip, Wire
 from .words import LONGEST
@@ -95,8 +96,21 @@ def _pill(strip: Strip, dashed: bool) -> str:
     cost = f'<td align="right"> <font color="{hue.line}">{_html(strip.cost)}</font> </td>' if strip.cost else ""
     return (
         f'<table border="1" cellborder="0" cellspacing="0" cellpadding="4" style="{style}" color="{hue.line}" bgcolor="{hue.fill}">'
-        f'<tr><td align="{"left" if cost else "center"}"> {_named(strip)} </td>{cost}</tr></table>'
+        f'<tr><td align="{"left" if cost else "center"}"> {_named(strip)} </td>{cost}</tr>{_mask(strip, hue.line)}</table>'
     )
+
+
+def _mask(strip: Strip, colour: str) -> str:
+    """A row below the name with a square for each place of a mask: filled where the query sees the key, grey where that depends."""
+    if not strip.mask:
+        return ""
+    fills = {SEES: colour, BLIND: "white", DEPENDS: PALE}
+    rows = "".join(
+        "<tr>" + "".join(f'<td width="5" height="5" fixedsize="true" bgcolor="{fills[cell]}"></td>' for cell in row) + "</tr>"
+        for row in strip.mask
+    )
+    table = f'<table border="1" cellborder="0" cellspacing="0" cellpadding="0" color="{colour}">{rows}</table>'
+    return f'<tr><td colspan="{2 if strip.cost else 1}">{table}</td></tr>'
 
 
 def _frame_title(strip: Strip) -> str:

@@ -24,6 +24,7 @@ class Strip:
     times: str = ""
     cost: str = ""
     hue: HueName = "plain"
+    mask: tuple[str, ...] = ()  # what queries see of keys, row by row (see attention.picture)
     strong: bool = False  # the name of something declared: bold
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...graph import Operation, TensorType, Use
+from ...layers.attention import Attend
 from ...layers.base import Given, Layer, positional
 from ...shapes import Dim, Size
 from ...values import AxisName, Formula, Real, Truth
@@ -111,6 +112,8 @@ class Voice:
 
 def layer_size(layer: Layer, inputs: tuple[Given, ...], outputs: tuple[TensorType, ...], voice: Voice) -> str:
     """What stands in grey behind the name of a layer: `3×3, 64, stride 2`, `120 → 84`, `0.1`."""
+    if isinstance(layer, Attend):
+        return _heads(layer, inputs, voice)
     inner = getattr(layer, "layer", None)
     if isinstance(inner, Layer):
         return f"{inner.name} {layer_size(inner, inputs, outputs, voice)}"
@@ -132,6 +135,18 @@ def layer_size(layer: Layer, inputs: tuple[Given, ...], outputs: tuple[TensorTyp
     if layer.family == "embedding" and len(fixed) == 2:
         fixed = [" → ".join(fixed)]
     return short(", ".join(fixed + named), MOST)
+
+
+def _heads(layer: Attend, inputs: tuple[Given, ...], voice: Voice) -> str:
+    """`8 heads of 64, 2 key heads, each for 4`."""
+    q, k = (given for given in inputs[:2] if isinstance(given, TensorType))
+    heads, shared = layer.counts(q, k)
+    width = q.shape[-1] // heads if q.rank == 3 else q.shape[-1]
+    said = f"{voice.size(heads)} head{'' if heads.value == 1 else 's'} of {voice.size(width)}"
+    if shared.value != heads.value:
+        ratio = heads // shared
+        said += f", {voice.size(shared)} key head{'' if shared.value == 1 else 's'}, each for {voice.size(ratio)}"
+    return short(said, MOST)
 
 
 def _window(layer: Layer, given: TensorType, made: TensorType, voice: Voice) -> str:
