@@ -109,7 +109,9 @@ def _mask(strip: Strip, colour: str) -> str:
         "<tr>" + "".join(f'<td width="5" height="5" fixedsize="true" bgcolor="{fills[cell]}"></td>' for cell in row) + "</tr>"
         for row in strip.mask
     )
-    table = f'<table border="1" cellborder="0" cellspacing="0" cellpadding="0" color="{colour}">{rows}</table>'
+    side = 5 * len(strip.mask) + 2
+    size = f'fixedsize="true" width="{side}" height="{side}"'  # else it is stretched to the name's width
+    table = f'<table border="1" cellborder="0" cellspacing="0" cellpadding="0" {size} color="{colour}">{rows}</table>'
     return f'<tr><td colspan="{2 if strip.cost else 1}">{table}</td></tr>'
 
 
