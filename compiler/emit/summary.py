@@ -231,7 +231,17 @@ def way(recur: Recur) -> str:
     return "over time, both ways" if recur.both else "over time, in reverse" if recur.reverse else "over time"
 
 
+def _recurrence(recur: Recur, depth: int, line: int) -> Row:
+    """What kind of recurrence a cell is, and why: a row without costs."""
+    from ..recurrence.stages import stages
+
+    found = stages(recur.graph)
+    return Row(path="", depth=depth, layer=found.kind, note=found.reason, line=line)
+
+
 def _inside(node: Node, costs: Costs, path: str, depth: int) -> Iterator[Row]:
+    if isinstance(node.op, Recur):
+        yield _recurrence(node.op, depth, node.span.start.line)
     if isinstance(node.op, Use):
         yield from _rows(node.op.graph, costs, f"{path}.", depth)
     elif isinstance(node.op, Repeat):
