@@ -37,6 +37,7 @@ class Dreams:
     """What was drawn, `[n, …]`: the means of the lowest visible units given all above."""
 
     values: Array
+    notes: tuple[str, ...] = ()
 
     def _images(self) -> Array | None:
         """As `[n, H, W]` from 0 to 1; none where they are no images."""

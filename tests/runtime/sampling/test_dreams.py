@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -118,3 +120,11 @@ def test_a_file_of_another_kind_is_refused(machine: Run) -> None:
 def test_the_sides_of_images() -> None:
     assert [sides(s) for s in ((64,), (63,), (1, 4, 5), (4, 5), (3, 4, 5))] == [(8, 8), None, (4, 5), (4, 5), None]
     assert grid(np.zeros((3, 2, 2))).shape == (5, 5)
+
+
+def test_the_command_writes_a_grid(machine: Run, tmp_path: Path) -> None:
+    file = tmp_path / "dreams.png"
+    command = [sys.executable, "-m", "archc", "sample", str(machine.folder), "-n", "4", "--steps", "2", "-o", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert file.read_bytes().startswith(b"\x89PNG")
