@@ -6,6 +6,7 @@ Comes in: a spec, a run, or a .safetensors file that archc exported, which says 
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,12 @@ METADATA = "archc_spec"
 
 
 def load(
-    path_or_name: "str | Path", model: str | None = None, *, weights: "str | Path | None" = None, **hyperparameters: Any
+    path_or_name: "str | Path",
+    model: str | None = None,
+    *,
+    weights: "str | Path | None" = None,
+    fused: bool = False,
+    **hyperparameters: Any,
 ) -> "nn.Module":
     """A network, from one of three:
 
@@ -36,7 +42,8 @@ def load(
     - the folder of a run: with its best weights, in evaluation mode;
     - a .safetensors file that archc exported: its spec and its weights, in evaluation mode.
 
-    `weights` is a .safetensors file whose tensors are put in place of those, each by its key. Raises `archc.Stopped`.
+    `weights` is a .safetensors file whose tensors are put in place of those, each by its key. With `fused`, the cells of a spec run in
+    kernels that are built here by g++ from their equations; a warning says which cells have none, and why. Raises `archc.Stopped`.
     """
     path = Path(path_or_name)
     if path.suffix == ENDING and (path.parent / RECORD).is_file() and path.name == WEIGHTS:
@@ -44,16 +51,38 @@ def load(
     if is_run(path):
         from .run import Run
 
+        _refuse_fused(fused)
         _refuse(model, hyperparameters, f"{path} is a run, which has its model and its hyperparameters")
         made = Run(path).model()
     elif path.suffix == ENDING:
+        _refuse_fused(fused)
         _refuse(model, hyperparameters, f"{path} says its model and its hyperparameters itself")
         made = put(_from_file(path), path).eval()
     else:
         from .compiling import compile_spec
 
-        made = build(compile_spec(path_or_name, model=model, **hyperparameters))
+        compiled = compile_spec(path_or_name, model=model, **hyperparameters)
+        made = build(compiled)
+        if fused:
+            _fuse(made, compiled)
     return put(made, Path(weights)).eval() if weights is not None else made
+
+
+def _fuse(made: "nn.Module", compiled: Compiled) -> None:
+    from .kernels.attach import attach
+
+    for key, outcome in attach(made, compiled.graph).items():
+        if outcome != "fused":
+            warnings.warn(f"{key} runs step by step: {outcome}", stacklevel=3)
+
+
+def _refuse_fused(fused: bool) -> None:
+    from .faults.runs import BadSetting
+
+    if fused:
+        raise Misused(
+            BadSetting(NOWHERE, "fused", "kernels are made for the network of a spec, not of a run or of exported weights")
+        )
 
 
 def _refuse(model: str | None, hyperparameters: dict[str, Any], reason: str) -> None:

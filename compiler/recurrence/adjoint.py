@@ -1,0 +1,87 @@
+"""Reverse mode on the terms of a step, as C++: `n3` is the value of term 3, `d3` the adjoint of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .equations import Term
+
+READ = ("given", "recurrent", "vector", "state")
+
+VALUES = {
+    "+": "{a} + {b}",
+    "-": "{a} - {b}",
+    "*": "{a} * {b}",
+    "/": "{a} / {b}",
+    "neg": "-{a}",
+    **{name: f"f_{name}({{a}})" for name in ("sigmoid", "tanh", "relu", "exp", "log", "sqrt", "abs", "sin", "cos", "logsigmoid")},
+    "maximum": "({a} >= {b} ? {a} : {b})",
+    "minimum": "({a} <= {b} ? {a} : {b})",
+}
+
+# What the adjoint `d` of a result `n` adds to the adjoints of its terms `a` and `b`.
+ADJOINTS: Mapping[str, tuple[str, ...]] = {
+    "+": ("{d}", "{d}"),
+    "-": ("{d}", "-{d}"),
+    "*": ("{d} * {b}", "{d} * {a}"),
+    "/": ("{d} / {b}", "-{d} * {n} / {b}"),
+    "neg": ("-{d}",),
+    "sigmoid": ("{d} * {n} * (T(1) - {n})",),
+    "tanh": ("{d} * (T(1) - {n} * {n})",),
+    "relu": ("({a} > T(0) ? {d} : T(0))",),
+    "exp": ("{d} * {n}",),
+    "log": ("{d} / {a}",),
+    "sqrt": ("{d} / (T(2) * {n})",),
+    "abs": ("({a} > T(0) ? {d} : {a} < T(0) ? -{d} : T(0))",),
+    "sin": ("{d} * f_cos({a})",),
+    "cos": ("-{d} * f_sin({a})",),
+    "logsigmoid": ("{d} * f_sigmoid(-{a})",),
+    # As in PyTorch: two equal tensors share, and a number has no adjoint to share.
+    "maximum": (
+        "({a} > {b} ? {d} : {a} == {b} ? {d} * {share} : T(0))",
+        "({b} > {a} ? {d} : {a} == {b} ? {d} * T(0.5) : T(0))",
+    ),
+    "minimum": (
+        "({a} < {b} ? {d} : {a} == {b} ? {d} * {share} : T(0))",
+        "({b} < {a} ? {d} : {a} == {b} ? {d} * T(0.5) : T(0))",
+    ),
+}
+
+
+def values(terms: Sequence[Term], read: Mapping[str, str]) -> list[str]:
+    """The terms in order; `read` gives, for each kind of leaf, the text that reads entry `{k}`."""
+    lines = []
+    for number, term in enumerate(terms):
+        if term.op in READ:
+            text = read[term.op].format(k=term.index)
+        elif term.op == "number":
+            text = f"T({term.value!r})"
+        else:
+            text = VALUES[term.op].format(**_operands(term))
+        lines.append(f"const T n{number} = {text};")
+    return lines
+
+
+def adjoints(terms: Sequence[Term], seeds: Sequence[tuple[int, str]]) -> tuple[list[str], dict[tuple[str, int], str]]:
+    """The lines, and the name of the adjoint of each leaf that has one, by kind and index. A seed is a term and its own adjoint."""
+    parts: dict[int, list[str]] = {}
+    for number, seed in seeds:
+        parts.setdefault(number, []).append(seed)
+    lines, leaves = [], {}
+    for number in reversed(range(len(terms))):
+        term = terms[number]
+        if number not in parts or term.op == "number":
+            continue
+        lines.append(f"const T d{number} = {' + '.join(parts[number])};")
+        if term.op in READ:
+            leaves[term.op, term.index] = f"d{number}"
+            continue
+        share = "T(1)" if terms[term.terms[-1]].op == "number" else "T(0.5)"
+        for operand, rule in zip(term.terms, ADJOINTS[term.op], strict=True):
+            text = rule.format(d=f"d{number}", n=f"n{number}", share=share, **_operands(term))
+            parts.setdefault(operand, []).append(f"({text})")
+    return lines, leaves
+
+
+def _operands(term: Term) -> dict[str, str]:
+    return {name: f"n{operand}" for name, operand in zip("ab", term.terms, strict=False)}

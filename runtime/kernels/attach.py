@@ -1,0 +1,140 @@
+"""Kernels for the cells of a network: each recurrence whose equations allow it runs fused, the others as they did, with the reason."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...compiler.graph import Graph, Recur
+from ...compiler.recurrence.equations import Equations, Unfit, Vector, equations_of
+from .build import CannotBuild
+
+
+def attach(model: nn.Module, graph: Graph) -> dict[str, str]:
+    """Puts kernels under the recurrences of `model`, which `graph` describes; tells by key what each does: "fused", or why not."""
+    told = {}
+    for key, node in _recurrences(graph):
+        op = cast("Recur", node)
+        try:
+            from .operator import register
+
+            equations = equations_of(op.graph)
+            name = register(equations)
+        except (Unfit, CannotBuild) as reason:
+            told[key] = str(reason)
+            continue
+        at = model.get_submodule(key)
+        for cell in [at._modules["forward"], at._modules["backward"]] if op.both else [at]:
+            assert cell is not None
+            cell.forward = Fused(cell, equations, name, op.graph.stepped)
+        told[key] = "fused"
+    return told
+
+
+def _recurrences(graph: Graph) -> Iterator[tuple[str, Any]]:
+    """Those of the root's own body."""
+    for node in graph.nodes:
+        if isinstance(node.op, Recur) and node.key is not None and not node.owner:
+            yield node.key, node.op
+
+
+@dataclass
+class Fused:
+    """In place of a cell's `forward`: `cell(x, *states, length=…, reverse=…)` in one operator.
+
+    What the operator has no kernel for (another dtype or device, an export, no steps) runs as the class of the cell says.
+    """
+
+    cell: nn.Module
+    equations: Equations
+    name: str
+    stepped: int
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Copied, or come from another process: the kernel is found or built here, too; without one the cell runs as its class says."""
+        from .operator import register
+
+        self.__dict__.update(state)
+        try:
+            self.name = register(self.equations)
+        except CannotBuild:
+            self.name = ""
+
+    def __call__(self, *tensors: Tensor, length: Tensor | None = None, reverse: bool = False) -> tuple[Tensor, ...]:
+        inputs, state = list(tensors[: self.stepped]), tensors[self.stepped :]
+        if not self._can_run(inputs):
+            return cast("tuple[Tensor, ...]", type(self.cell).forward(self.cell, *tensors, length=length, reverse=reverse))
+        from .operator import padded_width, recurrence
+
+        if reverse:
+            inputs = [_reversed(x, length) for x in inputs]
+        start = state or cast("Any", self.cell).initial_state(*(x[:, 0] for x in inputs))
+        pad = padded_width(self.equations.width) - self.equations.width
+        given = functional.pad(self._given([x.transpose(0, 1) for x in inputs]), (0, pad))
+        vectors, weights = functional.pad(self._vectors(given), (0, pad)), functional.pad(self._weights(given), (0, pad))
+        starts = [functional.pad(x, (0, pad)) for x in start]
+        lengths = None if length is None else length.long()
+        _, *made = recurrence(given, vectors, weights, starts, lengths, self.name)
+        width, states = self.equations.width, self.equations.states
+        outputs = [x[:, :, :width].transpose(0, 1) for x in made[states:]]
+        if reverse:
+            outputs = [_reversed(x, length) for x in outputs]
+        return *outputs, *(x[-1, :, :width] for x in made[:states])
+
+    def _can_run(self, inputs: list[Tensor]) -> bool:
+        x = inputs[0]
+        weights = [*self.cell.parameters(), *inputs]
+        alike = all(w.dtype == x.dtype and w.device.type == "cpu" for w in weights)
+        autocast = torch.is_autocast_enabled("cpu")
+        return (
+            self.name != ""
+            and alike
+            and not autocast
+            and x.dtype in (torch.float32, torch.float64)
+            and x.shape[0] > 0
+            and x.shape[1] > 0
+            and not torch.compiler.is_exporting()
+        )
+
+    def _given(self, inputs: list[Tensor]) -> Tensor:
+        """What needs no state, for all steps: [T, B, C, H]."""
+        columns = []
+        for given in self.equations.given:
+            if given.key is None:
+                columns.append(inputs[given.source])
+                continue
+            layer = self.cell.get_submodule(given.key)
+            weight = torch.cat([cast("Tensor", layer.weight)[:, part.start : part.stop] for part in given.parts], dim=-1)
+            x = torch.cat([inputs[part.source] for part in given.parts], dim=-1)
+            columns.append(functional.linear(x, weight, cast("Tensor | None", layer.bias)))
+        if not columns:
+            return inputs[0].new_zeros(*inputs[0].shape[:2], 0, self.equations.width)
+        return torch.stack(columns, dim=2)
+
+    def _vectors(self, like: Tensor) -> Tensor:
+        """[V, H]."""
+        found = [self._vector(vector) for vector in self.equations.vectors]
+        return torch.stack(found) if found else like.new_zeros(0, self.equations.width)
+
+    def _vector(self, vector: Vector) -> Tensor:
+        owner = self.cell.get_submodule(vector.key) if vector.bias else self.cell
+        return cast("Tensor", getattr(owner, "bias" if vector.bias else vector.key))
+
+    def _weights(self, like: Tensor) -> Tensor:
+        """[G, H, H], from the unit that is read to the unit that reads."""
+        found = [
+            cast("Tensor", self.cell.get_submodule(piece.key).weight)[:, piece.start : piece.stop].t()
+            for piece in self.equations.recurrent
+        ]
+        return torch.stack(found) if found else like.new_zeros(0, self.equations.width, self.equations.width)
+
+
+def _reversed(x: Tensor, length: Tensor | None) -> Tensor:
+    """The steps of each example, dim 1, in reverse; those past its length stay where they are."""
+    if length is None:
+        return x.flip(1)
+    t, end = torch.arange(x.shape[1], device=x.device), length[:, None]
+    return x[torch.arange(x.shape[0], device=x.device)[:, None], torch.where(t < end, end - 1 - t, t)]

@@ -1,0 +1,163 @@
+"""`archc::recurrence`: the steps of a cell as one operator with a derivative, so that what traces PyTorch sees one node.
+
+Its kernels are known by the name that `register` gave them. There is no second derivative: PyTorch says so where one is asked for.
+"""
+
+import ctypes
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...compiler.recurrence.cpp import LANES, translation_unit
+from ...compiler.recurrence.equations import Equations
+from .build import library
+
+DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    equations: Equations
+    library: ctypes.CDLL
+
+
+_kernels: dict[str, _Kernel] = {}
+ran: Counter[str] = Counter()  # how often each kernel ran forward in this process
+
+
+def register(equations: Equations) -> str:
+    """Builds the kernel and gives its name; raises `CannotBuild`."""
+    name = sha256(repr(equations).encode()).hexdigest()[:32]
+    if name not in _kernels:
+        _kernels[name] = _Kernel(equations, library(translation_unit(equations)))
+    return name
+
+
+@torch.library.custom_op("archc::recurrence", mutates_args=())
+def recurrence(
+    given: Tensor, vectors: Tensor, weights: Tensor, states: Sequence[Tensor], length: Tensor | None, name: str
+) -> list[Tensor]:
+    """All steps. given [T, B, C, P], vectors [V, P], weights [G, H, P], states [B, P] each, length int[B]; P is H padded.
+
+    Returns the products [T, B, G, P], then each state [T + 1, B, P], the start included, then each output [T, B, P].
+    """
+    ran[name] += 1
+    kernel, (steps, batch, _, padded) = _kernels[name], given.shape
+    product = given.new_empty(steps, batch, len(kernel.equations.recurrent), padded)
+    carried = [given.new_empty(steps + 1, batch, padded) for _ in states]
+    for whole, start in zip(carried, states, strict=True):
+        whole[0] = start
+    results = [given.new_empty(steps, batch, padded) for _ in kernel.equations.results]
+    run = getattr(kernel.library, f"forward_{DTYPES[given.dtype]}")
+    given, vectors, weights = given.contiguous(), vectors.contiguous(), weights.contiguous()
+    length = None if length is None else length.contiguous()
+    run(
+        *map(_at, (given, product, vectors, weights)),
+        _all_at(carried),
+        _all_at(results),
+        _at(length),
+        *_sizes(steps, batch, kernel.equations.width, padded),
+    )
+    return [product, *carried, *results]
+
+
+@recurrence.register_fake
+def _(
+    given: Tensor, vectors: Tensor, weights: Tensor, states: Sequence[Tensor], length: Tensor | None, name: str
+) -> list[Tensor]:
+    equations, (steps, batch, _, padded) = _kernels[name].equations, given.shape
+    carried = [given.new_empty(steps + 1, batch, padded) for _ in states]
+    results = [given.new_empty(steps, batch, padded) for _ in equations.results]
+    return [given.new_empty(steps, batch, len(equations.recurrent), padded), *carried, *results]
+
+
+@torch.library.custom_op("archc::recurrence_backward", mutates_args=())
+def recurrence_backward(
+    given: Tensor,
+    vectors: Tensor,
+    weights: Tensor,
+    made: Sequence[Tensor],
+    length: Tensor | None,
+    last: Sequence[Tensor],
+    results: Sequence[Tensor],
+    name: str,
+) -> list[Tensor]:
+    """The adjoints of given, vectors, weights and the first states, from those of the last states and of the outputs."""
+    kernel, (steps, batch, columns, padded) = _kernels[name], given.shape
+    width = kernel.equations.width
+    product, carried = made[0], list(made[1 : 1 + len(last)])
+    d_given, d_product = torch.empty_like(given, memory_format=torch.contiguous_format), torch.empty_like(product)
+    d_vectors = given.new_zeros(batch, len(vectors), padded)
+    d_states = [x.clone(memory_format=torch.contiguous_format) for x in last]
+    d_results = [x.contiguous() for x in results]
+    given, vectors, weights = given.contiguous(), vectors.contiguous(), weights.contiguous()
+    length = None if length is None else length.contiguous()
+    run = getattr(kernel.library, f"backward_{DTYPES[given.dtype]}")
+    run(
+        *map(_at, (given, product, vectors, weights)),
+        *map(_all_at, (carried, d_results, d_states)),
+        *map(_at, (d_given, d_product, d_vectors, length)),
+        *_sizes(steps, batch, width, padded),
+    )
+    d_weights = torch.zeros_like(weights)
+    for g, piece in enumerate(kernel.equations.recurrent):  # over all steps at once
+        before = carried[piece.source][:-1, :, :width].reshape(-1, width)
+        d_weights[g, :, :width] = before.t() @ d_product[:, :, g, :width].reshape(-1, width)
+    return [d_given.view(steps, batch, columns, padded), d_vectors.sum(0), d_weights, *d_states]
+
+
+@recurrence_backward.register_fake
+def _(
+    given: Tensor,
+    vectors: Tensor,
+    weights: Tensor,
+    made: Sequence[Tensor],
+    length: Tensor | None,
+    last: Sequence[Tensor],
+    results: Sequence[Tensor],
+    name: str,
+) -> list[Tensor]:
+    like = [torch.empty_like(x, memory_format=torch.contiguous_format) for x in (given, vectors, weights)]
+    return [*like, *(torch.empty_like(x) for x in last)]
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    given, vectors, weights, states, length, ctx.name = inputs
+    ctx.states = len(states)
+    ctx.made = len(output)
+    ctx.has_length = length is not None
+    ctx.save_for_backward(given, vectors, weights, *([length] if length is not None else []), *output)
+
+
+def _derivative(ctx: Any, grads: list[Tensor]) -> tuple[Any, ...]:
+    given, vectors, weights, *rest = ctx.saved_tensors
+    length, made = (rest[0], rest[1:]) if ctx.has_length else (None, rest)
+    last = [grad[-1] for grad in grads[1 : 1 + ctx.states]]  # callers read no product, and of a state its last value
+    results = list(grads[1 + ctx.states :])
+    d_given, d_vectors, d_weights, *d_states = recurrence_backward(given, vectors, weights, made, length, last, results, ctx.name)
+    return d_given, d_vectors, d_weights, d_states, None, None
+
+
+recurrence.register_autograd(_derivative, setup_context=_keep)
+
+
+def padded_width(width: int) -> int:
+    """The next multiple of the lanes of a kernel."""
+    return -(-width // LANES) * LANES
+
+
+def _at(tensor: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+
+
+def _all_at(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * max(len(tensors), 1))(*[tensor.data_ptr() for tensor in tensors])
+
+
+def _sizes(*sizes: int) -> list[ctypes.c_long]:
+    return [ctypes.c_long(size) for size in (torch.get_num_threads(), *sizes)]

@@ -1,0 +1,131 @@
+"""Kernels from the equations of cells: what they compute is what the steps one by one compute, in numbers and in all gradients."""
+
+import copy
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archc
+from archc.runtime.kernels import build, operator
+from archc.runtime.kernels.attach import Fused
+
+SPEC = """from std.recurrent import {cell}
+model Net(x: [B, T, 5], n: int[B]) -> [B, T, {out}] {{
+    y = {over}({cell}({width}), length=n{more})(x)
+    return y
+}}
+"""
+ODD = """cell Odd(width)(x: [B, D]) {
+    state h: [B, width] = 0.5
+    state c: [B, width] = learned
+    param v: [width] = ones
+    gate a = sigmoid(dense(width, bias=false)(x, c) + v * h)
+    u = relu(dense(width)(h) * 0.5 - sin(dense(width)(x)))
+    c' = a * c + (1 - a) * silu(u) / (1 + abs(c))
+    h' = clip(exp(-u) * tanh(c') + cos(h), min=-0.9, max=0.9)
+    return h', c'
+}
+model Net(x: [B, T, 5], n: int[B]) -> [B, T, 19] {
+    y, z = recur(Odd(19), length=n)(x)
+    return y + z
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHC_KERNELS", str(tmp_path_factory.getbasetemp() / "kernels"))
+
+
+def both(path: Path, text: str, dtype: torch.dtype = torch.float64) -> tuple[nn.Module, nn.Module]:
+    """The network step by step, and the same with kernels."""
+    path = path / "net.arch"
+    path.write_text(text)
+    fused = archc.load(path, fused=True).to(dtype)
+    plain = archc.load(path).to(dtype)
+    plain.load_state_dict(fused.state_dict())
+    return plain, fused
+
+
+def results(net: nn.Module, x: Tensor, n: Tensor) -> list[Tensor]:
+    """The output, then the gradients of the input and of all weights."""
+    x = x.clone().requires_grad_()
+    y = net(x, n)
+    weight = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)
+    return [y, *torch.autograd.grad((y * weight).sum(), [x, *net.parameters()])]
+
+
+CASES = {
+    "lstm": SPEC.format(cell="LSTM", over="bidirectional", width=17, out=34, more=""),
+    "gru": SPEC.format(cell="GRU", over="recur", width=7, out=7, more=", reverse=true"),
+    "mingru": SPEC.format(cell="MinGRU", over="recur", width=33, out=33, more=""),
+    "odd": ODD,
+}
+
+
+@pytest.mark.parametrize("name", ["gru", "odd", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lstm", "mingru"))])
+@pytest.mark.parametrize(("dtype", "near"), [(torch.float64, 1e-10), (torch.float32, 2e-4)])
+def test_kernels_compute_what_the_steps_do(name: str, dtype: torch.dtype, near: float, tmp_path: Path) -> None:
+    plain, fused = both(tmp_path, CASES[name], dtype)
+    torch.manual_seed(1)
+    x, n = torch.randn(11, 6, 5, dtype=dtype), torch.tensor([6, 1, 3, 6, 2, 5, 4, 6, 1, 2, 6])
+    before = operator.ran.total()
+    pairs = list(zip(results(plain, x, n), results(fused, x, n), strict=True))
+    assert operator.ran.total() - before == (2 if name == "lstm" else 1)
+    for want, got in pairs:
+        torch.testing.assert_close(got, want, rtol=near, atol=near)
+
+
+def test_an_invented_cell_passes_gradcheck(tmp_path: Path) -> None:
+    _, fused = both(tmp_path, CASES["gru"])
+    x = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: fused(x, torch.tensor([3, 2])), x)
+
+
+def test_copies_and_pickles_run_in_kernels_of_their_own_weights(tmp_path: Path) -> None:
+    _, fused = both(tmp_path, CASES["gru"])
+    x, n = torch.randn(2, 3, 5, dtype=torch.float64), torch.tensor([3, 2])
+    for other in (copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))):
+        assert torch.equal(other(x, n), fused(x, n))
+        cell = other.get_submodule("recur1")
+        assert isinstance(cell.forward, Fused)
+        assert cell.forward.cell is cell
+
+
+def test_a_cell_without_a_kernel_runs_as_before_and_says_so(tmp_path: Path) -> None:
+    text = SPEC.format(cell="OriginalGRU", over="recur", width=7, out=7, more="")
+    with pytest.warns(UserWarning, match="recur1 runs step by step: a dense map reads what the step has computed"):
+        plain, fused = both(tmp_path, text)
+    x, n = torch.randn(2, 3, 5, dtype=torch.float64), torch.tensor([3, 2])
+    assert torch.equal(plain(x, n), fused(x, n))
+
+
+def test_without_a_compiler_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    text = "extern"
+    with pytest.raises(build.CannotBuild, match="no g\\+\\+"):
+        build.library(text)
+
+
+def test_nothing_is_loaded_from_where_others_can_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    monkeypatch.setenv("ARCHC_KERNELS", str(shared))
+    with pytest.raises(build.CannotBuild, match="others can write to"):
+        build.library("int unused;")
+
+
+def test_a_library_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHC_KERNELS", str(tmp_path / "own"))
+    build.library.cache_clear()
+    text = 'extern "C" int seven() { return 7; }'
+    assert build.library(text).seven() == 7
+    (made,) = (tmp_path / "own").glob("*.so")
+    when = made.stat().st_mtime_ns
+    build.library.cache_clear()
+    assert build.library(text).seven() == 7
+    assert made.stat().st_mtime_ns == when
