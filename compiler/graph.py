@@ -379,6 +379,24 @@ class Machine(Graph):
         return {"energy": self.total, "free_energy": self.free, **{f"mean_{block.name}": block.mean for block in self.blocks}}
 
 
+class Objective(Frozen):
+    """What `players` minimize together: one update of a round."""
+
+    name: str
+    players: tuple[str, ...]
+    span: Span
+
+
+class Game(Graph):
+    """A game: its outputs are its objectives, one number each, in the order in which a round takes them.
+
+    Weights lie under the keys of `players`, each under one.
+    """
+
+    players: tuple[str, ...]
+    objectives: tuple[Objective, ...]
+
+
 def has_machine(graph: Graph) -> bool:
     """Is it an energy, or are some at work in it?"""
     seen: set[int] = set()

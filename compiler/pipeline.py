@@ -20,7 +20,7 @@ from .advice import advise
 from .elaborate.elaborator import Elaborator
 from .elaborate.roots import elaborate_root
 from .elaborate.values import Value
-from .errors.names import NoRoot, NotCompiledYet
+from .errors.names import NoRoot
 from .errors.training import NoProgram, UnknownData
 from .graph import Graph
 from .hyperparameters import as_python, from_outside, from_train, is_plain
@@ -80,7 +80,7 @@ def check_source(source: Source, *, read: Reader = no_imports, shelf: Shelf = di
     graphs: list[Graph] = []
     trained: list[tuple[ast.Train, Graph]] = []
     for declared in program.roots:
-        if declared.node.kind in ("model", "energy") and any(param.default is None for param in declared.node.hypers):
+        if any(param.default is None for param in declared.node.hypers):
             continue  # it is given a value by a `train` line, or from outside
         graph = _root(declared, {}, report)
         graphs += [graph] if graph is not None else []
@@ -168,16 +168,8 @@ def _declared_root(program: Program, name: str | None, report: Report) -> Declar
 
 
 def _root(declared: Declared, given: Mapping[str, Value], report: Report, place: Span | None = None) -> Graph | None:
-    if declared.node.kind not in ("model", "energy"):
-        _later(declared, report)
-        return None
     required = [param for param in declared.node.hypers if param.default is None and param.name.text not in given]
     return elaborate_root(declared, given, report, required=required, place=place)
-
-
-def _later(declared: Declared, report: Report) -> None:
-    fault = NotCompiledYet(declared.node.name.span, f"the {declared.node.kind} {declared.node.name.text}")
-    Elaborator(report).report(fault)
 
 
 def _all_columns(program: Program, report: Report, schema: Schemas, only: str | None = None) -> dict[str, Columns | None]:

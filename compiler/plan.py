@@ -139,6 +139,7 @@ class Term(Frozen):
     number that the model gives beside its outputs, under that name; it has no function and no arguments.
     For each column of `balanced` there is an argument `COLUMN_weight`, what each label counts: rows of the training part over
     classes times rows of the class. A term `of_model` is called with the model itself before its arguments (an energy's objective).
+    An `objective` of a game is an output of the model as it is.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Term(Frozen):
     balanced: list[str] = []
     penalty: bool = False
     of_model: bool = False
+    objective: bool = False
     better: Literal["higher", "lower"] | None = None
     place: Place
 
@@ -215,6 +217,13 @@ class InitPlan(Frozen):
     place: Place
 
 
+class RoundsPlan(Frozen):
+    """`rounds D: 5`: the updates of these players are made so often in each round."""
+
+    players: list[str]
+    count: int
+
+
 class FreezePlan(Frozen):
     """What lies under `targets` stays as it is."""
 
@@ -226,10 +235,15 @@ Precision = Literal["float32", "float64", "bf16", "fp16"]
 
 
 class UpdatePlan(Frozen):
-    """One update of a step: the sum of `losses` is minimized over what lies under `targets` (none: everything that is not frozen)."""
+    """One update of a step: the sum of `losses` is minimized over what lies under `targets` (none: everything that is not frozen).
+
+    In a game the targets are its players; what else there is stands still.
+    """
 
     losses: list[Term]
     targets: list[str] = []
+    method: str = ""  # of a game: what computes its objective, from the inputs and what `draw_round` gives
+    rounds: int = 1  # how often in a step, each time but the first on a batch and draws of its own
 
 
 class ModelPlan(Frozen):
@@ -316,6 +330,14 @@ class PhasePlan(Frozen):
         if self.instance is None:
             return self
         return self.model_copy(update={"updates": [], "instance": None, "early_stop": None})
+
+    def batches(self) -> int:
+        """How many batches a step takes, at most."""
+        return self.accumulate * max((update.rounds for update in self.updates), default=1)
+
+    @property
+    def is_game(self) -> bool:
+        return any(update.method for update in self.updates)
 
     @property
     def losses(self) -> list[Term]:

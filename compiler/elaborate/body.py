@@ -54,6 +54,9 @@ class Body:
     buffers: dict[str, tuple[Tensor, Span]] = field(default_factory=dict)  # those declared here, with their places
     learned: dict[str, tuple[Span, Span]] = field(default_factory=dict)  # params: where their names and their keywords stand
     penalties: set[str] = field(default_factory=set)
+    players: dict[str, Span] = field(default_factory=dict)  # of a game, with the places of their names
+    minimizing: set[str] = field(default_factory=set)  # players that have an objective, sound or not
+    objectives: list[tuple[tuple[str, ...], Tensor, Span]] = field(default_factory=list)
     averages: dict[str, tuple[str, float, Span]] = field(default_factory=dict)  # `layer key = ema(source)`
     signature: list[tuple[Dim, Axis]] = field(default_factory=list)  # what the types of the inputs must equal, by axis
     defaults: dict[str, Value] = field(default_factory=dict)  # hyperparameters that were not given, in the part's own text

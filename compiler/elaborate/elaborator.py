@@ -136,6 +136,11 @@ class Elaborator:
             body.report(refusal.fault)
             return None
         returned = run(body, node.body)
+        if node.kind == "adversarial":
+            from ..game import game
+
+            played = game(body, node, returned)
+            return None if played is None else Part(played, tuple(body.signature), body.defaults)
         if returned is None and not body.poisoned:
             body.report(NoReturn(node.name.span, node.name.text, _last_name(node.body)))
         if returned is None or body.poisoned:

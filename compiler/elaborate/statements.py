@@ -8,7 +8,6 @@ from dataclasses import replace
 from ...dsl import ast
 from ...dsl.span import Loc, Span
 from ..errors.calls import AssertionFailed, NotATensor, NotCallable, NotCompileTime, PrimeMisplaced, Unpacking, WrongArgument
-from ..errors.names import NotCompiledYet
 from ..errors.shapes import UnknownSize
 from ..graph import Assertion, Operation, Parameter, TensorType
 from ..layers.base import Initialiser, Refusal
@@ -35,11 +34,6 @@ from .values import (
 )
 
 Returned = list[tuple[Value, ast.Expr]]
-
-LATER: dict[type[ast.Node], str] = {
-    ast.PlayerDef: "a player",
-    ast.Minimizes: "an objective",
-}
 
 
 def run(body: Body, statements: Sequence[ast.Statement]) -> Returned | None:
@@ -104,8 +98,14 @@ def _statement(body: Body, node: ast.Statement) -> Returned | None:
             return [(evaluate(body, value), value) for value in node.values]
         case ast.Value():
             return [(evaluate(body, node.value), node.value)]
-        case _:
-            raise Refusal(NotCompiledYet(node.span, LATER[type(node)]))
+        case ast.PlayerDef():
+            from ..game import player
+
+            player(body, node)
+        case ast.Minimizes():
+            from ..game import objective
+
+            objective(body, node)
     return None
 
 

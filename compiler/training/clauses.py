@@ -7,7 +7,9 @@ from typing import Any, cast, get_args
 
 from ...dsl import ast
 from ..elaborate.body import Body
+from ..errors.games import NotAPlayer, RoundsOfWhat
 from ..errors.training import BadClause
+from ..graph import Game
 from ..layers.base import Refusal
 from ..plan import (
     AveragePlan,
@@ -17,6 +19,7 @@ from ..plan import (
     InitPlan,
     OptimizerPlan,
     Precision,
+    RoundsPlan,
     SchedulePlan,
     StagePlan,
 )
@@ -26,13 +29,19 @@ from .named import whole as whole_check
 from .targets import Targets, dotted
 
 TERMS = ("loss", "metric", "watch")
-REPEATED = (*TERMS, "optimizer", "schedule", "freeze", "init")  # may be said several times: for several terms or targets
+REPEATED = (
+    *TERMS,
+    "optimizer",
+    "schedule",
+    "freeze",
+    "init",
+    "rounds",
+)  # may be said several times: for several terms or targets
 NUMBERS = {"epochs": 1, "steps": 1, "batch": 1, "accumulate": 1, "seed": 0, "split_seed": 0}  # the least each may be
 ONCE = (*NUMBERS, "clip", "early_stop", "ema", "average", "precision")
-TARGETED = (*TERMS, "optimizer", "schedule", "init")  # take something before a colon
+TARGETED = (*TERMS, "optimizer", "schedule", "init", "rounds")  # take something before a colon
 OF_PROGRAM = ("seed", "split_seed")  # not of a phase
-LATER = ("rounds",)
-ALL = (*REPEATED, *ONCE, *LATER)
+ALL = (*REPEATED, *ONCE)
 
 Reader = Callable[[Body, ast.Clause, "Targets | None"], object]
 
@@ -90,6 +99,21 @@ def init(body: Body, clause: ast.Clause, targets: Targets | None) -> InitPlan:
         targets=_targets(clause.targets, targets),
         place=place_of(node.span),
     )
+
+
+def rounds(body: Body, clause: ast.Clause, targets: Targets | None) -> RoundsPlan:
+    """`rounds D: 5`, of players."""
+    count = whole(body, clause, least=1)
+    if targets is None:
+        return RoundsPlan(players=[], count=count)
+    if not isinstance(targets.root, Game):
+        raise Refusal(RoundsOfWhat(clause.name.span, f"{targets.root.name} is no game"))
+    if not clause.targets:
+        raise Refusal(RoundsOfWhat(clause.name.span, f"the players of {targets.root.name} are {', '.join(targets.root.players)}"))
+    for node in clause.targets:
+        if dotted(node) not in targets.root.players:
+            raise Refusal(NotAPlayer(node.span, dotted(node) or "this", targets.root.players))
+    return RoundsPlan(players=[dotted(node) or "" for node in clause.targets], count=count)
 
 
 def clip(body: Body, clause: ast.Clause, targets: Targets | None) -> ClipPlan:
@@ -157,6 +181,7 @@ READERS: dict[str, Reader] = {
     "schedule": schedule,
     "freeze": freeze,
     "init": init,
+    "rounds": rounds,
     "clip": clip,
     "ema": ema,
     "average": average,

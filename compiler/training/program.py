@@ -12,7 +12,7 @@ from ...dsl.span import Span
 from ..elaborate.body import Body
 from ..elaborate.elaborator import Elaborator
 from ..elaborate.values import POISON, Value
-from ..errors.names import NotCompiledYet
+from ..errors.games import NotInGames
 from ..errors.stages import BesideEach
 from ..errors.training import (
     BadClause,
@@ -23,7 +23,7 @@ from ..errors.training import (
     NameClash,
     UnknownClause,
 )
-from ..graph import Graph, Node, TensorType
+from ..graph import Game, Graph, Node, TensorType
 from ..layers.base import Refusal
 from ..penalties import penalty_terms
 from ..plan import ClipPlan, EarlyStopPlan, InputPlan, InstancePlan, PhasePlan, Term, TrainPlan, UpdatePlan
@@ -32,6 +32,7 @@ from ..shapes import Dim, Size
 from . import clauses
 from .columns import Columns, place_of, row, row_fits
 from .energies import hooks
+from .games import NOT_IN_GAMES, game_updates
 from .targets import Targets
 from .terms import TermGraph, Terms
 
@@ -234,7 +235,10 @@ class _Program:
             return [None]
         if not self.terms.sound or not self.columns.complete or not made:
             return [None]
-        return [self._planned(name, node.span, counts, losses, instance) for losses, instance in made]
+        return [
+            self._planned(name, node.span, counts, [UpdatePlan(losses=losses)] if losses else [], instance)
+            for losses, instance in made
+        ]
 
     def _phase(self, name: str, span: Span, said: Said) -> PhasePlan | None:
         """A phase with the clauses that count for it; none where something is wrong."""
@@ -246,17 +250,23 @@ class _Program:
                 Refusal(BadClause(said["average"][0].span, "ema and average both say what is kept; one of them must go"))
             )
         losses, metrics = self._terms(said, "loss"), self._terms(said, "metric")
-        self._known_metric(said, [*losses, *self.penalties, *metrics])
+        losses += self.penalties
+        updates = [UpdatePlan(losses=losses)]
+        if isinstance(self.root, Game):
+            updates = game_updates(self.root, self._values(said, "rounds"))
+            losses = [term for update in updates for term in update.losses]
+            self._fits_game(said)
+        self._known_metric(said, [*losses, *metrics])
         optimizers = self._values(said, "optimizer")
         if not self.reader.sound or not self.terms.sound or not self.columns.complete or not losses or not optimizers:
             return None
-        return self._planned(name, span, said, [*losses, *self.penalties], None)
+        return self._planned(name, span, said, updates, None)
 
-    def _planned(self, name: str, span: Span, said: Said, losses: list[Term], instance: InstancePlan | None) -> PhasePlan:
+    def _planned(self, name: str, span: Span, said: Said, updates: list[UpdatePlan], instance: InstancePlan | None) -> PhasePlan:
         solved = instance is not None and instance.solve is not None
         return PhasePlan(
             name=name,
-            updates=[UpdatePlan(losses=losses)] if losses else [],
+            updates=updates,
             metrics=self._terms(said, "metric"),
             watch=self._terms(said, "watch"),
             optimizers=[] if solved else self._values(said, "optimizer"),
@@ -274,6 +284,20 @@ class _Program:
             precision=self._value(said, "precision") or "float32",
             place=place_of(span),
         )
+
+    def _fits_game(self, said: Said) -> None:
+        """Some clauses do not go together with updates that take turns."""
+        for name, found in said.items():
+            if name in NOT_IN_GAMES:
+                self._report(Refusal(NotInGames(found[0].name.span, name, NOT_IN_GAMES[name])))
+        if self._value(said, "precision") == "fp16":
+            self._report(
+                Refusal(NotInGames(said["precision"][0].span, "precision fp16", "say bf16, which needs no scaled losses"))
+            )
+        for plan, clause in zip(self._values(said, "optimizer"), said.get("optimizer", ()), strict=False):
+            if plan.name == "lbfgs":
+                reason = "it looks at the loss several times a step"
+                self._report(Refusal(NotInGames(clause.name.span, "optimizer lbfgs", reason)))
 
     def _known_metric(self, said: Said, terms: list[Term]) -> None:
         """early_stop names a term that there is."""
@@ -309,7 +333,9 @@ class _Program:
         """What must be said and is not; a word that is near to it was meant to say it."""
         written = {clause.name.text for clause in _plain(self.node)} - set(clauses.ALL)
         said = set(clauses_of) | {near for name in written if (near := nearest(name, clauses.ALL)) is not None}
-        missing = {"loss": "loss cross_entropy(logits, label)", "optimizer": "optimizer adam(lr=1e-3)", "epochs": "epochs 20"}
+        game = isinstance(self.root, Game)
+        losses = {} if game else {"loss": "loss cross_entropy(logits, label)"}
+        missing = {**losses, "optimizer": "optimizer adam(lr=1e-3)", "epochs": "epochs 20"}
         names = tuple(name for name in missing if name not in said and not (name == "epochs" and "steps" in said))
         names = names if loss else tuple(name for name in names if name != "loss")
         if names:
@@ -366,8 +392,6 @@ def _checked(clause: ast.Clause, said: Said, *, phase: bool) -> str:
     name = clause.name.text
     if name not in clauses.ALL:
         raise Refusal(UnknownClause(clause.name.span, name, clauses.ALL))
-    if name in clauses.LATER:
-        raise Refusal(NotCompiledYet(clause.name.span, f"the clause {name}"))
     if phase and name in clauses.OF_PROGRAM:
         raise Refusal(BadClause(clause.name.span, f"{name} is of the whole program: it stands outside of the phases"))
     if name in clauses.ONCE and name in said:

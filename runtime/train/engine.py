@@ -28,6 +28,7 @@ from ..executable import Executable
 from ..faults.runs import NotFinite
 from ..stops import Interrupted, RunFailed, span_of
 from . import checkpoints, curves, determinism, initial, replay, weights
+from .games import Round
 from .health import Health
 from .journal import Journal, rows
 from .measure import evaluate
@@ -216,7 +217,7 @@ class Engine:
             if self.wish.asked or time.monotonic() > self.next_look or len(pending) > PENDING:
                 self.between()
 
-    def do(self, update: Update, batches: tuple[Batch, ...]) -> Tensor:
+    def do(self, update: Update | Round, batches: tuple[Batch, ...]) -> Tensor:
         """One update, now and then looked into."""
         if not self.looks:
             return update(batches)
@@ -230,12 +231,12 @@ class Engine:
         self.progress.warn(diagnostic, self.setting.exe.sources)
 
     def steps_of_epoch(self) -> Iterator[tuple[Batch, ...]]:
-        """The batches of each step; `accumulate` of them, fewer in the last."""
+        """The batches of each step; `plan.batches` of them, fewer in the last."""
         batches = self.phase.batches.epoch(self.state.epoch, self.state.position)
-        if self.plan.accumulate == 1:
+        if self.plan.batches == 1:
             return ((batch,) for batch in batches)
         iterator = iter(batches)
-        return iter(lambda: tuple(islice(iterator, self.plan.accumulate)), ())
+        return iter(lambda: tuple(islice(iterator, self.plan.batches)), ())
 
     def between(self) -> None:
         """What is due between two steps: a look at the losses, a checkpoint, the wish to stop."""
@@ -321,7 +322,7 @@ class Engine:
                 bad = next((name for name, term in zip(names, terms, strict=False) if not math.isfinite(term)), None)
                 term = names[0] if len(names) == 1 else bad or "the loss"
                 raise self.not_finite(term, str(loss), first + i + 1)
-            count = min(self.plan.accumulate, len(self.phase.batches) - position)
+            count = min(self.plan.batches, len(self.phase.batches) - position)
             rows = sum(self.phase.batches.rows_of(position + n) for n in range(count))
             position += count
             state.loss_sum += loss * rows
@@ -334,7 +335,7 @@ class Engine:
 
     def batches_of(self, steps: int) -> int:
         """How many batches the last steps of the epoch, up to the position, took."""
-        accumulate, position = self.plan.accumulate, self.state.position
+        accumulate, position = self.plan.batches, self.state.position
         last = position % accumulate or accumulate
         return last + (steps - 1) * accumulate
 
@@ -379,6 +380,8 @@ class Engine:
 
     def score(self, values: dict[str, Any]) -> float:
         """What early_stop names, else the first metric, so turned that larger is better; the loss where none knows which way is good."""
+        if self.plan.is_game and not self.plan.metrics:
+            return 0.0  # no player's objective says how well all of them do: of equals the later is kept
         named = self.plan.early_stop.metric if self.plan.early_stop is not None else None
         terms = [*self.plan.metrics, *self.plan.losses]
         chosen = (

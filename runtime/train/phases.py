@@ -16,6 +16,7 @@ from ..faults.runs import NoValidation
 from ..stops import InputFaults, span_of
 from .averaging import NORMS, Average, measure_norms
 from .determinism import evaluating
+from .games import Round
 from .optimizers import optimizer, shared_out
 from .schedules import Plateau, Rate, one_cycle_momentum, plateau, schedule
 from .targets import assigned, below, depth
@@ -60,14 +61,14 @@ class Phase:
     device: torch.device
     shares: list[list[str]]
     players: list[Player] = field(default_factory=list)
-    updates: list[Update] = field(default_factory=list)
+    updates: list[Update | Round] = field(default_factory=list)
     average: Average | None = None
     scaler: "torch.amp.GradScaler | None" = None
     judge: Wiring | None = None  # of the whole model, where the phase is about a part of it
 
     @property
     def per_epoch(self) -> int:
-        return -(-len(self.batches) // self.plan.accumulate)
+        return -(-len(self.batches) // self.plan.batches)
 
     @property
     def steps(self) -> int:
@@ -85,6 +86,11 @@ class Phase:
         self.average = Average(self.plan.average, weights) if self.plan.average is not None else None
         optimizers = tuple(player.optimizer for player in self.players)
         cast = casting(self.plan.precision, self.device)
+        if self.plan.is_game:
+            shares = [(player.optimizer, share) for player, share in zip(self.players, self.shares, strict=True)]
+            self.updates = [Round(self.plan, self.model, self.wiring, shares, cast)]
+            self.train()
+            return
         self.updates = [
             Update(u, self.model, self.wiring, self.wiring.of(u), optimizers, weights, self.plan.clip, cast, self.scaler)
             for u in self.plan.updates

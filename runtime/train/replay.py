@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..data.batches import Batch
 from . import checkpoints, determinism
+from .games import Round
 from .inspection import Culprit, Finiteness, as_written
 from .progress import Silent
 from .signals import Wish
@@ -48,7 +49,7 @@ def culprit(engine: "Engine", step: int) -> Culprit | None:
             if self.state.step >= step:
                 raise _Done
 
-        def do(self, update: Update, batches: tuple[Batch, ...]) -> Tensor:
+        def do(self, update: Update | Round, batches: tuple[Batch, ...]) -> Tensor:
             if self.state.step < step - LOOKED_INTO:
                 return update(batches)
             with as_written(self.model), Finiteness(self.model, self.setting.exe) as seen:

@@ -82,7 +82,7 @@ class Wiring:
 
 
 def itself(value: Tensor) -> Tensor:
-    """A penalty is a term as it is."""
+    """A penalty is a term as it is, and an objective of a game."""
     return value
 
 
@@ -135,6 +135,8 @@ def wire(
         if term.penalty:
             return Bound(term, itself, (len(model.outputs) + model.penalties.index(term.name),))
         places = tuple(place(a) for a in term.arguments)
+        if term.objective:
+            return Bound(term, itself, places)
         return Bound(term, getattr(program, term.function), (-1, *places) if term.of_model else places)
 
     def place(name: str) -> int:
@@ -164,7 +166,7 @@ def check_losses(wiring: Wiring, values: Sequence[Tensor]) -> None:
         if not isinstance(value, Tensor) or value.dim() or not value.is_floating_point():
             what = f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) and value.dim() else "no number"
             raise InputFaults(ComputeFailed(span_of(loss.term.place), f"{loss.term.name} is {what}, and a loss is one number"))
-        if not value.requires_grad and not loss.term.penalty:
+        if not value.requires_grad and not (loss.term.penalty or loss.term.objective):
             raise InputFaults(
                 ComputeFailed(span_of(loss.term.place), f"no parameter of the model has a part in {loss.term.name}")
             )

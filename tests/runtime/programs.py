@@ -65,10 +65,16 @@ def chains(epochs: int) -> Compiled:
     return spec(*clauses, f"epochs {epochs}", net=CHAINS)
 
 
+def game(epochs: int) -> Executable:
+    """A game with a norm in it, whose discriminator moves twice in a round."""
+    return changed(found("lsgan", None, {}), {"epochs": 2 * epochs})
+
+
 SPECS: dict[str, Callable[..., Any]] = {
     "lenet": hand.lenet,
     "autoencoder": hand.autoencoder,
     "draws": draws,
     "chains": chains,
+    "game": game,
     **{name: partial(program, name) for name in CLAUSES},
 }

@@ -296,7 +296,7 @@ def test_programs_of_every_kind_go_on_to_the_same_bits(tmp_path: Path, monkeypat
     assert_same(whole.folder, tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["phases", "averages", "chains"])
+@pytest.mark.parametrize("name", ["phases", "averages", "chains", "game"])
 def test_a_killed_program_goes_on_to_the_same_bits(tmp_path: Path, name: str) -> None:
     """kill -9 within a step of each kind of program, in a process of its own."""
     process = worker(tmp_path / "run", "step", 40, spec=name, epochs=2)

@@ -17,6 +17,7 @@ from archc.runtime.run_folder import is_run
 from archc.runtime.stops import Interrupted
 from archc.runtime.train import checkpoints, engine
 from archc.runtime.train.api import train
+from archc.runtime.train.games import Round
 from archc.runtime.train.updates import Update
 
 from .programs import SPECS, WORKERS
@@ -52,6 +53,7 @@ def arm(where: str, calls: int) -> None:
         os.replace = killing(os.replace, calls)
     elif where == "step":
         Update.gradients = killing(Update.gradients, calls)  # type: ignore[method-assign]
+        Round.backward = killing(Round.backward, calls)  # type: ignore[method-assign]
     elif where == "evaluation":
         vars(engine)["evaluate"] = killing(vars(engine)["evaluate"], calls)
     else:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from ....dsl.span import Span
-from ...graph import Graph, Hyper, Input, Machine, Node, Parameter, Repeat, State, Use
+from ...graph import Game, Graph, Hyper, Input, Machine, Node, Parameter, Repeat, State, Use
 from ...keys import RESERVED_KEYS
 from ...layers.base import Layer
 from ...passes.route import REASON
@@ -23,6 +23,7 @@ from .cells import over_time_lines, starts, step_lines
 from .checks import check_lines
 from .construct import Entry, Made, entries, fillings, goes_both_ways, layer_call, operand_types, stack_lines, tensor_lines
 from .forward import Setting, Writer
+from .games import methods
 from .lines import Line, Page, docstring
 from .machines import chain_lines, described
 from .names import Names, checked_key, identifier
@@ -159,6 +160,10 @@ class ClassWriter:
             yield from ((lines, {}) for lines in chain_lines(self.graph, self.span))
         else:
             yield self._method("forward", self.graph)
+        if isinstance(self.graph, Game):
+            for made in methods(self.graph):
+                lines, further = self._method(made.name, made.graph, places=made.places)
+                yield [lines[0], Line(f'"""{made.doc}"""', self.span, 1), *lines[1:]], further
 
     def _cell(self) -> Iterator[tuple[list[Line], dict[str, list[Line]]]]:
         """The methods of a cell: one step, what the states are before the first, and all steps."""
@@ -179,8 +184,13 @@ class ClassWriter:
         numbers = {identifier(name): "float" if name in plan.real else "int" for name in plan.runtime}
         return numbers | dict.fromkeys(lent_names(plan.part.lent).values(), "nn.Module")
 
-    def _method(self, name: str, graph: Graph, *, states: bool = True) -> tuple[list[Line], dict[str, list[Line]]]:
-        """A body as a method, and further ones that it calls. `states`: what a cell keeps is among its parameters."""
+    def _method(
+        self, name: str, graph: Graph, *, states: bool = True, places: tuple[int, ...] | None = None
+    ) -> tuple[list[Line], dict[str, list[Line]]]:
+        """A body as a method, and further ones that it calls. `states`: what a cell keeps is among its parameters.
+
+        `places`: where its nodes stand in the graph of the class, if not where they stand in its own.
+        """
         plan, span = self.plan, self.span
         local = {n: identifier(n) for n in (*plan.read, *plan.runtime)}
         lent = lent_names(plan.part.lent)
@@ -193,7 +203,10 @@ class ClassWriter:
 
         show = Show(word)
         taken = self.reserved | {*local.values(), *lent.values()}
-        setting = Setting(word, extras(plan, show), lent, taken=taken, vague=plan.part.vague, several=not states)
+        given_to = extras(plan, show)
+        further_of = given_to if places is None else lambda node, level: given_to(places[node], level)
+        several = not states or name == "draw_round"
+        setting = Setting(word, further_of, lent, taken=taken, vague=plan.part.vague, several=several)
         setting = replace(setting, penalties=self.penalties)
         writer = Writer(graph, setting, self.purity)
         body = writer.write()
@@ -204,7 +217,7 @@ class ClassWriter:
         tensors = {n: kind for n, kind, state in zip(writer.parameters, kinds, kept, strict=True) if not state}
         held = {known: "Tensor" for known, state in zip(writer.parameters, kept, strict=True) if state and states}
         given = [f"{n}: {kind}" for n, kind in (tensors | self._further() | held).items()]
-        result = returns(graph, len(self.penalties)) if states or len(graph.outputs) > 1 else "tuple[Tensor]"
+        result = returns(graph, len(self.penalties)) if not several or len(graph.outputs) > 1 else "tuple[Tensor]"
         doc: list[Line] = []
         if self.penalties:
             self._plain_forward = [

@@ -1,0 +1,132 @@
+"""Games as the engine plays them, beside loops written by hand in PyTorch with explicit detaching."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from archc.runtime.data.batches import Batch
+from archc.runtime.data.sources import read_data
+from archc.runtime.train.api import dry_run, found, plan_of, train
+from archc.runtime.train.determinism import pinned
+from archc.runtime.train.phases import Phase
+from archc.runtime.train.setup import settle
+
+STEPS = 100
+
+
+def begun(spec: str) -> Phase:
+    """The one phase of a shipped spec, before its first step."""
+    exe = found(spec, None, {})
+    plan = plan_of(exe)
+    setting, _, _ = settle(exe, plan, read_data(plan.data, exe.base), torch.device("cpu"))
+    setting.phases[0].begin()
+    return setting.phases[0]
+
+
+def batches(phase: Phase) -> Iterator[Batch]:
+    for epoch in range(STEPS):
+        yield from phase.batches.epoch(epoch)
+
+
+def adams(model: Any) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """The optimizers of the specs, of the discriminator and the generator."""
+    made = [torch.optim.Adam(part.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True) for part in (model.D, model.G)]
+    return made[0], made[1]
+
+
+def moved(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+def gan_by_hand(model: Any, data: Iterator[Batch]) -> None:
+    for_d, for_g = adams(model)
+    for (image,) in islice(data, STEPS):
+        fake = model.G(torch.randn(len(image), 32))
+        moved(for_d, (F.softplus(-model.D(image)) + F.softplus(model.D(fake.detach()))).mean())
+        moved(for_g, F.softplus(-model.D(fake)).mean())
+
+
+def cgan_by_hand(model: Any, data: Iterator[Batch]) -> None:
+    for_d, for_g = adams(model)
+    for image, label in islice(data, STEPS):
+        fake = model.G(torch.randn(len(image), 64), label)
+        moved(for_d, (F.softplus(-model.D(image, label)) + F.softplus(model.D(fake.detach(), label))).mean())
+        moved(for_g, F.softplus(-model.D(fake, label)).mean())
+
+
+BY_HAND = {"gan": gan_by_hand, "cgan": cgan_by_hand}
+
+
+def same(left: nn.Module, right: nn.Module) -> bool:
+    """All weights, statistics and counts, bit for bit."""
+    other = right.state_dict()
+    return all(torch.equal(value, other[name]) for name, value in left.state_dict().items())
+
+
+@pytest.mark.parametrize("spec", BY_HAND)
+def test_a_hundred_rounds_are_those_of_a_loop_by_hand(spec: str) -> None:
+    """One optimizer moves each player; of the generator's norms too, which one update of a round alone may touch."""
+    with pinned():
+        phase = begun(spec)
+        hand, start = deepcopy(phase.model), deepcopy(phase.model)
+        torch.manual_seed(7)
+        for batch in islice(batches(phase), STEPS):
+            phase.updates[0]((batch,))
+        torch.manual_seed(7)
+        BY_HAND[spec](hand, batches(phase))
+    assert same(phase.model, hand)
+    assert not same(phase.model, start)
+
+
+def test_rounds_take_fresh_batches_and_draws() -> None:
+    """The discriminator of lsgan moves on both batches of a round, the generator on the first and on its noise."""
+    with pinned():
+        phase = begun("lsgan")
+        hand: Any = deepcopy(phase.model)
+        pairs = [*islice(batches(phase), 2)]
+        torch.manual_seed(3)
+        phase.updates[0](pairs)
+        torch.manual_seed(3)
+        for_d, for_g = adams(hand)
+        noise = [torch.randn(64, 32)]
+        for at, (image,) in enumerate(pairs):
+            if at:
+                noise.append(torch.randn(64, 32))
+            norms = deepcopy(hand.G.state_dict())
+            fake = hand.G(noise[at]).detach()
+            hand.G.load_state_dict(norms)  # a generator that stands still keeps its statistics
+            moved(for_d, (((hand.D(image) - 1) ** 2 + hand.D(fake) ** 2) / 2).mean())
+        moved(for_g, ((hand.D(hand.G(noise[0])) - 1) ** 2 / 2).mean())
+    assert same(phase.model, hand)
+
+
+def test_an_epoch_is_one_pass_by_the_player_that_sees_most(tmp_path: Path) -> None:
+    """1,797 digits are 29 batches: 15 rounds of two, of which the last has one."""
+    run = train("lsgan", out=tmp_path / "run", epochs=1, progress=False)
+    assert len(run.losses) == 15
+
+
+def test_standing_still_is_no_work() -> None:
+    """What a player's objective leaves alone has no gradient, not even for a moment."""
+    phase = begun("gan")
+    model: Any = phase.model
+    asked: list[bool] = []
+    model.G.register_forward_hook(lambda module, given, made: asked.append(made.requires_grad))
+    phase.updates[0]((next(iter(phase.batches.epoch(0))),))
+    assert asked == [False, True]
+    assert all(weight.grad is None for weight in model.D.parameters())
+    assert all(weight.grad is not None for weight in model.G.parameters())
+
+
+@pytest.mark.parametrize("spec", ["gan", "cgan", "lsgan"])
+def test_one_batch_of_each_spec(spec: str) -> None:
+    assert 0 < dry_run(spec).loss < 10
