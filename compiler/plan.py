@@ -331,6 +331,7 @@ class PhasePlan(Frozen):
             return self
         return self.model_copy(update={"updates": [], "instance": None, "early_stop": None})
 
+    @property
     def batches(self) -> int:
         """How many batches a step takes, at most."""
         return self.accumulate * max((update.rounds for update in self.updates), default=1)
