@@ -155,7 +155,7 @@ def test_columns_that_are_refused(columns: tuple[str, ...], said: str) -> None:
         ('loss 0.5 * cross_entropy(logits, label, weight="balanced")', ""),
         ('loss cross_entropy(logits, label + 0, weight="balanced")', 'E0804: weight="balanced" counts the labels of a column'),
         ('loss mse(logits, x, weight="balanced")', 'E0804: weight="balanced" is for cross_entropy and nll'),
-        ("rounds 2", "E0901"),
+        ("rounds 2", "E0949"),
     ],
 )
 def test_clauses(clause: str, said: str) -> None:
