@@ -44,14 +44,15 @@ def train(
     progress: bool | Progress = True,
     diagram: Callable[[], str] | None = None,
     model: str | None = None,
+    program: str | None = None,
     **hyperparameters: Any,
 ) -> "Run":
     """Runs the train program of a spec and gives the finished run.
 
-    `out` is the run folder (default `runs/NAME-N`). `compile` builds the model by torch.compile; `tensorboard` writes event files.
-    `resume` names the folder of a run to go on with, to the same bits; a spec given beside
-    it must be the one the run began with, and starts the run anew where nothing had been written yet. Raises `InputFaults`, `Misused`,
-    `RunFailed` (each with its diagnostics and exit status) or `Interrupted`, which says how to go on.
+    `program` names one where the spec has several. `out` is the run folder (default `runs/NAME-N`). `compile` builds the model by
+    torch.compile; `tensorboard` writes event files. `resume` names the folder of a run to go on with, to the same bits; a spec
+    given beside it must be the one the run began with, and starts the run anew where nothing had been written yet. Raises
+    `InputFaults`, `Misused`, `RunFailed` (each with its diagnostics and exit status) or `Interrupted`, which says how to go on.
     """
     prepare_environment()
     listener = chosen(progress) if isinstance(progress, bool) else progress
@@ -72,7 +73,7 @@ def train(
         raise Misused(BadSetting(NOWHERE, "out", "a resumed run stays in its folder"))
     try:
         if spec is not None:
-            exe = replace(changed(found(spec, model, hyperparameters, data), settings), workers=workers)
+            exe = replace(changed(found(spec, model, hyperparameters, data, program), settings), workers=workers)
         if resume is not None and (exe is None or started(Path(resume))):
             return _resume(Path(resume), exe, settings, device, accept_drift, listener, workers)
         if exe is None:
@@ -117,7 +118,9 @@ def dry_run(
         raise
 
 
-def found(spec: Spec, model: str | None, hyperparameters: dict[str, Any], data: str | None = None) -> Executable:
+def found(
+    spec: Spec, model: str | None, hyperparameters: dict[str, Any], data: str | None = None, program: str | None = None
+) -> Executable:
     """The spec compiled with its train program, if it is not yet; `data` is what its columns are checked against in place of its source."""
     if isinstance(spec, Executable):
         return spec
@@ -125,7 +128,9 @@ def found(spec: Spec, model: str | None, hyperparameters: dict[str, Any], data: 
         from ..compiling import Wanted, compiled
         from ..specs import read_spec
 
-        return executable(compiled(read_spec(spec), Wanted(model=model, hypers=hyperparameters, training=True, data=data)))
+        return executable(
+            compiled(read_spec(spec), Wanted(model=model, train=program, hypers=hyperparameters, training=True, data=data))
+        )
     return executable(spec)
 
 

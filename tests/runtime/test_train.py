@@ -311,3 +311,9 @@ def test_a_run_is_called_as_its_program(here: Path) -> None:
     named = compiled(Source("net.arch", text.replace("train Net on", "train first: Net on")), Wanted(training=True))
     assert [train(named, progress=False).folder for _ in range(2)] == [Path("runs/first-1"), Path("runs/first-2")]
     assert train(spec("steps 2"), progress=False).folder == Path("runs/Net-1")
+
+
+def test_one_of_several_programs(tmp_path: Path) -> None:
+    run = train("dbn", out=tmp_path / "run", program="dreams", steps=2, progress=False)
+    assert run.record["status"] == "finished"
+    assert "finetune" not in (run.folder / "run.json").read_text()
