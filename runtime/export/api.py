@@ -101,6 +101,8 @@ def exported(
 
         need_onnx()
     exe, network = _network(what, model, dict(hyperparameters or {}), seed)
+    if hasattr(network, "draw_round"):
+        raise InputFaults(NotTraced(NOWHERE, "", "a game gives what it draws anew in each round, and no output of its own"))
     try:
         if fold:
             from .folding import folded

@@ -5,6 +5,7 @@ Comes in: a network and the plan of its inputs. Goes out: for each free dim a si
 """
 
 import ast
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,9 +87,9 @@ def shapes(inputs: Sequence[InputPlan], sizes: Sizes) -> list[tuple[int, ...]]:
 
 def asked(model: nn.Module, inputs: Sequence[InputPlan]) -> Runs:
     """Whether the network runs at these sizes, found without computing anything."""
-    state = {
-        name: tensor.to("meta") for name, tensor in {**dict(model.named_parameters()), **dict(model.named_buffers())}.items()
-    }
+    kept: dict[int, object] = {id(tensor): tensor.to("meta") for tensor in model.buffers()}
+    kept |= {id(tensor): nn.Parameter(tensor.detach().to("meta"), tensor.requires_grad) for tensor in model.parameters()}
+    shell = copy.deepcopy(model, kept)  # the network without its numbers
 
     def runs(sizes: Sizes) -> bool:
         try:
@@ -99,7 +100,7 @@ def asked(model: nn.Module, inputs: Sequence[InputPlan]) -> Runs:
                 torch.empty(shape, dtype=DTYPES[item.dtype], device="meta") for item, shape in zip(inputs, wanted, strict=True)
             ]
             with torch.device("meta"), torch.no_grad():
-                torch.func.functional_call(model, state, tuple(given))
+                shell(*given)
         except REFUSED:
             return False
         return True

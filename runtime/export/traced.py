@@ -18,6 +18,7 @@ from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config
 
 from ...compiler.plan import InputPlan
+from .both_ways import named_apart
 from .rewrites import ForAllSizes
 from .sizes import BATCH, REFUSED, Free
 
@@ -70,7 +71,7 @@ def _one(inputs: Sequence[InputPlan], given: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _exported(model: nn.Module, given: Sequence[Tensor], dims: tuple[Any, ...]) -> ExportedProgram:
-    with ForAllSizes():
+    with ForAllSizes(), named_apart(model):
         return torch.export.export(model, tuple(given), dynamic_shapes=dims, strict=False)
 
 

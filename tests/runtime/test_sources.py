@@ -181,7 +181,7 @@ def test_npz_whose_header_promises_more_than_there_is(here: Path) -> None:
     [
         (
             call("sklern", "digits"),
-            "E0601 there is no data source sklern; there are sklearn, csv, npz, json, parquet, idx, images, text, hf",
+            "E0601 there is no data source sklern; there are sklearn, csv, npz, json, parquet, idx, images, text, hf, numerals",
         ),
         (call("sklearn", "digit"), 'E0603 there is no data set "digit"; there are digits, iris, wine, breast_cancer, diabetes'),
         (call("sklearn"), "E0602 sklearn: name is missing"),

@@ -42,7 +42,7 @@ def reversed_steps(x, length=None):
     if length is None:
         return x.flip(1)
     t = torch.arange(x.shape[1], device=x.device)
-    end = length[:, None]
+    end = length.clamp(max=x.shape[1])[:, None]
     return x[torch.arange(x.shape[0], device=x.device)[:, None], torch.where(t < end, end - 1 - t, t)]
 '''
 
@@ -55,7 +55,9 @@ class Bidirectional(nn.Module):
         self._modules["forward"] = ahead  # as an attribute it would hide the method of that name
         self.backward = back
 
-    def forward(self, *inputs: Tensor, state: tuple[Tensor, ...] = (), length: Tensor | None = None) -> tuple[Tensor, ...]:
+    def forward(
+        self, *inputs: Tensor, state: tuple[Tensor, ...] = (), length: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
         halves = [x.chunk(2, dim=-1) for x in state]
         ahead = self._modules["forward"](*inputs, *(half[0] for half in halves), length=length)
         back = self.backward(*inputs, *(half[1] for half in halves), length=length, reverse=True)
@@ -176,14 +178,14 @@ def apart(split: Hoisted, graph: Graph, ahead: list[str], constant: list[str], s
     sizes = {n: f"{inputs[n]}.shape[-1]" for n in sources}
     for n in sources:
         mine = [p for p in split.products if p.source == n]
-        weights = [f"self.{p.key}.weight" + (f"[:, :{sizes[n]}]" if p.state is not None else "") for p in mine]
+        weights = [f"self.{p.key}.weight" + (f"[:, : {sizes[n]}]" if p.state is not None else "") for p in mine]
         bias = [f"self.{p.key}.bias" for p in mine] if mine[0].bias else []
         moving[n] = taken.new(f"{inputs[n]}s" if len(sources) > 1 else "given")
         text = ", ".join([inputs[n], _joined(weights), *([_joined(bias)] if bias else [])])
         lines.append(f"{moving[n]} = F.linear({text})  # of all steps and gates at once")
     for n in held:
         mine = [p for p in split.products if p.state == n]
-        weights = [f"self.{p.key}.weight" + (f"[:, {sizes[p.source]}:]" if p.source is not None else "") for p in mine]
+        weights = [f"self.{p.key}.weight" + (f"[:, {sizes[p.source]} :]" if p.source is not None else "") for p in mine]
         before[n] = taken.new("recurrent" if len(held) == 1 else f"recurrent_{inputs[n]}")
         lines.append(f"{before[n]} = {_joined(weights)}")
     beside = [inputs[number] for number in split.beside]
@@ -223,8 +225,8 @@ def _one_product(
     read = [*beside, *constant, *(inputs[n] for n in split.states)]
     return [
         *lines,
-        f"{given} = F.linear({source}, {weight}[:, :{size}]{bias})  # of all steps and gates at once",
-        f"{recurrent} = {weight}[:, {size}:]",
+        f"{given} = F.linear({source}, {weight}[:, : {size}]{bias})  # of all steps and gates at once",
+        f"{recurrent} = {weight}[:, {size} :]",
         "",
         f"def step({', '.join([*stepping, *states])}):",
         f"    return self.gates({', '.join([made, *read])})",

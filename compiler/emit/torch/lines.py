@@ -83,15 +83,18 @@ def wrapped(text: str, width: int) -> list[str]:
     if len(text) <= width:
         return [text]
     opening = closing = -1
+    signature = text.startswith("def ")
     for place, what, depth in _depths(text):
         if depth == 0 and what in "([{":
             opening = place
         elif depth == 0 and what in ")]}":
             closing = place
+            if signature:
+                break  # what a function gives is broken last
     if opening < 0 or closing <= opening + 1:
         return [text]
     head, body, tail = text[: opening + 1], text[opening + 1 : closing], text[closing:]
-    return [head, *_body(body, width - 4, signature=head.startswith("def ")), tail]
+    return [head, *_body(body, width - 4, signature=signature), tail]
 
 
 def _body(body: str, width: int, *, signature: bool) -> list[str]:
