@@ -214,11 +214,12 @@ class _Program:
 
     def _phases(self, name: str, node: ast.Phase | ast.Train, said: Said, outer: Said) -> list[PhasePlan | None]:
         """What a phase is in the plan: itself, or a phase for each instance that it goes through; none where something is wrong."""
-        from .stages import Stages, each_of
-
-        each = tuple(each_of(node.clauses))
+        each = tuple(clause for clause in node.clauses if isinstance(clause, ast.EachMinimizes | ast.EachSolves))
         if not each:
             return [self._phase(name, node.span, _inherited(outer, said))]
+        # An instance is emitted as a network of its own: the emitter is loaded only for who has instances.
+        from .stages import Stages
+
         for word, reason in BESIDE.items():
             for clause in said.get(word, ()):
                 self._report(Refusal(BesideEach(clause.span, word, reason)))

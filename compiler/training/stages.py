@@ -6,7 +6,7 @@ the objective reads. Objectives and targets see the names of that body, then the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -223,8 +223,3 @@ def _solved(clause: ast.EachSolves, instance: Instance) -> Node:
     if not found[0].named:
         raise refused("it has no name of its own: say layer NAME = dense(…)")
     return found[0]
-
-
-def each_of(clauses: tuple[object, ...]) -> Iterator[Each]:
-    """The `each` clauses among others."""
-    return (clause for clause in clauses if isinstance(clause, ast.EachMinimizes | ast.EachSolves))
