@@ -8,20 +8,28 @@ On two shared cores of an AMD EPYC with much other work, PyTorch 2.13, one threa
 
     fold                               0.70 [0.64 to 0.77]      left out
     share                              0.95 [0.88 to 1.09]      in place: resnet 0.95, unet 1.01, mobilenet_v2 1.01
-    drop-unused                        0.87 [0.82 to 0.96]      channels last: resnet 1.42, unet 0.87, mobilenet_v2 0.80
-    fold-norms, resnet                 0.93 [0.86 to 0.98]      q, k, v as one product: width 64 1.02, width 384 0.97
-    route, two of eight experts        0.41 [0.38 to 0.44]
-    fold-norms, mobilenet_v2           0.84 [0.79 to 0.91]      relu behind concat: 8x8 0.92, 28x28 1.09; lerp 0.68
+    drop-unused                        0.87 [0.82 to 0.96]      q, k, v as one product: width 64 1.02, width 384 0.97
+    route, two of eight experts        0.41 [0.38 to 0.44]      relu behind concat: 8x8 0.92, 28x28 1.09; lerp 0.68
+    fold-norms, resnet                 0.93 [0.86 to 0.98]
+    fold-norms, mobilenet_v2           0.84 [0.79 to 0.91]
+
+    channels last, where the pass says so                       and where it does not
+    mobilenet_v2   32x32 0.64, 96x96 0.58                       resnet of basic blocks   32x32 1.14, 224x224 0.94
+    efficientnet   64x64 0.60                                   unet 64x64 0.85, densenet 64x64 1.02
+    resnext        64x64 0.53, squeezenet 64x64 0.57            vgg 32x32 1.07, alexnet 224x224 0.90
+    inception      64x64 0.74, resnet 64x64 0.76
+    convnext       128x128 0.99
 
 In place is within the noise on whole networks, and hooks would see what was overwritten. One product for q, k and v gains at most
-3 % of the product itself, as the weights must be put side by side in each forward. Channels last is better or worse by the network,
-so it is the user's choice. A rectifier behind the concat is slower where images are large. lerp is faster, but refuses operands of
-two dtypes, which autocast makes, so it does not compute all that the text says.
+3 % of the product itself, as the weights must be put side by side in each forward. A rectifier behind the concat is slower where
+images are large. lerp is faster, but refuses operands of two dtypes, which autocast makes, so it does not compute all that the text
+says.
 """
 
 import argparse
 import re
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from paired import Work, paired
@@ -43,6 +51,7 @@ from archc.compiler.values import Real
 from archc.dsl.diagnostic import Report
 from archc.dsl.source import Source
 
+Network = tuple[str, dict[str, Any], tuple[int, ...]]
 SPECS: list[tuple[Pass, str]] = [
     (Fold(), "x -> stack 8 { dense(64) -> relu -> relu -> path_dropout(0) -> permute(1, 0) -> permute(1, 0) }"),
     (Share(), "x -> stack 8 { Gated }"),
@@ -151,6 +160,45 @@ def kept(blocks: int) -> None:
         line(f"fold-norms, {spec} in evaluation", evaluation(exported, image), evaluation(trained, image), blocks)
 
 
+# How weights lie in memory ---------------------------------------------------------------------------------------------
+
+GAINING: tuple[Network, ...] = (
+    ("mobilenet_v2", {}, (8, 3, 32, 32)),
+    ("mobilenet_v2", {}, (8, 3, 96, 96)),
+    ("efficientnet", {}, (8, 3, 64, 64)),
+    ("resnext", {}, (4, 3, 64, 64)),
+    ("squeezenet", {}, (8, 3, 64, 64)),
+    ("inception", {}, (4, 3, 64, 64)),
+    ("resnet", {}, (4, 3, 64, 64)),
+    ("convnext", {}, (2, 3, 128, 128)),
+)
+PLAIN: tuple[Network, ...] = (
+    ("resnet", {"model": "ResNetBasic"}, (16, 3, 32, 32)),
+    ("resnet", {"model": "ResNetBasic"}, (2, 3, 224, 224)),
+    ("unet", {"widths": [16, 32, 64]}, (2, 3, 64, 64)),
+    ("densenet", {}, (4, 3, 64, 64)),
+    ("vgg", {}, (2, 3, 32, 32)),
+    ("alexnet", {}, (4, 3, 224, 224)),
+)
+
+
+def built(compiled: archc.Compiled, changed: Callable[[str], str] = str) -> nn.Module:
+    scope: dict[str, object] = {"__name__": "bench"}
+    exec(compile(changed(compiled.source), "bench.py", "exec"), scope)
+    torch.manual_seed(0)
+    network = scope[compiled.plan.model.class_name](**compiled.plan.model.arguments)  # type: ignore[operator]
+    assert isinstance(network, nn.Module)
+    return network
+
+
+def laid(networks: tuple[Network, ...], blocks: int) -> None:
+    """Networks with all weights laid with their channels last, over the same with all laid as usual."""
+    for spec, settings, shape in networks:
+        compiled, image = archc.compile(spec, **settings), torch.randn(shape)
+        last, usual = (built(compiled).to(memory_format=how) for how in (torch.channels_last, torch.contiguous_format))
+        line(f"channels last, {spec}, {shape[2]}x{shape[3]}", training(last, image), training(usual, image), blocks)
+
+
 # What was left out ----------------------------------------------------------------------------------------------------
 
 RECTIFIED = re.compile(r"F\.(relu6?)\((self\.(?:batch_norm|conv|dense)\w*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|main \+ \w+)\)")
@@ -162,24 +210,15 @@ def in_place(text: str) -> str:
 
 
 def left_out(blocks: int) -> None:
-    networks = (
+    for spec, settings, shape in (
         ("resnet", {"model": "ResNetBasic", "classes": 10}, (4, 3, 32, 32)),
         ("unet", {"widths": [16, 32, 64]}, (2, 3, 64, 64)),
         ("mobilenet_v2", {}, (4, 3, 32, 32)),
-    )
-    for spec, settings, shape in networks:
+    ):
         compiled, image = archc.compile(spec, **settings), torch.randn(shape)
-
-        def built(text: str, plan: object = compiled.plan.model) -> nn.Module:
-            scope: dict[str, object] = {"__name__": "bench"}
-            exec(compile(text, "bench.py", "exec"), scope)
-            return scope[plan.class_name](**plan.arguments)  # type: ignore[attr-defined, operator]
-
-        plain = training(built(compiled.source), image)
-        line(f"in place, {spec}", training(built(in_place(compiled.source)), image), plain, blocks)
-        last = built(compiled.source).to(memory_format=torch.channels_last)
-        moved = image.contiguous(memory_format=torch.channels_last)
-        line(f"channels last, {spec}", training(last, moved), plain, blocks)
+        plain = training(built(compiled), image)
+        line(f"in place, {spec}", training(built(compiled, in_place), image), plain, blocks)
+    laid(PLAIN, blocks)
     for rows, width in ((512, 64), (1024, 384)):
         x, weights = torch.randn(rows, width), [torch.randn(width, width) for _ in range(3)]
         line(f"q, k, v as one product, width {width}", expression(_joined, x, *weights), expression(_apart, x, *weights), blocks)
@@ -210,6 +249,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{'with / without':44}  ratio   quartiles            without")
     kept(options.blocks)
+    laid(GAINING, options.blocks)
     print("left out")
     left_out(options.blocks)
 

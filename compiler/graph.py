@@ -285,6 +285,7 @@ class Graph(Frozen):
     assumptions: tuple[Assumption, ...] = ()
     stepped: int = 0  # of a cell: how many of its inputs, the first ones, each step has anew
     averages: tuple[Average, ...] = ()
+    channels_last: str = ""  # of a root: why its weights lie so in memory; empty where they do not
     decided: tuple[str, ...] = ()  # what an `if` or a list decided, for the docstring
     span: Span
 

@@ -5,11 +5,12 @@ network. What does not pay is no pass: `benchmarks/passes.py` measures those the
 """
 
 from .base import Pass, Pipeline
+from .channels_last import ChannelsLast
 from .drop_unused import DropUnused
 from .fold import Fold
 from .route import Route
 from .share import Share
 
-PASSES = Pipeline(passes=(Fold(), Share(), DropUnused(), Route()))
+PASSES = Pipeline(passes=(Fold(), Share(), DropUnused(), Route(), ChannelsLast()))
 
 __all__ = ["PASSES", "Pass", "Pipeline"]

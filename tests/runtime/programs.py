@@ -12,6 +12,10 @@ from . import hand
 from .texts import NET, spec
 
 DRAWING = NET.replace("stack 2 { dense(16) -> tanh }", "stack 2 { dense(16) -> tanh -> dropout(0.1) }")
+CONVOLVING = NET.replace(
+    "dense(16) -> batch_norm",
+    "reshape(1, 8, 8) -> conv(8, 3) -> relu -> conv(16, 1) -> depthwise(3) -> dropout(0.2) -> global_avg_pool",
+)  # whose weights lie with their channels last
 ALTERING = NET.replace("data / 16", "data / 16 -> reshape(1, 8, 8) -> random_shift(1) -> noise(0.1) -> reshape(64)")
 CLAUSES: dict[str, tuple[str, ...]] = {
     "accumulating": ("optimizer adamw(lr=1e-2)", "schedule warmup(20) -> cosine(to=1e-4)", "accumulate 3", "clip 1", "batch 40"),
@@ -29,9 +33,10 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "precision bf16",
     ),
     "altered": ("optimizer adam(lr=1e-2)", "schedule cosine"),
+    "convolving": ("optimizer adamw(lr=1e-2)", "clip 1", "average 2", "batch 40"),
     "workers": ("optimizer sgd(lr=0.05, momentum=0.9, nesterov=true)", "early_stop 30", "batch 48"),
 }
-NETS = {"altered": ALTERING, "workers": ALTERING}  # their rows are altered anew in each epoch, so batches are made by workers
+NETS = {"convolving": CONVOLVING, "altered": ALTERING, "workers": ALTERING}  # rows altered anew in each epoch are made by workers
 WORKERS = {"workers": (3, 2)}  # when a run begins, and when it goes on
 
 

@@ -90,6 +90,7 @@ class ClassWriter:
         facts = [f"Fixed: {', '.join(f'{name}={value}' for name, value in fixed.items())}."] if fixed else []
         facts += [f"Where {fact}." for fact in decided if not _words(fact) <= {*fixed, *_WORDS}]
         facts += [f"{said}." for node in self.graph.nodes if (said := _lowering(self.graph, node))]
+        facts += [f"Channels last in memory, since {self.graph.channels_last}."] if self.graph.channels_last else []
         return [self.graph.doc or "", "\n".join(facts)]
 
     # Constructor ------------------------------------------------------------------------------------------------------
@@ -101,6 +102,7 @@ class ClassWriter:
         body += [Line(f"self.{self.attributes[n]} = {self.arguments[n]}", span) for n in plan.stored]
         body += [line for entry in self.entries for line in self._entry(entry, show)]
         body += start_lines(self.graph, {entry.key for entry in self.entries})
+        body += [Line("self.to(memory_format=torch.channels_last)", span)] if self.graph.channels_last else []
         if not body and not self.arguments and not self.root:
             return []
         signature = ["self", *self._parameters()]

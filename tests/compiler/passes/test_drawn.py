@@ -36,7 +36,7 @@ def test_nothing_changes_in_a_thousand(start: int) -> None:
 
 
 def test_there_is_something_to_do() -> None:
-    """Most programs are rewritten, and by each pass but `route`: no experts are drawn, which have tests of their own."""
+    """Most programs are rewritten, and by each pass but those of experts and images, which are not drawn and have tests of their own."""
     graphs = [graph_of(Program(seed).text()) for seed in range(20)]
-    for step in (step for step in PASSES.passes if step.name != "route"):
+    for step in (step for step in PASSES.passes if step.name not in ("route", "channels-last")):
         assert sum(step.run(graph) is not graph for graph in graphs) >= 10, step.name

@@ -11,6 +11,7 @@ import torch
 from archc.compiler.emit.torch import emit_module
 from archc.compiler.graph import Graph
 from archc.compiler.passes import PASSES, Pass
+from archc.compiler.passes.channels_last import ChannelsLast
 from archc.compiler.passes.drop_unused import DropUnused
 from archc.compiler.passes.fold import Fold
 from archc.compiler.passes.fold_norms import fold_norms, folded_state
@@ -25,6 +26,7 @@ STEPS: dict[str, tuple[Pass, ...]] = {
     "fold": (Fold(), DROP),
     "share": (Share(), DROP),
     "drop_unused": (DROP,),
+    "channels_last": (ChannelsLast(),),
     "all": PASSES.passes,
 }
 FILES = sorted(GOLDEN.glob("*.arch"))
