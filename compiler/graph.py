@@ -359,12 +359,15 @@ class Machine(Graph):
     """An energy. As a graph it is what it is as a layer: its inputs in, the means of the hidden units out.
 
     `total` is the energy of visible units, further inputs and hidden units, `free` what is left of it when the hidden units are summed
-    out: -log of the sum (or integral) of exp(-energy) over all their states. Both are one number an example.
+    out: -log of the sum (or integral) of exp(-energy) over all their states. Both are one number an example. `statistics` is the
+    sum of -energy over the examples, each with its weight, which is the last input; then the slope of that sum in each parameter, in the
+    order of the text. There is none where slopes are left to autograd.
     """
 
     blocks: tuple[Units, ...]
     total: Graph
     free: Graph
+    statistics: Graph | None
 
     @property
     def visible(self) -> tuple[Units, ...]:
@@ -377,7 +380,9 @@ class Machine(Graph):
     @property
     def derived(self) -> dict[str, Graph]:
         """The graphs that its class has a method for, by the method's name."""
-        return {"energy": self.total, "free_energy": self.free, **{f"mean_{block.name}": block.mean for block in self.blocks}}
+        means = {f"mean_{block.name}": block.mean for block in self.blocks}
+        found = {"energy": self.total, "free_energy": self.free, **means}
+        return found if self.statistics is None else found | {"statistics": self.statistics}
 
 
 class Objective(Frozen):

@@ -139,11 +139,13 @@ class Term(Frozen):
     number that the model gives beside its outputs, under that name; it has no function and no arguments.
     For each column of `balanced` there is an argument `COLUMN_weight`, what each label counts: rows of the training part over
     classes times rows of the class. A term `of_model` is called with the model itself before its arguments (an energy's objective).
-    An `objective` of a game is an output of the model as it is.
+    An `objective` of a game is an output of the model as it is. `slopes` is the function that gives a loss with its slope in each
+    parameter of the model, in the order in which it has them; none where that is left to autograd.
     """
 
     name: str
     function: str
+    slopes: str | None = None
     arguments: list[str]
     reduce: Literal["mean", "collect"] = "mean"
     finish: Literal["exp"] | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from ...dsl import ast
 from ...dsl.span import Span
@@ -10,10 +11,29 @@ from ..elaborate.applying import apply_layer
 from ..elaborate.body import Body
 from ..elaborate.expressions import one, operator
 from ..elaborate.values import Items, LayerRecipe, Tensor
-from ..graph import Input, Latent, Ref, Start
+from ..emit.code import Code, Show, call
+from ..graph import Input, Latent, Ref, Start, TensorType
 from ..layers import registry
+from ..layers.arithmetic import Matmul
+from ..layers.base import Checker, Family, Layer, elements
 from ..shapes import Dim, Size
 from ..values import Formula, Real, Text, formula
+
+
+class AddMatmul(Layer):
+    """`row + x @ y`. Inputs: the row, then the matrices."""
+
+    name: ClassVar[str] = "addmm"
+    family: ClassVar[Family] = "linear"
+
+    def infer(self, see: Checker, row: TensorType, x: TensorType, y: TensorType) -> TensorType:
+        return TensorType(x.dtype, (x.shape[0], y.shape[1]))
+
+    def forward(self, show: Show, row: Code, x: Code, y: Code) -> Code:
+        return call("torch.addmm", row, x, y)
+
+    def cost(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
+        return elements(outputs[0]) * inputs[1].shape[1].value
 
 
 class Builder:
@@ -37,8 +57,25 @@ class Builder:
             self.known[key] = self._tensor(one(operator(self.body, op, (left, right), self.span, (self.span, self.span))))
         return self.known[key]
 
+    def added(self, left: Tensor, right: Tensor) -> Tensor:
+        """The sum; of a matrix product and a row in one."""
+        product, row = (left, right) if right.type.rank == 1 else (right, left)
+        made = self.body.nodes[product.ref.node]
+        matrices = isinstance(made.op, Matmul) and all(self.body.tensor(ref.node).type.rank == 2 for ref in made.refs)
+        if not matrices or row.type.rank != 1 or not self.body.same(row.type.shape[0], product.type.shape[1]):
+            return self.operate("+", left, right)
+        key = ("addmm", product.ref, row.ref)
+        if key not in self.known:
+            number = self.body.add(AddMatmul.model_construct(), (row.ref, *made.refs), (product.type,), self.span)
+            self.known[key] = self.body.tensor(number)
+        return self.known[key]
+
     def negative(self, x: Tensor) -> Tensor:
         return self.apply("neg", x)
+
+    def expanded(self, x: Tensor, shape: tuple[Size, ...]) -> Tensor:
+        """The same numbers along dims that it has not, or has as 1."""
+        return self.apply("expand", x, sizes=items(shape))
 
     def turned(self, x: Tensor) -> Tensor:
         """The last two dims the other way round."""
@@ -61,6 +98,11 @@ class Builder:
     def _tensor(value: Any) -> Tensor:
         assert isinstance(value, Tensor)
         return value
+
+
+def items(sizes: Iterable[Size]) -> Items:
+    """Sizes as the list of an argument."""
+    return Items(tuple(sizes))
 
 
 def _same(operand: Any) -> object:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from ...dsl import ast
 from ..elaborate.body import Body
@@ -14,14 +13,16 @@ from ..elaborate.values import Poison, Tensor, describe
 from ..errors.energies import LatentsCoupled, NameOfMethod, NotAnEnergy, PartInEnergy, TermBends, UnitsUnused, WrongVariance
 from ..graph import Input, Latent, Machine, Parameter, Ref, Repeat, Start, TensorType, Units, Use
 from ..layers.base import Layer, Refusal
+from ..shapes import Size
 from ..values import Real, as_real
 from .build import Builder, times
 from .slices import cut
-from .slope import Slope, Term, alike, dependents, total
+from .slope import SlopeInUnits, Term, alike, dependents, same_shape, total
+from .statistics import statistics
 from .units import Block, blocks_of
 from .zero import without_hidden
 
-METHODS = ("energy", "free_energy", "gibbs", "reconstruct", "chains")
+METHODS = ("energy", "free_energy", "statistics", "gibbs", "reconstruct", "chains")
 
 
 def machine(body: Body, node: ast.Declaration, returned: Returned) -> Machine | None:
@@ -49,7 +50,8 @@ def _machine(body: Body, node: ast.Declaration, returned: Returned) -> Machine |
     means = {block.name: _mean(build, block, slopes[block.name], blocks) for block in blocks}
     free = _free_energy(build, energy.ref, blocks, slopes)
     given = _given(body)
-    return _cut(body, node, blocks, given, energy, free, means)
+    met = statistics(build, energy.ref, given[0])
+    return _cut(body, node, blocks, given, energy, free, means, met)
 
 
 def _cut(
@@ -60,6 +62,7 @@ def _cut(
     energy: Tensor,
     free: Tensor,
     means: dict[str, Tensor],
+    met: tuple[Tensor, list[tuple[str, Tensor]]] | None,
 ) -> Machine:
     name, hidden = node.name.text, [block for block in blocks if block.hidden]
     units = []
@@ -67,14 +70,16 @@ def _cut(
         rest = given if block.hidden else [t for t in given if t.ref != block.tensor.ref] + [h.tensor for h in hidden]
         mean = cut(body, name, rest, [(block.name, means[block.name])])
         units.append(Units(name=block.name, kind=block.kind, hidden=block.hidden, mean=mean))
+    everything = [*given, *(h.tensor for h in hidden)]
     layer = cut(body, name, given, [(block.name, means[block.name]) for block in hidden], all_weights=True)
     outline = body.elaborator.graph(body, node, layer.outputs)
     known = {field: getattr(outline, field) for field in type(outline).model_fields} | {"nodes": layer.nodes, "dims": layer.dims}
     return Machine.model_construct(
         **known,
         blocks=tuple(units),
-        total=cut(body, name, [*given, *(h.tensor for h in hidden)], [("energy", energy)]),
+        total=cut(body, name, everything, [("energy", energy)]),
         free=cut(body, name, given, [("energy", free)]),
+        statistics=None if met is None else cut(body, name, [*everything, met[0]], met[1]),
     )
 
 
@@ -129,7 +134,7 @@ def _no_method_names(body: Body, blocks: Sequence[Block]) -> None:
 
 def _slope(build: Builder, node: ast.Declaration, energy: Ref, block: Block, blocks: Sequence[Block]) -> list[Term]:
     """The terms of what drives a block, in which the block itself is not."""
-    terms = Slope(build, energy, block).terms()
+    terms = SlopeInUnits(build, energy, block).terms()
     if not terms:
         raise Refusal(UnitsUnused(block.span, block.name, node.name.text))
     if block.kind == "real":
@@ -201,16 +206,7 @@ def _drive(build: Builder, block: Block, terms: list[Term], like: Tensor) -> Ten
         start = build.body.add(Start.model_construct(value=Real.of(0.0)), (like.ref,), (type_,), build.span)
         terms = [Term(Real.of(1.0), build.body.tensor(start), 0), *terms]
     found = total(build, terms)
-    same = found.type.rank == type_.rank and all(
-        build.body.same(a, b) for a, b in zip(found.type.shape, type_.shape, strict=True)
-    )
-    return found if same else build.apply("expand", found, sizes=_items(type_.shape))
-
-
-def _items(sizes: tuple[Any, ...]) -> Any:
-    from ..elaborate.values import Items
-
-    return Items(sizes)
+    return found if same_shape(build.body, found, type_.shape) else build.expanded(found, type_.shape)
 
 
 def _mean(build: Builder, block: Block, terms: list[Term], blocks: Sequence[Block]) -> Tensor:
@@ -220,8 +216,6 @@ def _mean(build: Builder, block: Block, terms: list[Term], blocks: Sequence[Bloc
         return drive
     if block.kind == "binary":
         return build.apply("sigmoid", drive)
-    from ..shapes import Size
-
     return build.apply("softmax", drive, dim=Size.of(-1))
 
 
@@ -240,8 +234,6 @@ def _free_energy(build: Builder, energy: Ref, blocks: Sequence[Block], slopes: d
 
 def _log_sum(build: Builder, block: Block, terms: list[Term], like: Tensor) -> tuple[Tensor, Real | None]:
     """The log of the sum over all states of a hidden block, as a tensor and a number."""
-    from ..shapes import Size
-
     drive = _drive(build, block, terms, like)
     if block.kind == "binary":
         return build.over_units("sum", build.apply("softplus", drive)), None

@@ -7,7 +7,7 @@ What the derivation cannot see through is a fault at its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..elaborate.body import Body, LayerChecker
@@ -19,7 +19,7 @@ from ..layers.base import Refusal
 from ..layers.reductions import Reduction
 from ..shapes import Size
 from ..values import Real, as_real
-from .build import Builder, over, plus, times
+from .build import Builder, items, over, plus, times
 from .units import Block
 
 
@@ -33,16 +33,24 @@ class Term:
 
 
 class Slope:
-    """Differentiates one energy in one block."""
+    """Differentiates one energy in one tensor, `what`."""
 
-    def __init__(self, build: Builder, energy: Ref, block: Block) -> None:
-        self.build, self.body, self.block, self.energy = build, build.body, block, energy
-        self.active = dependents(self.body, block.tensor.ref.node)
+    def __init__(self, build: Builder, energy: Ref, what: Tensor) -> None:
+        self.build, self.body, self.what, self.energy = build, build.body, what, energy
+        self.active = dependents(self.body, what.ref.node)
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        return RULES
+
+    def seed(self) -> Term:
+        """The slope of what is differentiated in the energy."""
+        return Term(Real.of(-1.0), None, self.energy.node)
 
     def terms(self) -> list[Term]:
         """The terms of -dE/dx; none where the energy does not hold x."""
-        x = self.block.tensor.ref
-        found: dict[int, list[Term]] = {self.energy.node: [Term(Real.of(-1.0), None, self.energy.node)]}
+        x = self.what.ref
+        found: dict[int, list[Term]] = {self.energy.node: [self.seed()]}
         for number in range(self.energy.node, x.node, -1):
             if number not in self.active or number not in found:
                 continue
@@ -66,9 +74,9 @@ class Slope:
     def _through(self, number: int, node: Node, term: Term) -> Iterator[tuple[Ref, Term]]:
         """What the step hands on to those of its operands that depend on the block."""
         name = str(getattr(node.op, "name", node.op.title))
-        rule = RULES.get(name)
+        rule = self.rules.get(name)
         if rule is None:
-            raise self.bends(number, f"{self.block.name} goes through {node.op.title} here")
+            raise self.bends(number, f"{self.what.name} goes through {node.op.title} here")
         for place, operand in enumerate(node.inputs):
             if not self.holds(operand):
                 continue
@@ -76,14 +84,14 @@ class Slope:
             given = self.body.tensor(operand.node, operand.output)
             handed = rule(self, number, node, place, term)
             if name in BROADCASTS:
-                handed = self._summed(number, given, node, handed)
+                handed = self.summed(number, given, node, handed)
             yield operand, handed
 
-    def _summed(self, number: int, given: Tensor, node: Node, term: Term) -> Term:
+    def summed(self, number: int, given: Tensor, node: Node, term: Term) -> Term:
         """The slope of what was broadcast: summed over the dims along which it was the same."""
         shape = node.type.shape
         if given.type.rank != len(shape):
-            raise self.bends(number, f"{self.block.name} is broadcast here, from {given.type} to {node.type}")
+            raise self.bends(number, f"{self.what.name} is broadcast here, from {given.type} to {node.type}")
         gone = [at for at, size in enumerate(given.type.shape) if not self.body.same(size, shape[at])]
         if not gone:
             return term
@@ -94,26 +102,45 @@ class Slope:
             return Term(factor, None, term.source)
         value = term.value
         if value.type.rank != len(shape) or not _full(self, value, node):
-            value = self.build.apply("expand", value, sizes=_items(shape))
-        dims = _items(tuple(Size.of(at) for at in gone))
+            value = self.build.expanded(value, shape)
+        dims = items(tuple(Size.of(at) for at in gone))
         return Term(term.factor, self.build.apply("sum", value, dim=dims, keepdim=True), number)
 
     def holds(self, operand: Operand) -> bool:
         return isinstance(operand, Ref) and operand.node in self.active
 
-    def bends(self, number: int, term: str) -> Refusal:
-        return Refusal(TermBends(self.body.nodes[number].span, self.block.name, self.block.kind, term, self.block.span))
+    def bends(self, number: int, term: str) -> Exception:
+        """What is raised at a step that has no rule."""
+        raise NotImplementedError
+
+    def filled(self, term: Term, node: Node) -> Tensor:
+        """The slope in the shape of the step that it is the slope in."""
+        assert term.value is not None
+        return (
+            term.value if same_shape(self.body, term.value, node.type.shape) else self.build.expanded(term.value, node.type.shape)
+        )
 
     def factor(self, number: int, operand: Operand) -> Real:
         """A number among operands."""
         real = as_real(operand) if isinstance(operand, Size | Real) else None
         if real is None:
-            raise self.bends(number, f"{self.block.name} meets a number that is known only when the model runs")
+            raise self.bends(number, f"{self.what.name} meets a number that is known only when the model runs")
         return real
 
     def tensor(self, operand: Operand) -> Tensor:
         assert isinstance(operand, Ref)
         return self.body.tensor(operand.node, operand.output)
+
+
+class SlopeInUnits(Slope):
+    """Differentiates in a block of units; what it cannot see through stands in the way of their conditional."""
+
+    def __init__(self, build: Builder, energy: Ref, block: Block) -> None:
+        super().__init__(build, energy, block.tensor)
+        self.block = block
+
+    def bends(self, number: int, term: str) -> Exception:
+        return Refusal(TermBends(self.body.nodes[number].span, self.block.name, self.block.kind, term, self.block.span))
 
 
 def alike(terms: list[Term]) -> list[Term]:
@@ -140,7 +167,7 @@ def total(build: Builder, terms: list[Term]) -> Tensor:
         elif term.factor.text == -1.0:
             result = build.operate("-", result, term.value)
         else:
-            result = build.operate("+", result, scaled(build, term))
+            result = build.added(result, scaled(build, term))
     return result
 
 
@@ -187,7 +214,7 @@ def _product(slope: Slope, number: int, node: Node, place: int, term: Term) -> T
 def _quotient(slope: Slope, number: int, node: Node, place: int, term: Term) -> Term:
     other = node.inputs[1]
     if place == 1 or slope.holds(other):
-        raise slope.bends(number, f"{slope.block.name} is divided by here")
+        raise slope.bends(number, f"{slope.what.name} is divided by here")
     if not isinstance(other, Ref):
         return Term(over(term.factor, slope.factor(number, other)), term.value, term.source)
     value = slope.build.operate("/", term.value if term.value is not None else Real.of(1.0), slope.tensor(other))
@@ -197,7 +224,7 @@ def _quotient(slope: Slope, number: int, node: Node, place: int, term: Term) -> 
 def _power(slope: Slope, number: int, node: Node, place: int, term: Term) -> Term:
     exponent = node.inputs[1]
     if place == 1 or isinstance(exponent, Ref) or slope.factor(number, exponent).value != 2:
-        raise slope.bends(number, f"{slope.block.name} is raised to a power other than 2 here")
+        raise slope.bends(number, f"{slope.what.name} is raised to a power other than 2 here")
     return _square(slope, number, node, place, term)
 
 
@@ -211,7 +238,7 @@ def _matmul(slope: Slope, number: int, node: Node, place: int, term: Term) -> Te
     left, right = (slope.tensor(operand) for operand in node.inputs)
     build, g = slope.build, term.value
     if g is not None and not _full(slope, g, node):
-        g = slope.build.apply("expand", g, sizes=_items(node.type.shape))
+        g = slope.build.expanded(g, node.type.shape)
     if place == 0 and right.type.rank == 1:
         value = right if g is None else build.operate("*", build.apply("unsqueeze", g, dim=Size.of(-1)), right)
     elif place == 0:
@@ -220,7 +247,7 @@ def _matmul(slope: Slope, number: int, node: Node, place: int, term: Term) -> Te
         ones = build.apply("sum", left, dim=Size.of(-2)) if g is None else None
         value = build.apply("unsqueeze", ones, dim=Size.of(-1)) if ones is not None else build.operate("@", build.turned(left), g)
     else:
-        raise slope.bends(number, f"{slope.block.name} is the right side of a matrix product that mixes examples here")
+        raise slope.bends(number, f"{slope.what.name} is the right side of a matrix product that mixes examples here")
     return Term(term.factor, value, number)
 
 
@@ -236,7 +263,7 @@ def _sum(slope: Slope, number: int, node: Node, place: int, term: Term) -> Term:
             factor = over(factor, slope.factor(number, x.type.shape[at]))
     if value is not None and not node.op.keepdim:
         if value.type.rank != node.type.rank:
-            value = slope.build.apply("expand", value, sizes=_items(node.type.shape))
+            value = slope.build.expanded(value, node.type.shape)
         for at in gone:
             value = slope.build.apply("unsqueeze", value, dim=Size.of(at))
     return Term(factor, value, term.source)
@@ -248,8 +275,8 @@ def _still(slope: Slope, number: int, node: Node, place: int, term: Term) -> Ter
         return term
     x, g = slope.tensor(node.inputs[0]), term.value
     if not _full(slope, g, node):
-        g = slope.build.apply("expand", g, sizes=_items(node.type.shape))
-    return Term(term.factor, slope.build.apply("reshape", g, sizes=_items(x.type.shape[1:])), term.source)
+        g = slope.build.expanded(g, node.type.shape)
+    return Term(term.factor, slope.build.apply("reshape", g, sizes=items(x.type.shape[1:])), term.source)
 
 
 def _moved(slope: Slope, number: int, node: Node, place: int, term: Term) -> Term:
@@ -259,11 +286,11 @@ def _moved(slope: Slope, number: int, node: Node, place: int, term: Term) -> Ter
     x, g = slope.tensor(node.inputs[0]), term.value
     order = node.op.order(x.type)  # type: ignore[attr-defined]
     if order[0] != 0:
-        raise slope.bends(number, f"the examples of {slope.block.name} are moved here")
+        raise slope.bends(number, f"the examples of {slope.what.name} are moved here")
     if not _full(slope, g, node):
-        g = slope.build.apply("expand", g, sizes=_items(node.type.shape))
+        g = slope.build.expanded(g, node.type.shape)
     back = tuple(Size.of(order.index(at)) for at in range(len(order)))
-    return Term(term.factor, slope.build.apply("permute", g, dims=_items(back)), term.source)
+    return Term(term.factor, slope.build.apply("permute", g, dims=items(back)), term.source)
 
 
 def _full(slope: Slope, g: Tensor, node: Node) -> bool:
@@ -272,10 +299,8 @@ def _full(slope: Slope, g: Tensor, node: Node) -> bool:
     return bool(own) and all(slope.body.same(a, b) for a, b in zip(own[::-1], shape[::-1], strict=False))
 
 
-def _items(sizes: tuple[Size, ...]) -> object:
-    from ..elaborate.values import Items
-
-    return Items(sizes)
+def same_shape(body: Body, value: Tensor, shape: tuple[Size, ...]) -> bool:
+    return value.type.rank == len(shape) and all(body.same(a, b) for a, b in zip(value.type.shape, shape, strict=True))
 
 
 BROADCASTS = frozenset({"+", "-", "*", "/"})

@@ -6,44 +6,12 @@ model, an energy's class (see `emit.torch.machines`).
 
 from typing import ClassVar, Literal
 
-from ..emit.code import Code, Show, call
+from ..emit.code import Show
 from ..graph import TensorType
 from ..values import Real
+from ._divergence import APART, CONTRAST, CONTRAST_BY_AUTOGRAD, PERSIST, PERSIST_BY_AUTOGRAD
 from .base import ONE, Checker, Family, Flag, Layer, Positive, PositiveNumber
 
-APART = "\f"  # between two functions of one text, each of which is written once
-NEGATIVES = '''
-def negatives(model, inputs, steps, visible):
-    """The inputs of an energy, its visible units replaced by where so many steps of a Gibbs chain lead."""
-    found = model.gibbs(*inputs, steps=steps)
-    after = dict(zip(visible, found if isinstance(found, tuple) else (found,)))
-    return [after.get(at, x) for at, x in enumerate(inputs)]
-'''
-CONTRAST = (
-    NEGATIVES
-    + APART
-    + '''
-
-def contrastive_divergence(model, *inputs, steps, visible):
-    """Has the gradient of CD-k (Hinton, 2002): the free energy of the data, less that of where their chains lead."""
-    after = negatives(model, inputs, steps, visible)
-    return (model.free_energy(*inputs) - model.free_energy(*after)).mean()
-'''
-)
-PERSIST = (
-    NEGATIVES
-    + APART
-    + '''
-
-def persistent_divergence(model, *inputs, steps, visible):
-    """Has the gradient of persistent CD (Tieleman, 2008): the chains go on where the last update left them."""
-    chains = model.__dict__.get("chains", [x.detach() for x in inputs])
-    chains = negatives(model, chains, steps, visible)
-    if model.training:
-        model.chains = chains
-    return model.free_energy(*inputs).mean() - model.free_energy(*chains).mean()
-'''
-)
 FLIPS = '''
 def flips(model, inputs, visible):
     """For each visible unit: log p(inputs) - log p(inputs with that unit flipped), [B]."""
@@ -109,16 +77,13 @@ class OfEnergy(Layer):
     function: ClassVar[str] = ""
     better: ClassVar[Literal["higher", "lower"] | None] = None
 
-    visible: tuple[int, ...] = ()
-
     def infer(self, see: Checker, *inputs: TensorType) -> TensorType:
         return TensorType("float", ())
 
-    def forward(self, show: Show, *inputs: Code) -> Code:
-        at = f"({self.visible[0]},)" if len(self.visible) == 1 else str(self.visible)
-        return call(self.way, "model", *inputs, **self.given(show), visible=at)
+    def text(self, derived: bool) -> str:
+        """The functions that its own text calls; `derived`: the energy's class has `statistics`."""
+        return self.helper
 
-    @property
     def way(self) -> str:
         """The function of its text."""
         return self.function
@@ -142,13 +107,14 @@ class ContrastiveDivergence(OfEnergy):
     k: Positive = ONE
     persistent: Flag = False
 
-    def called(self) -> str:
-        return PERSIST if self.persistent else CONTRAST
+    def text(self, derived: bool) -> str:
+        if derived:
+            return PERSIST if self.persistent else CONTRAST
+        return PERSIST_BY_AUTOGRAD if self.persistent else CONTRAST_BY_AUTOGRAD
 
     def given(self, show: Show) -> dict[str, str]:
         return {"steps": show(self.k)}
 
-    @property
     def way(self) -> str:
         return "persistent_divergence" if self.persistent else "contrastive_divergence"
 

@@ -38,7 +38,8 @@ class Flatten(Shape):
 
     def forward(self, show: Show, x: Code) -> Code:
         start, end = (axis_text(dim, show.types[0]) for dim in (self.start_dim, self.end_dim))
-        return method(x, "flatten", *([start] if end == "-1" else [start, end]))
+        whole = start == "0" and end == "-1"
+        return method(x, "flatten", *([] if whole else [start] if end == "-1" else [start, end]))
 
 
 class Reshape(Shape):

@@ -24,7 +24,13 @@ def emit_program(checked: Checked, file: str) -> Emitted:
         functions.append(Function("altered", doc, columns.altered, "altered", _sources(columns.altered)))
     if columns.keep is not None:
         functions.append(Function("keep", "Which rows the training part keeps.", columns.keep, "named"))
-    functions.extend(Function(term.term.function, None, term.graph, of_model=term.term.of_model) for term in checked.terms)
+    for term in checked.terms:
+        functions.append(Function(term.term.function, None, term.graph, of_model=term.term.of_model))
+        if term.slopes is not None and term.term.slopes is not None:
+            doc = "The loss, and its slope in each parameter of the model."
+            functions.append(
+                Function(term.term.slopes, doc, term.slopes, of_model=True, gives="tuple[Tensor, tuple[Tensor, ...]]")
+            )
     return emit_functions(functions, None, file, f"How {checked.node.model.text} is trained on {columns.node.name.text}.")
 
 

@@ -5,16 +5,69 @@ They are written without tensors, since they are of the energy as a whole. `hook
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from pydantic import SerializeAsAny
+
 from ...dsl.span import Span
 from ..elaborate.body import Body, Hook
 from ..elaborate.building import build
 from ..elaborate.values import POISON, LayerRecipe, Tensor, Value
+from ..emit.code import Code, Show, call
 from ..errors.energies import ChainsOfOthers, NeedsEnergy, ObjectiveOfUnits
 from ..graph import Graph, Input, Machine, TensorType
-from ..layers.base import Refusal
+from ..layers._divergence import APART, GAP, KNOWN, WITH
+from ..layers.base import Checker, Family, Layer, Refusal
+from ..layers.energies import ContrastiveDivergence, OfEnergy
 from ..resolve import Unit
 
 NAMES = ("contrastive_divergence", "ratio_matching", "score_matching", "pseudo_likelihood", "reconstruction_error")
+
+
+class Objective(Layer):
+    """An objective at work on what an energy is given.
+
+    `visible` tells which of that are its visible units; `derived`, whether the energy's class has `statistics`. With `slopes` those in the
+    parameters come out too.
+    """
+
+    name: ClassVar[str] = "objective"
+    family: ClassVar[Family] = "energy"
+    tensors: ClassVar[int | None] = None
+    pure: ClassVar[bool] = False
+
+    of: SerializeAsAny[OfEnergy]
+    visible: tuple[int, ...]
+    derived: bool
+    slopes: bool = False
+
+    @property
+    def title(self) -> str:
+        return self.of.title
+
+    @property
+    def better(self) -> str | None:
+        """Which way is good."""
+        return self.of.better
+
+    @property
+    def has_slopes(self) -> bool:
+        """Are its slopes known without autograd?"""
+        return self.derived and isinstance(self.of, ContrastiveDivergence)
+
+    def called(self) -> str:
+        text = self.of.text(self.derived)
+        if not self.has_slopes:
+            return text
+        return APART.join([text, GAP, *([] if self.slopes else [KNOWN, WITH])])
+
+    def infer(self, see: Checker, *inputs: TensorType) -> TensorType:
+        return TensorType("float", ())
+
+    def forward(self, show: Show, *inputs: Code) -> Code:
+        at = f"({self.visible[0]},)" if len(self.visible) == 1 else str(self.visible)
+        made = call(self.of.way(), "model", *inputs, **self.of.given(show), visible=at)
+        return made if self.slopes or not self.has_slopes else call("with_slopes", "model", f"*{made.text}")
 
 
 def hooks(root: Graph | None, names: Body, unit: Unit) -> dict[str, Hook]:
@@ -26,6 +79,17 @@ def hooks(root: Graph | None, names: Body, unit: Unit) -> dict[str, Hook]:
     return dict.fromkeys(NAMES, applied)
 
 
+def slopes_of(graph: Graph) -> Graph | None:
+    """A loss that gives its slopes in the parameters too; none where they are left to autograd."""
+    (output,) = graph.outputs
+    op = graph.nodes[output.ref.node].op
+    if not isinstance(op, Objective) or not op.has_slopes:
+        return None
+    nodes = list(graph.nodes)
+    nodes[output.ref.node] = nodes[output.ref.node].model_copy(update={"op": op.model_copy(update={"slopes": True})})
+    return graph.model_copy(update={"nodes": tuple(nodes)})
+
+
 def is_objective(value: Value) -> bool:
     """Is it an objective of energies without its parentheses?"""
     return isinstance(value, LayerRecipe) and value.layer.family == "energy"
@@ -33,14 +97,15 @@ def is_objective(value: Value) -> bool:
 
 def _applied(root: Graph | None, names: Body, unit: Unit, body: Body, span: Span, recipe: LayerRecipe) -> Value:
     layer = build(body, recipe, {})
+    assert isinstance(layer, OfEnergy)
     if root is None:
         return POISON
     if not isinstance(root, Machine):
         energies = tuple(name for name, declared in unit.names.items() if declared.node.kind == "energy")
         raise Refusal(NeedsEnergy(span, layer.name, root.name, energies))
     for block in root.visible:
-        if block.kind not in layer.units:  # type: ignore[attr-defined]
-            raise Refusal(ObjectiveOfUnits(span, layer.name, " or ".join(layer.units), block.name, block.kind))  # type: ignore[attr-defined]
+        if block.kind not in layer.units:
+            raise Refusal(ObjectiveOfUnits(span, layer.name, " or ".join(layer.units), block.name, block.kind))
     given = [node.op.name for node in root.inputs if isinstance(node.op, Input)]
     further = [name for name in given if all(name != block.name for block in root.visible)]
     if further and getattr(layer, "persistent", False):
@@ -50,5 +115,6 @@ def _applied(root: Graph | None, names: Body, unit: Unit, body: Body, span: Span
         return POISON
     places = tuple(at for at, name in enumerate(given) if name not in further)
     operands = tuple(body.local(tensor).ref for tensor in tensors if isinstance(tensor, Tensor))
-    made = body.add(layer.model_copy(update={"visible": places}), operands, (TensorType("float", ()),), span)
+    objective = Objective(of=layer, visible=places, derived=root.statistics is not None)
+    made = body.add(objective, operands, (TensorType("float", ()),), span)
     return body.tensor(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ...dsl import ast
 from ...dsl.span import Span
@@ -14,7 +15,7 @@ from ..elaborate.expressions import evaluate, one, operator
 from ..elaborate.values import POISON, LayerRecipe, Poison, Scope, Tensor, Value, describe
 from ..errors.calls import NotATensor
 from ..errors.training import BadClause, UnknownInProgram
-from ..graph import Graph, Output, TensorType
+from ..graph import Graph, Operation, Output, TensorType
 from ..layers import registry
 from ..layers.base import Refusal
 from ..plan import Term
@@ -22,13 +23,16 @@ from ..resolve import FUNCTIONS, Unit, synonyms
 from ..shapes import Size
 from .balanced import labels_of, weights_name
 from .columns import function_graph, is_known, place_of
-from .energies import is_objective
+from .energies import is_objective, slopes_of
 
 
 @dataclass(eq=False)
 class TermGraph:
+    """A term with the graph of its function, and of the one that gives its slopes."""
+
     term: Term
     graph: Graph
+    slopes: Graph | None = None
 
 
 @dataclass(eq=False)
@@ -83,18 +87,22 @@ class Terms:
         function = _fresh(name if name.startswith(kind) else f"{kind}_{name}", self.functions)
         self.functions.add(function)
         graph = function_graph(body, function, (Output(name=name, ref=body.local(value).ref),), node.span)
+        slopes = slopes_of(graph) if kind == "loss" else None
+        if slopes is not None:
+            self.functions.add(f"{function}_slopes")
         term = Term(
             name=name,
             function=function,
+            slopes=None if slopes is None else f"{function}_slopes",
             arguments=[str(tensor.name) for tensor in body.captures],
             reduce="collect" if any(getattr(n.op, "reduce", "mean") == "collect" for n in body.nodes) else "mean",
             finish="exp" if averaged is not None else None,
             balanced=labels,
             of_model=any(getattr(n.op, "family", "") == "energy" for n in body.nodes),
-            better="lower" if kind == "loss" else None if kind == "watch" or matrix else getattr(made.op, "better", None),
+            better=_better(kind, made.op, matrix),
             place=place_of(node.span),
         )
-        return TermGraph(term, graph)
+        return TermGraph(term, graph, slopes)
 
     def _weights(self, label: str, span: Span) -> Value:
         """What each label of a column counts."""
@@ -143,6 +151,13 @@ class Terms:
         callee = node.function if isinstance(node, ast.Call) else None
         base = callee.id if isinstance(callee, ast.Name) else output_name(node)
         return kind if base == "output" else base
+
+
+def _better(kind: str, op: Operation, matrix: bool) -> Literal["higher", "lower"] | None:
+    """Which way is good; of a loss, down, but for those whose value tells nothing (contrastive divergence)."""
+    if kind == "loss" and getattr(op, "family", "") != "energy":
+        return "lower"
+    return None if kind == "watch" or matrix else getattr(op, "better", None)
 
 
 def _fresh(base: str, taken: set[str]) -> str:

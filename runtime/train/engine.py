@@ -387,6 +387,8 @@ class Engine:
         chosen = (
             next((t for t in terms if t.name == named), None) if named else next((m for m in self.plan.metrics if m.better), None)
         )
+        if chosen is None and not any(loss.better for loss in self.plan.losses):
+            return 0.0  # the value of contrastive divergence tells nothing: the later is kept
         if chosen is None or chosen.better is None or chosen.name not in values:
             return -float(values["loss"])
         return float(values[chosen.name]) * (1 if chosen.better == "higher" else -1)

@@ -51,6 +51,9 @@ class Update:
         self.clips = self.clip.norm is not None or self.clip.value is not None
         self.follow: Callable[[], None] | None = getattr(self.model, "update_averages", None)
         self.steps = [step_of(optimizer) for optimizer in self.optimizers]
+        alone = len(self.losses) == 1 and self.cast is None and self.scaler is None
+        self.known = self.losses[0] if alone and self.losses[0].slopes is not None else None
+        self.parameters = list(self.model.parameters())
         self.lbfgs = any(isinstance(o, torch.optim.LBFGS) for o in self.optimizers)
 
     def __call__(self, batches: Sequence[Batch]) -> Tensor:
@@ -92,6 +95,8 @@ class Update:
         return values
 
     def backward(self, batch: Batch, share: float | None) -> Tensor:
+        if self.known is not None:
+            return self.by_slopes(self.known, batch, share)
         with self.cast() if self.cast is not None else PLAIN:
             values = self.wiring.forward(self.model, batch)
             loss, terms = self.wiring.losses_of(self.losses, values)
@@ -101,6 +106,17 @@ class Update:
         if not terms:
             return loss.detach()
         return torch.stack([loss.detach(), *(t.detach() if share is None else t.detach() * share for t in terms)])
+
+    def by_slopes(self, loss: Bound, batch: Batch, share: float | None) -> Tensor:
+        """A loss that knows its slopes: no graph is recorded, and no pass goes back."""
+        assert loss.slopes is not None
+        given = self.wiring.forward(self.model, batch)
+        value, slopes = loss.slopes(*[given[i] for i in loss.positions])
+        for parameter, slope in zip(self.parameters, slopes, strict=True):
+            if parameter.requires_grad:
+                added = slope if share is None else slope * share
+                parameter.grad = added if parameter.grad is None else parameter.grad + added
+        return value if share is None else value * share
 
     def cut(self) -> None:
         """Clips the gradients as they are without scale."""

@@ -18,11 +18,12 @@ from ..stops import InputFaults, span_of
 
 @dataclass(frozen=True)
 class Bound:
-    """A term with its function and the positions of its arguments among a step's values."""
+    """A term with its function and the positions of its arguments among a step's values. `slopes` gives its slopes too."""
 
     term: Term
     function: Callable[..., Any]
     positions: tuple[int, ...]
+    slopes: Callable[..., tuple[Tensor, tuple[Tensor, ...]]] | None = None
 
     def __call__(self, values: Sequence[Tensor]) -> Any:
         return self.function(*[values[i] for i in self.positions])
@@ -137,7 +138,8 @@ def wire(
         places = tuple(place(a) for a in term.arguments)
         if term.objective:
             return Bound(term, itself, places)
-        return Bound(term, getattr(program, term.function), (-1, *places) if term.of_model else places)
+        slopes = getattr(program, term.slopes) if term.slopes is not None else None
+        return Bound(term, getattr(program, term.function), (-1, *places) if term.of_model else places, slopes)
 
     def place(name: str) -> int:
         """Of an output, an input or a column; penalties are told by no name."""

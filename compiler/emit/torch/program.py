@@ -40,6 +40,7 @@ class Function:
     style: Literal["tensors", "columns", "altered", "rows", "named"] = "tensors"
     sources: Mapping[str, Source] = field(default_factory=dict)
     of_model: bool = False  # the model itself comes before the tensors
+    gives: str | None = None  # the annotation of what it returns, if that is not one tensor for each output
 
 
 def emit_functions(functions: Iterable[Function], model_import: str | None, file_name: str, doc: str | None = None) -> Emitted:
@@ -82,7 +83,7 @@ def _write(function: Function, page: Page, reserved: frozenset[str]) -> None:
         head = f"def {identifier(function.name)}(columns: dict[str, Tensor]) -> {returns(graph)}:"
     else:
         given = ", ".join([*(["model"] if function.of_model else []), *(f"{name}: Tensor" for name in writer.parameters)])
-        head = f"def {identifier(function.name)}({given}) -> {returns(graph)}:"
+        head = f"def {identifier(function.name)}({given}) -> {function.gives or returns(graph)}:"
     page.add(Line(head, span))
     for text in docstring([function.doc or ""]):
         page.raw(f"    {text}" if text else "")

@@ -86,6 +86,72 @@ def test_cd_1_moves_weights_by_the_equation_of_the_textbook() -> None:
         wanted = {"W": (v0.T @ p0 - v1.T @ p1) / 8, "a": (v0 - v1).mean(0), "b": (p0 - p1).mean(0)}
     for name, value in wanted.items():
         torch.testing.assert_close(-getattr(model, name).grad, value, rtol=0, atol=1e-12)
+    torch.manual_seed(7)
+    _, slopes = given.loss_slopes(model, v0)
+    for (name, value), slope in zip(wanted.items(), slopes, strict=True):
+        torch.testing.assert_close(-slope, value, rtol=0, atol=1e-12, msg=name)
+
+
+CURVED = """
+energy M(v: real[B, 6]) {
+    latent h: binary[B, 4]
+    latent z: real[B, 2]
+    param W: [4, 6] = normal(std=1.0)
+    param a: [6] = normal(std=1.0)
+    param s: [6] = normal(std=1.0)
+    param U: [6, 2] = normal(std=1.0)
+    param c: [1] = normal(std=1.0)
+    scaled = v * exp(s / 4) - tanh(a) / (1 + softplus(c))
+    return sum((v - a) ** 2, dim=-1) / 2 + sum(z ** 2, dim=-1) / 2 - sum(v @ transpose(W) * h, dim=-1) - sum(scaled @ U * z, dim=-1)
+}
+"""
+
+
+@pytest.mark.parametrize("energy", [BINARY, REAL, GIVEN, CURVED])
+@pytest.mark.parametrize("clause", ["k=1", "k=3", "k=1, persistent=true"])
+def test_slopes_are_those_of_autograd(energy: str, clause: str) -> None:
+    """With the hidden units at their means the energy has the slopes of the free energy."""
+    if energy == GIVEN and "persistent" in clause:
+        pytest.skip("refused")
+    model, given = program(energy, f"loss contrastive_divergence({clause})")
+    inputs = [torch.randn(8, 2, dtype=torch.float64), data()] if energy == GIVEN else [data()]
+    torch.manual_seed(7)
+    value, slopes = given.loss_slopes(model, *inputs)
+    torch.manual_seed(7)
+    after = [model.chains[0]] if "persistent" in clause else given.negatives(model, inputs, int(clause[2]), (len(inputs) - 1,))
+    gap = model.free_energy(*inputs).mean() - model.free_energy(*after).mean()
+    wanted = torch.autograd.grad(gap, list(model.parameters()))
+    for slope, right in zip(slopes, wanted, strict=True):
+        torch.testing.assert_close(slope, right, rtol=1e-10, atol=1e-12)
+    means = [m if isinstance(m, tuple) else (m,) for m in (model(*inputs), model(*after))]
+    energies = model.energy(*inputs, *means[0]).mean() - model.energy(*after, *means[1]).mean()
+    torch.testing.assert_close(value, energies.detach(), rtol=1e-10, atol=1e-12)
+
+
+def test_an_energy_that_bends_too_much_is_left_to_autograd() -> None:
+    """No rule for `abs`: its class has no statistics, and the loss is differentiated."""
+    energy = BINARY.replace("(v @ W)", "(v @ abs(W))")
+    model, given = program(energy, "loss contrastive_divergence(k=1)")
+    assert not hasattr(model, "statistics")
+    assert not hasattr(given, "loss_slopes")
+    v = data()
+    torch.manual_seed(7)
+    found = torch.autograd.grad(given.loss(model, v), list(model.parameters()))
+    torch.manual_seed(7)
+    after = model.gibbs(v)
+    gap = model.free_energy(v).mean() - model.free_energy(after).mean()
+    for slope, right in zip(found, torch.autograd.grad(gap, list(model.parameters())), strict=True):
+        torch.testing.assert_close(slope, right, rtol=1e-10, atol=1e-12)
+
+
+def test_a_sum_with_other_losses_has_the_same_gradient() -> None:
+    """Beside an L2 term autograd joins the two; the slopes that are known go in as they are."""
+    model, given = program(BINARY, "loss contrastive_divergence(k=1)")
+    torch.manual_seed(7)
+    (3 * given.loss(model, data()) + model.W.square().sum()).backward()
+    torch.manual_seed(7)
+    _, slopes = given.loss_slopes(model, data())
+    torch.testing.assert_close(model.W.grad, 3 * slopes[0] + 2 * model.W.detach(), rtol=0, atol=1e-12)
 
 
 def test_persistent_chains_go_on_in_training_and_rest_in_evaluation() -> None:
@@ -160,7 +226,8 @@ def test_chains_of_a_conditional_energy_keep_what_is_given() -> None:
     found = given.loss(model, u, v)
     torch.manual_seed(1)
     after = model.gibbs(u, v, steps=3)
-    torch.testing.assert_close(found, (model.free_energy(u, v) - model.free_energy(u, after)).mean(), rtol=0, atol=0)
+    gap = (model.energy(u, v, model(u, v)) - model.energy(u, after, model(u, after))).mean()
+    torch.testing.assert_close(found, gap, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [name for name, layer in registry().items() if layer.family == "energy"])
