@@ -252,10 +252,12 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
     from .passes import PASSES
     from .penalties import penalty_names
     from .plan import ModelPlan, Plan
+    from .recurrence.ladder import recurrences
     from .training.program import shape_plan
 
     file = PurePath(program.main.source.name).name
-    module = emit_module(PASSES.run(graph), file)
+    lowered = PASSES.run(graph)
+    module = emit_module(lowered, file)
     written = None
     if checked is not None and checked.plan is not None:
         from .training.emit import emit_program
@@ -269,6 +271,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
         outputs=[output.name for output in graph.outputs],
         output_shapes=[shape_plan(graph.type_of(output.ref)) for output in graph.outputs],
         penalties=list(penalty_names(graph)),
+        recurrences=recurrences(lowered),
         energies=has_machine(graph),
     )
     return Compiled(

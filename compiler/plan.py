@@ -11,6 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from .recurrence.terms import Equations
+
 Scalar = bool | int | float | str | None
 Argument = Scalar | list[Scalar]
 
@@ -248,6 +250,19 @@ class UpdatePlan(Frozen):
     rounds: int = 1  # how often in a step, each time but the first on a batch and draws of its own
 
 
+class RecurrencePlan(Frozen):
+    """A cell that goes over time: the path of its submodule, and the equations of its step, or why there is no kernel of them.
+
+    With `both` its two directions are the submodules `forward` and `backward` there; `stepped` of the tensors it is given go step by step.
+    """
+
+    path: str
+    both: bool
+    stepped: int
+    equations: Equations | None = None
+    reason: str = ""
+
+
 class ModelPlan(Frozen):
     """What stands in model.py: the root's class, the arguments of its constructor, its inputs and the names of its outputs in order.
 
@@ -261,6 +276,7 @@ class ModelPlan(Frozen):
     outputs: list[str]
     output_shapes: list[list[int | str]] = []
     penalties: list[str] = []
+    recurrences: list[RecurrencePlan] = []
     energies: bool = False  # it is an energy, or some are at work in it
 
 

@@ -71,9 +71,8 @@ def load(
 def _fuse(made: "nn.Module", compiled: Compiled) -> None:
     from .kernels.attach import attach
 
-    for key, outcome in attach(made, compiled.graph).items():
-        if outcome != "fused":
-            warnings.warn(f"{key} runs step by step: {outcome}", stacklevel=3)
+    for path, reason in attach(made, compiled.plan.model.recurrences).plain.items():
+        warnings.warn(f"{path} runs step by step: {reason}", stacklevel=3)
 
 
 def _refuse_fused(fused: bool) -> None:

@@ -129,6 +129,10 @@ def trained(saved: SavedRun) -> "nn.Module":
         from .faults.runs import NotARun
 
         raise Misused(NotARun(NOWHERE, str(saved.folder), f"{WEIGHTS} does not fit: {first_line(error)}")) from None
+    if saved.record.get("kernels"):
+        from .kernels.attach import attach
+
+        attach(model, saved.exe.plan.model.recurrences, cached=True)
     return model.eval()
 
 

@@ -232,11 +232,13 @@ def way(recur: Recur) -> str:
 
 
 def _recurrence(recur: Recur, depth: int, line: int) -> Row:
-    """What kind of recurrence a cell is, and why: a row without costs."""
+    """What kind of recurrence a cell is, and what computes it, and why: a row without costs."""
+    from ..recurrence.ladder import chosen
     from ..recurrence.stages import stages
 
-    found = stages(recur.graph)
-    return Row(path="", depth=depth, layer=found.kind, note=found.reason, line=line)
+    found, choice = stages(recur.graph), chosen("", recur)
+    how = "a kernel on a CPU" if choice.equations is not None else f"in PyTorch, as {choice.reason}"
+    return Row(path="", depth=depth, layer=found.kind, note=f"{found.reason}; {how}", line=line)
 
 
 def _inside(node: Node, costs: Costs, path: str, depth: int) -> Iterator[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .equations import Term
+from .terms import Term
 
 READ = ("given", "recurrent", "vector", "state")
 

@@ -8,7 +8,7 @@ stands in the padding is never read across columns, so that no number of it (not
 from __future__ import annotations
 
 from .adjoint import adjoints, values
-from .equations import Equations
+from .terms import Equations
 
 LANES = 16
 

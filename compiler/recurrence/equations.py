@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isfinite
 
 from ..graph import Graph, Input, Operand, Parameter, Ref, State
 from ..layers.base import Layer
@@ -15,58 +16,7 @@ from ..layers.functions import Clip
 from ..layers.linear import Dense
 from ..shapes import Size
 from ..values import Real
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """`given`, `recurrent`, `vector` and `state` read entry `index` of what the step is given; `number` is `value`; others compute."""
-
-    op: str
-    terms: tuple[int, ...] = ()
-    index: int = 0
-    value: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Columns `start` to `stop` of the weight of the dense layer at `key`, which meet the input or the state `source`."""
-
-    key: str
-    source: int
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What is ready for all steps at once: the dense map `key` of some inputs, or, where `key` is none, input `source` itself."""
-
-    key: str | None
-    parts: tuple[Slice, ...] = ()
-    bias: bool = False
-    source: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Vector:
-    """A parameter of `width` numbers: the cell's own at `key`, or the bias of the dense layer there."""
-
-    key: str
-    bias: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Equations:
-    """A step. `after` are the terms of the next states, `results` those of the outputs; every tensor has `width` columns."""
-
-    width: int
-    states: int
-    terms: tuple[Term, ...]
-    given: tuple[Given, ...]
-    recurrent: tuple[Slice, ...]
-    vectors: tuple[Vector, ...]
-    after: tuple[int, ...]
-    results: tuple[int, ...]
+from .terms import Equations, Given, Slice, Term, Vector
 
 
 class Unfit(Exception):
@@ -186,11 +136,11 @@ class _Reading:
         match operand:
             case Ref():
                 return self._leaf(operand)
-            case Real():
+            case Real() if isfinite(operand.value):
                 return self.term("number", value=float(operand.value))
             case Size() if operand.number is not None:
                 return self.term("number", value=float(operand.number))
-        raise Unfit("it computes with a size that is known only when it runs")
+        raise Unfit("it computes with a number that is not finite, or known only when it runs")
 
     def _leaf(self, ref: Ref) -> int:
         if ref.node in self.inputs:

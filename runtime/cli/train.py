@@ -42,6 +42,14 @@ def run(
     compile: Annotated[
         bool, typer.Option("--compile", help="Build the model by torch.compile; bits differ from a plain run.")
     ] = False,
+    kernels: Annotated[
+        bool | None,
+        typer.Option(
+            "--kernels/--no-kernels",
+            help="Cells in kernels made from their equations by g++, or in PyTorch.",
+            show_default="kernels",
+        ),
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard.")] = False,
     workers: Annotated[
         int,
@@ -83,6 +91,7 @@ def run(
         split_seed=split_seed,
         precision=cast("Precision | None", precision),
         compile=True if compile else None,
+        kernels=kernels,
         tensorboard=tensorboard,
         device=device,
         accept_drift=accept_drift,

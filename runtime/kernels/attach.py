@@ -1,44 +1,47 @@
 """Kernels for the cells of a network: each recurrence whose equations allow it runs fused, the others as they did, with the reason."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...compiler.graph import Graph, Recur
-from ...compiler.recurrence.equations import Equations, Unfit, Vector, equations_of
+from ...compiler.plan import RecurrencePlan
+from ...compiler.recurrence.terms import Equations, Given, Vector
 from .build import CannotBuild
 
+EXACT = (torch.float32, torch.float64)
 
-def attach(model: nn.Module, graph: Graph) -> dict[str, str]:
-    """Puts kernels under the recurrences of `model`, which `graph` describes; tells by key what each does: "fused", or why not."""
-    told = {}
-    for key, node in _recurrences(graph):
-        op = cast("Recur", node)
-        try:
-            from .operator import register
 
-            equations = equations_of(op.graph)
-            name = register(equations)
-        except (Unfit, CannotBuild) as reason:
-            told[key] = str(reason)
+class Attached(NamedTuple):
+    """By the path of each recurrence: the identity of its kernel, or why it has none."""
+
+    kernels: dict[str, str]
+    plain: dict[str, str]
+
+
+def attach(model: nn.Module, recurrences: Iterable[RecurrencePlan], *, cached: bool = False) -> Attached:
+    """Puts kernels under the recurrences of `model`, building what is not built yet unless only what is `cached` is wanted."""
+    attached = Attached({}, {})
+    for plan in recurrences:
+        if plan.equations is None:
+            attached.plain[plan.path] = plan.reason
             continue
-        at = model.get_submodule(key)
-        for cell in [at._modules["forward"], at._modules["backward"]] if op.both else [at]:
+        from .operator import identity, register
+
+        try:
+            name = register(plan.equations, cached=cached)
+            attached.kernels[plan.path] = identity(plan.equations)
+        except CannotBuild as reason:
+            attached.plain[plan.path] = str(reason)
+            continue
+        at = model.get_submodule(plan.path)
+        for cell in [at._modules["forward"], at._modules["backward"]] if plan.both else [at]:
             assert cell is not None
-            cell.forward = Fused(cell, equations, name, op.graph.stepped)
-        told[key] = "fused"
-    return told
-
-
-def _recurrences(graph: Graph) -> Iterator[tuple[str, Any]]:
-    """Those of the root's own body."""
-    for node in graph.nodes:
-        if isinstance(node.op, Recur) and node.key is not None and not node.owner:
-            yield node.key, node.op
+            cell.forward = Fused(cell, plan.equations, name, plan.stepped)
+    return attached
 
 
 @dataclass
@@ -73,9 +76,9 @@ class Fused:
             inputs = [_reversed(x, length) for x in inputs]
         start = state or cast("Any", self.cell).initial_state(*(x[:, 0] for x in inputs))
         pad = padded_width(self.equations.width) - self.equations.width
-        given = functional.pad(self._given([x.transpose(0, 1) for x in inputs]), (0, pad))
-        vectors, weights = functional.pad(self._vectors(given), (0, pad)), functional.pad(self._weights(given), (0, pad))
-        starts = [functional.pad(x, (0, pad)) for x in start]
+        given = _padded(self._given([x.transpose(0, 1) for x in inputs]), pad)
+        vectors, weights = _padded(self._vectors(given), pad), _padded(self._weights(given), pad)
+        starts = [_padded(x, pad) for x in start]
         lengths = None if length is None else length.long()
         _, *made = recurrence(given, vectors, weights, starts, lengths, self.name)
         width, states = self.equations.width, self.equations.states
@@ -93,7 +96,7 @@ class Fused:
             self.name != ""
             and alike
             and not autocast
-            and x.dtype in (torch.float32, torch.float64)
+            and x.dtype in EXACT
             and x.shape[0] > 0
             and x.shape[1] > 0
             and not torch.compiler.is_exporting()
@@ -101,15 +104,21 @@ class Fused:
 
     def _given(self, inputs: list[Tensor]) -> Tensor:
         """What needs no state, for all steps: [T, B, C, H]."""
+        if _alike(self.equations.given):
+            first = self.equations.given[0]
+            layers = [self.cell.get_submodule(given.key or "") for given in self.equations.given]
+            weight = torch.cat([_columns(layer, given) for layer, given in zip(layers, self.equations.given, strict=True)])
+            bias = torch.cat([cast("Tensor", layer.bias) for layer in layers]) if first.bias else None
+            x = _joined([inputs[part.source] for part in first.parts])
+            return functional.linear(x, weight, bias).view(*x.shape[:-1], len(layers), self.equations.width)
         columns = []
         for given in self.equations.given:
             if given.key is None:
                 columns.append(inputs[given.source])
                 continue
             layer = self.cell.get_submodule(given.key)
-            weight = torch.cat([cast("Tensor", layer.weight)[:, part.start : part.stop] for part in given.parts], dim=-1)
-            x = torch.cat([inputs[part.source] for part in given.parts], dim=-1)
-            columns.append(functional.linear(x, weight, cast("Tensor | None", layer.bias)))
+            x = _joined([inputs[part.source] for part in given.parts])
+            columns.append(functional.linear(x, _columns(layer, given), cast("Tensor | None", layer.bias)))
         if not columns:
             return inputs[0].new_zeros(*inputs[0].shape[:2], 0, self.equations.width)
         return torch.stack(columns, dim=2)
@@ -130,6 +139,30 @@ class Fused:
             for piece in self.equations.recurrent
         ]
         return torch.stack(found) if found else like.new_zeros(0, self.equations.width, self.equations.width)
+
+
+def _alike(columns: tuple[Given, ...]) -> bool:
+    """Are they all maps of the same inputs, so that one product gives them?"""
+    first = columns[0] if columns else None
+    return first is not None and all(
+        given.key is not None
+        and given.bias == first.bias
+        and [part.source for part in given.parts] == [part.source for part in first.parts]
+        for given in columns
+    )
+
+
+def _columns(layer: nn.Module, given: Given) -> Tensor:
+    """The columns of a layer's weight that meet the inputs."""
+    return _joined([cast("Tensor", layer.weight)[:, part.start : part.stop] for part in given.parts])
+
+
+def _joined(tensors: list[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim=-1)
+
+
+def _padded(x: Tensor, pad: int) -> Tensor:
+    return functional.pad(x, (0, pad)) if pad else x
 
 
 def _reversed(x: Tensor, length: Tensor | None) -> Tensor:

@@ -29,23 +29,35 @@ def folder() -> Path:
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archc" / "kernels"
 
 
+def identity(text: str) -> str:
+    """What a library of this text would be kept as, from which alone its bits follow; raises `CannotBuild`."""
+    return _key(text, _compiler())
+
+
 @functools.cache
-def library(text: str) -> ctypes.CDLL:
-    """The library of a translation unit, built if no process has built it yet; raises `CannotBuild`."""
-    compiler = shutil.which("g++")
-    if compiler is None:
-        raise CannotBuild("there is no g++ on this machine")
-    where = folder()
+def library(text: str, *, cached: bool = False) -> ctypes.CDLL:
+    """The library of a translation unit, built if no process has built it yet, unless only what is `cached` is wanted; raises
+    `CannotBuild`."""
+    compiler, where = _compiler(), folder()
     try:
         where.mkdir(parents=True, exist_ok=True, mode=0o700)
         _want_private(where)
         path = where / f"{_key(text, compiler)}.so"
+        if cached and not path.exists():
+            raise CannotBuild("its kernel is not built on this machine")
         if not path.exists():
             _build(text, compiler, path)
         _want_private(path)
         return ctypes.CDLL(str(path))
     except OSError as error:
         raise CannotBuild(f"its kernel could not be kept in {where} ({error.strerror or error})") from None
+
+
+def _compiler() -> str:
+    found = shutil.which("g++")
+    if found is None:
+        raise CannotBuild("there is no g++ on this machine")
+    return found
 
 
 def _want_private(path: Path) -> None:

@@ -1,6 +1,7 @@
 """`archc::recurrence`: the steps of a cell as one operator with a derivative, so that what traces PyTorch sees one node.
 
-Its kernels are known by the name that `register` gave them. There is no second derivative: PyTorch says so where one is asked for.
+Its kernels are known by the name that `register` gave them. Where a derivative is to be differentiated again, the steps are computed in
+PyTorch (`steps`).
 """
 
 import ctypes
@@ -14,8 +15,9 @@ import torch
 from torch import Tensor
 
 from ...compiler.recurrence.cpp import LANES, translation_unit
-from ...compiler.recurrence.equations import Equations
-from .build import library
+from ...compiler.recurrence.terms import Equations
+from . import build
+from .steps import steps
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
@@ -30,12 +32,17 @@ _kernels: dict[str, _Kernel] = {}
 ran: Counter[str] = Counter()  # how often each kernel ran forward in this process
 
 
-def register(equations: Equations) -> str:
-    """Builds the kernel and gives its name; raises `CannotBuild`."""
+def register(equations: Equations, *, cached: bool = False) -> str:
+    """Builds the kernel, or where only what is `cached` is wanted loads it, and gives its name; raises `CannotBuild`."""
     name = sha256(repr(equations).encode()).hexdigest()[:32]
     if name not in _kernels:
-        _kernels[name] = _Kernel(equations, library(translation_unit(equations)))
+        _kernels[name] = _Kernel(equations, build.library(translation_unit(equations), cached=cached))
     return name
+
+
+def identity(equations: Equations) -> str:
+    """That from which the bits of the kernel follow: its text, the compiler with its flags, and the processor."""
+    return build.identity(translation_unit(equations))
 
 
 @torch.library.custom_op("archc::recurrence", mutates_args=())
@@ -105,9 +112,12 @@ def recurrence_backward(
         *_sizes(steps, batch, width, padded),
     )
     d_weights = torch.zeros_like(weights)
-    for g, piece in enumerate(kernel.equations.recurrent):  # over all steps at once
-        before = carried[piece.source][:-1, :, :width].reshape(-1, width)
-        d_weights[g, :, :width] = before.t() @ d_product[:, :, g, :width].reshape(-1, width)
+    sources = [piece.source for piece in kernel.equations.recurrent]
+    for source in sorted(set(sources)):  # over all steps, and all products of one state, at once
+        places = [g for g, other in enumerate(sources) if other == source]
+        before = carried[source][:-1, :, :width].reshape(-1, width)
+        here = d_product if len(places) == len(sources) else d_product[:, :, places]
+        d_weights[places] = (before.t() @ here.reshape(-1, len(places) * padded)).view(width, len(places), padded).transpose(0, 1)
     return [d_given.view(steps, batch, columns, padded), d_vectors.sum(0), d_weights, *d_states]
 
 
@@ -129,18 +139,33 @@ def _(
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     given, vectors, weights, states, length, ctx.name = inputs
     ctx.states = len(states)
-    ctx.made = len(output)
     ctx.has_length = length is not None
-    ctx.save_for_backward(given, vectors, weights, *([length] if length is not None else []), *output)
+    ctx.save_for_backward(given, vectors, weights, *states, *([length] if length is not None else []), *output)
 
 
 def _derivative(ctx: Any, grads: list[Tensor]) -> tuple[Any, ...]:
     given, vectors, weights, *rest = ctx.saved_tensors
+    starts, rest = rest[: ctx.states], rest[ctx.states :]
     length, made = (rest[0], rest[1:]) if ctx.has_length else (None, rest)
     last = [grad[-1] for grad in grads[1 : 1 + ctx.states]]  # callers read no product, and of a state its last value
     results = list(grads[1 + ctx.states :])
+    if torch.is_grad_enabled():  # this derivative has derivatives
+        return _differentiable(ctx.name, given, vectors, weights, starts, length, [*last, *results])
     d_given, d_vectors, d_weights, *d_states = recurrence_backward(given, vectors, weights, made, length, last, results, ctx.name)
     return d_given, d_vectors, d_weights, d_states, None, None
+
+
+def _differentiable(
+    name: str, given: Tensor, vectors: Tensor, weights: Tensor, starts: list[Tensor], length: Tensor | None, grads: list[Tensor]
+) -> tuple[Any, ...]:
+    """The derivative by way of PyTorch's own, of the steps in PyTorch."""
+    leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in (given, vectors, weights, *starts)]
+    made = steps(_kernels[name].equations, leaves[0], leaves[1], leaves[2], leaves[3:], length)
+    found = torch.autograd.grad(made, leaves, grads, create_graph=True, allow_unused=True)
+    d_given, d_vectors, d_weights, *d_starts = [
+        torch.zeros_like(x) if d is None else d for d, x in zip(found, leaves, strict=True)
+    ]
+    return d_given, d_vectors, d_weights, d_starts, None, None
 
 
 recurrence.register_autograd(_derivative, setup_context=_keep)

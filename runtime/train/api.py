@@ -40,6 +40,7 @@ def train(
     accept_drift: bool = False,
     workers: int = 1,
     compile: bool | None = None,
+    kernels: bool | None = None,
     tensorboard: bool = False,
     progress: bool | Progress = True,
     diagram: Callable[[], str] | None = None,
@@ -50,9 +51,10 @@ def train(
     """Runs the train program of a spec and gives the finished run.
 
     `program` names one where the spec has several. `out` is the run folder (default `runs/NAME-N`). `compile` builds the model by
-    torch.compile; `tensorboard` writes event files. `resume` names the folder of a run to go on with, to the same bits; a spec
-    given beside it must be the one the run began with, and starts the run anew where nothing had been written yet. Raises
-    `InputFaults`, `Misused`, `RunFailed` (each with its diagnostics and exit status) or `Interrupted`, which says how to go on.
+    torch.compile; `kernels=False` computes the steps of cells in PyTorch; `tensorboard` writes event files. `resume` names the
+    folder of a run to go on with, to the same bits; a spec given beside it must be the one the run began with, and starts the run
+    anew where nothing had been written yet. Raises `InputFaults`, `Misused`, `RunFailed` (each with its diagnostics and exit status)
+    or `Interrupted`, which says how to go on.
     """
     prepare_environment()
     listener = chosen(progress) if isinstance(progress, bool) else progress
@@ -67,6 +69,7 @@ def train(
         "split_seed": split_seed,
         "precision": precision,
         "compile": compile,
+        "kernels": kernels,
     }
     exe: Executable | None = None
     if out is not None and resume is not None:
@@ -80,7 +83,7 @@ def train(
             raise Misused(BadSetting(NOWHERE, "train", "give a spec to train, or a run folder to resume"))
         if resume is not None:
             listener.note(f"nothing had been written to {resume} yet: the run starts anew")
-        return _start(exe, out if resume is None else resume, device, listener, diagram, bool(compile))
+        return _start(exe, out if resume is None else resume, device, listener, diagram, bool(compile), kernels is not False)
     except Stopped as stopped:
         stopped.knows({**(exe.sources if exe else {}), **({COMMAND_LINE: data} if data is not None else {})})
         raise
@@ -187,11 +190,12 @@ def _start(
     progress: Progress,
     diagram: Callable[[], str] | None,
     compile: bool,
+    kernels: bool,
 ) -> "Run":
     table = read_data(plan_of(exe).data, exe.base)
     from .session import start
 
-    return start(exe, table, Path(out) if out is not None else None, device or "auto", progress, diagram, compile)
+    return start(exe, table, Path(out) if out is not None else None, device or "auto", progress, diagram, compile, kernels)
 
 
 def _resume(
@@ -249,6 +253,8 @@ def refuse_changes(saved: SavedRun, exe: Executable | None, settings: dict[str, 
     differing += [k for k in ("seed", "split_seed") if settings[k] is not None and settings[k] != getattr(plan, k)]
     if settings["compile"] is not None and settings["compile"] != saved.record["compile"]:
         differing.append("compile")
+    if settings["kernels"] is not None and settings["kernels"] != (saved.record.get("kernels") is not None):
+        differing.append("kernels")
     if settings["data"] is not None and not same_source(plan, settings["data"]):
         differing.append("data")
     if differing:

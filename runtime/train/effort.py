@@ -26,6 +26,8 @@ class Effort(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if isinstance(result, Tensor):
             self.multiplies += result.numel() * _depth(getattr(func, "__name__", ""), args)
+        elif getattr(func, "__name__", "").startswith("recurrence"):  # its first result are the products of states
+            self.multiplies += result[0].numel() * result[0].shape[-1] + sum(tensor.numel() for tensor in result[1:])
         return result
 
 

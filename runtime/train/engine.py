@@ -55,6 +55,7 @@ class Setting:
     model: nn.Module
     phases: list[Phase]
     parts: dict[str, Part]
+    kernels: dict[str, str] | None  # by the paths of the recurrences that run in one; none where none were wanted
 
     def columns(self, part: str, phase: Phase) -> Held | None:
         """The columns of a part that a batch of the phase holds; none where there is no such part."""

@@ -43,11 +43,12 @@ def start(
     progress: Progress,
     diagram: Callable[[], str] | None,
     compile: bool = False,
+    kernels: bool = True,
 ) -> Run:
     """A new run, to its end."""
     plan, where, most = plan_of(exe), device_of(device), torch.get_num_threads()
     with determinism.pinned(), untraced():
-        setting, fitted, multiplies = settle(exe, plan, table, where)
+        setting, fitted, multiplies = settle(exe, plan, table, where, kernels=kernels)
         threads = threads_worth(multiplies, most)
         record = {**described(setting, table, fitted, threads), "compile": compile}
         with listening() as wish:
@@ -77,7 +78,10 @@ def resume(saved: SavedRun, table: Table, device: str | None, accept_drift: bool
             refuse_other_graph(saved, state)
             if not accept_drift:
                 refuse_drift(saved, table, where, begun)
-            setting, _, _ = settle(saved.exe, saved.plan, table, where, begun)
+            wanted = record.get("kernels")
+            setting, _, _ = settle(saved.exe, saved.plan, table, where, begun, kernels=False if wanted is None else wanted)
+            if setting.kernels != wanted and not accept_drift:
+                raise Misused(Drifted(NOWHERE, str(folder), ("the kernels of its cells were others",)))
             step = int(state["state"]["step"]) if state else 0
             update_record(folder, {"status": "running"})
             determinism.use_threads(int(record["threads"]))
@@ -188,6 +192,7 @@ def described(setting: Setting, table: Table, fitted: Fitted, threads: int) -> d
         "seed": plan.seed,
         "split_seed": plan.split_seed,
         "threads": threads,
+        "kernels": setting.kernels,
         **determinism.surroundings(setting.device),
         "graph_hash": exe.graph_hash,
         "parameters": sum(p.numel() for p in setting.model.parameters()),

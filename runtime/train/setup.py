@@ -1,6 +1,6 @@
 """Everything that is settled before step 1: device, data, model, optimizer. A resume settles it again, the same."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -16,6 +16,7 @@ from ..data.parts import ColumnProgram, Columns, Fitted, Part
 from ..data.sources import Table
 from ..executable import Executable
 from ..faults.runs import NoDevice, NoValidation
+from ..kernels.attach import attach
 from ..loader import build, load_program
 from ..stops import InputFaults, Misused, span_of
 from . import determinism
@@ -67,9 +68,18 @@ def built(exe: Executable, seed: int, device: torch.device) -> nn.Module:
         return build(exe).to(device)
 
 
-def settle(exe: Executable, plan: TrainPlan, table: Table, device: torch.device, begun: int = -1) -> tuple[Setting, Fitted, int]:
+def settle(
+    exe: Executable,
+    plan: TrainPlan,
+    table: Table,
+    device: torch.device,
+    begun: int = -1,
+    *,
+    kernels: bool | Collection[str] = True,
+) -> tuple[Setting, Fitted, int]:
     """The setting of a run, from its table, checked as far as one batch in evaluation mode can tell; what was fitted; and how many
-    multiply-adds the forward pass of a batch takes. `begun` is the phase that a resumed run is in, none for a new one."""
+    multiply-adds the forward pass of a batch takes. `begun` is the phase that a resumed run is in, none for a new one; its
+    recurrences run in `kernels` where they can, or those at these paths."""
     program = load_program(exe)
     determinism.seed_all(plan.split_seed)
     parts, fitted = ColumnProgram(exe, program, plan.data, plan.seed, exe.workers).prepare(table, plan.split_seed)
@@ -77,6 +87,10 @@ def settle(exe: Executable, plan: TrainPlan, table: Table, device: torch.device,
         labels = in_order(parts["train"].held([column]), COUNTED, torch.device("cpu"))
         fitted.values[f"{column}{WEIGHTS}"] = label_weights(batch[0] for batch in labels)
     model = in_precision(built(exe, plan.seed, device), plan.last)
+    fused = None
+    if kernels is not False and wants_kernels(exe, plan, device):
+        wanted = [r for r in exe.plan.model.recurrences if kernels is True or r.path in kernels]
+        fused = attach(model, wanted).kernels
     phases: list[Phase] = []
     for phase in plan.phases:
         wiring = wired(exe, plan, table, fitted, device, phase.judging)
@@ -86,8 +100,14 @@ def settle(exe: Executable, plan: TrainPlan, table: Table, device: torch.device,
             phases.append(settled(phase, model, wiring, parts, plan.seed, device))
         else:
             phases.append(staged(exe, phase, model, wiring, parts, plan.seed, tables_of(fitted, device, phase)))
-    setting = Setting(exe, plan, device, model, phases, parts)
+    setting = Setting(exe, plan, device, model, phases, parts, fused)
     return setting, fitted, try_out(setting)
+
+
+def wants_kernels(exe: Executable, plan: TrainPlan, device: torch.device) -> bool:
+    """Is there a recurrence, and does all that is computed have the dtypes and the device of kernels?"""
+    exact = all(phase.precision in ("float32", "float64") for phase in plan.phases)
+    return bool(exe.plan.model.recurrences) and exact and device.type == "cpu"
 
 
 def wired(

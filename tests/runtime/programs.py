@@ -16,6 +16,18 @@ CONVOLVING = NET.replace(
     "dense(16) -> batch_norm",
     "reshape(1, 8, 8) -> conv(8, 3) -> relu -> conv(16, 1) -> depthwise(3) -> dropout(0.2) -> global_avg_pool",
 )  # whose weights lie with their channels last
+GATED = """\
+cell Gated(width)(x: [B, D]) {
+    state h: [B, width]
+    gate z = sigmoid(dense(width)(x, h))
+    h' = z * h + (1 - z) * tanh(dense(width)(x))
+    return h'
+}
+
+"""
+RECURRING = GATED + NET.replace(
+    "dense(16) -> batch_norm -> tanh", "reshape(8, 8) -> bidirectional(Gated(5)) -> mean(dim=1) -> dropout(0.1) -> dense(16)"
+)
 ALTERING = NET.replace("data / 16", "data / 16 -> reshape(1, 8, 8) -> random_shift(1) -> noise(0.1) -> reshape(64)")
 CLAUSES: dict[str, tuple[str, ...]] = {
     "accumulating": ("optimizer adamw(lr=1e-2)", "schedule warmup(20) -> cosine(to=1e-4)", "accumulate 3", "clip 1", "batch 40"),
@@ -34,9 +46,15 @@ CLAUSES: dict[str, tuple[str, ...]] = {
     ),
     "altered": ("optimizer adam(lr=1e-2)", "schedule cosine"),
     "convolving": ("optimizer adamw(lr=1e-2)", "clip 1", "average 2", "batch 40"),
+    "recurrent": ("optimizer adam(lr=1e-2)", "clip 1", "ema 0.9"),
     "workers": ("optimizer sgd(lr=0.05, momentum=0.9, nesterov=true)", "early_stop 30", "batch 48"),
 }
-NETS = {"convolving": CONVOLVING, "altered": ALTERING, "workers": ALTERING}  # rows altered anew in each epoch are made by workers
+NETS = {
+    "recurrent": RECURRING,
+    "convolving": CONVOLVING,
+    "altered": ALTERING,
+    "workers": ALTERING,
+}  # rows altered anew in each epoch are made by workers
 WORKERS = {"workers": (3, 2)}  # when a run begins, and when it goes on
 
 

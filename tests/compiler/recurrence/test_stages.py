@@ -127,4 +127,8 @@ def test_a_step_that_does_more_than_compute_its_outputs_is_plain() -> None:
 def test_the_summary_says_so() -> None:
     rows = summarise(model("GRU(8)")).rows
     (at,) = (n for n, row in enumerate(rows) if row.layer == "GRU")
-    assert (rows[at].note, rows[at + 1].layer, rows[at + 1].note) == ("over time", "elementwise", "3 products of states in 1")
+    assert (rows[at].note, rows[at + 1].layer, rows[at + 1].note) == (
+        "over time",
+        "elementwise",
+        "3 products of states in 1; a kernel on a CPU",
+    )

@@ -129,3 +129,20 @@ def test_a_library_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     build.library.cache_clear()
     assert build.library(text).seven() == 7
     assert made.stat().st_mtime_ns == when
+
+
+@pytest.mark.parametrize("name", ["gru", "odd", "mingru"])
+def test_derivatives_have_derivatives(name: str, tmp_path: Path) -> None:
+    """As a penalty on a gradient takes them."""
+    plain, fused = both(tmp_path, CASES[name])
+    given = torch.randn(3, 4, 5, dtype=torch.float64)
+
+    def second(net: nn.Module) -> list[Tensor]:
+        x = given.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(net(x, torch.tensor([4, 2, 3])).square().sum(), x, create_graph=True)
+        return list(torch.autograd.grad(slope.square().sum(), [x, *net.parameters()]))
+
+    before = operator.ran.total()
+    for want, got in zip(second(plain), second(fused), strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-10)
+    assert operator.ran.total() == before + 1
