@@ -19,6 +19,7 @@ Block = tuple[Tensor, Tensor]
 
 EPSILON = torch.finfo(torch.float64).eps
 NEWTON_STEPS, HALVINGS = 50, 30
+PANEL = 128  # columns of the moments at a time: what lies under the diagonal is the same again, and is not computed
 CLOSE = 1e-10  # of the loss: what a Newton step may still gain at the end
 
 
@@ -47,7 +48,7 @@ def linear(blocks: Iterable[Block], l2: float, bias: bool) -> Solution:
 @dataclass
 class _Moments:
     shifts: Block | None  # what rows and targets are moved by; none without a bias
-    xx: Tensor
+    xx: Tensor  # above its diagonal, and in the panels that cross it, until it is reduced
     xy: Tensor
     yy: Tensor
     x: Tensor
@@ -70,7 +71,8 @@ class _Moments:
             x, y = x - self.shifts[0], y - self.shifts[1]
             self.x += x.sum(0)
             self.y += y.sum(0)
-        self.xx.addmm_(x.T, x)
+        for first in range(0, len(self.xx), PANEL):
+            self.xx[first : first + PANEL, first:].addmm_(x[:, first : first + PANEL].T, x[:, first:])
         self.xy.addmm_(x.T, y)
         self.yy += y.square().sum()
         self.rows += len(x)
@@ -78,6 +80,7 @@ class _Moments:
     def reduce(self) -> None:
         for sums in (self.xx, self.xy, self.yy, self.x, self.y, self.rows):
             _summed(sums)
+        self.xx = self.xx.triu() + self.xx.triu(1).T
 
     def solved(self, l2: float) -> Solution:
         xx, xy, yy = self.xx, self.xy, self.yy

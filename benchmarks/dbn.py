@@ -1,0 +1,176 @@
+"""Does greedy pretraining help where labels are few? A deep belief network on the digits, 100 of them labelled, over 30 paired seeds.
+
+    python benchmarks/dbn.py [--seeds 30] [--tries 16] [--splits 5]
+
+Of each split four fifths of the digits are seen: all of them without labels by the energies, ten of each class with labels by the
+fine-tuning; the rest is the test part. The same network begins from random weights in the other arm, and sees the labelled digits only.
+Both
+arms are tuned with one budget: as many settings each, drawn at random, each tried on the same splits, which are none of those that count.
+The scale of the random weights is among the settings of that arm, so it does not begin from the small weights that suit an RBM. Both are
+given the weights of the last step.
+
+Then the spec `dbn` as it stands, with all labels, over five splits.
+"""
+
+import argparse
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+
+import archc
+
+SPEC = """
+energy RBM(hidden, spread)(v: binary[B, D]) {{
+    latent h: binary[B, hidden]
+    param W: [D, hidden] = normal(std=spread)
+    param a: [D]
+    param b: [hidden]
+    return -(v @ a) - (h @ b) - sum((v @ W) * h, dim=-1)
+}}
+
+model DBN(widths = [256, 128])(pixels: [B, 64]) -> [B, 10] {{
+    logits = pixels -> stack n in widths {{ RBM(n, {spread}) }} -> dense(10)
+    return logits
+}}
+
+data seen     = npz("seen.npz") {{ split = [1, 0] }}
+data labelled = npz("labelled.npz") {{ split = [1, 0] }}
+
+train pretrain: DBN on seen {{
+    each RBM minimizes contrastive_divergence(k=1)
+    optimizer sgd(lr={cd_rate}, momentum=0.5)
+    batch     32
+    epochs    {cd_epochs}
+}}
+
+train finetune: DBN on labelled {{
+    {init}
+    loss      cross_entropy(logits, label)
+    optimizer adamw(lr={rate}, weight_decay={decay})
+    schedule  cosine
+    batch     20
+    epochs    {epochs}
+}}
+"""
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Digits:
+    """A split: what is seen, which of that is labelled, and the rest."""
+
+    seen: np.ndarray
+    labelled: np.ndarray
+    labels: np.ndarray
+    test: np.ndarray
+    test_labels: np.ndarray
+
+
+def digits_of(seed: int) -> Digits:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    rows, labels = (digits.data / 16).astype(np.float32), digits.target
+    order = np.random.default_rng(seed).permutation(len(rows))
+    seen, test = order[: len(rows) * 4 // 5], order[len(rows) * 4 // 5 :]
+    known = np.concatenate([seen[labels[seen] == c][:10] for c in range(10)])
+    return Digits(rows[seen], rows[known], labels[known], rows[test], labels[test])
+
+
+def drawn(random: np.random.Generator) -> Settings:
+    """Settings that both arms have."""
+    return {
+        "rate": float(10 ** random.uniform(-3, -1.3)),
+        "decay": float(10 ** random.uniform(-3, 0)),
+        "epochs": int(random.choice([50, 100, 200])),
+    }
+
+
+def drawn_pretrained(random: np.random.Generator) -> Settings:
+    pretraining = {
+        "cd_rate": float(10 ** random.uniform(-2, -0.7)),
+        "cd_epochs": int(random.choice([15, 30, 60])),
+        "spread": 0.01,
+    }
+    return drawn(random) | pretraining
+
+
+def drawn_random(random: np.random.Generator) -> Settings:
+    return drawn(random) | {"spread": float(10 ** random.uniform(-1.5, 0))}
+
+
+def accuracy(settings: Settings, digits: Digits, seed: int, *, pretrained: bool) -> float:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.savez(folder / "seen.npz", pixels=digits.seen)
+        np.savez(folder / "labelled.npz", pixels=digits.labelled, label=digits.labels)
+        init = 'init checkpoint("pre")' if pretrained else ""
+        spec = folder / "dbn.arch"
+        spec.write_text(SPEC.format(**{"cd_rate": 0.05, "cd_epochs": 1, **settings, "init": init}), encoding="utf-8")
+        if pretrained:
+            archc.train(spec, program="pretrain", out=folder / "pre", seed=seed, progress=False)
+        run = archc.train(spec, program="finetune", out=folder / "fine", seed=seed, progress=False)
+        model = run.model().eval()
+        with torch.no_grad():
+            logits = model(torch.from_numpy(digits.test))
+        return float((logits.argmax(1).numpy() == digits.test_labels).mean())
+
+
+def tuned(draw: Callable[[np.random.Generator], Settings], tries: int, splits: int, *, pretrained: bool) -> Settings:
+    """The best of so many settings, by their mean over splits of their own."""
+    random, best, found = np.random.default_rng(0), -1.0, Settings()
+    for _ in range(tries):
+        settings = draw(random)
+        score = mean(accuracy(settings, digits_of(1000 + s), 1000 + s, pretrained=pretrained) for s in range(splits))
+        if score > best:
+            best, found = score, settings
+    shown = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
+    print(f"{'greedy' if pretrained else 'random'}: {best:.4f} on the splits of the tuning with {shown}", flush=True)
+    return found
+
+
+def few_labels(seeds: int, tries: int, splits: int) -> None:
+    greedy = tuned(drawn_pretrained, tries, splits, pretrained=True)
+    plain = tuned(drawn_random, tries, splits, pretrained=False)
+    pairs = []
+    for seed in range(seeds):
+        digits = digits_of(seed)
+        pairs.append((accuracy(greedy, digits, seed, pretrained=True), accuracy(plain, digits, seed, pretrained=False)))
+        print(f"seed {seed:2d}  greedy {pairs[-1][0]:.4f}  random {pairs[-1][1]:.4f}", flush=True)
+    gaps = [a - b for a, b in pairs]
+    error = stdev(gaps) / math.sqrt(len(gaps))
+    print(
+        f"100 labels, {seeds} seeds: greedy {mean(a for a, _ in pairs):.4f}, random {mean(b for _, b in pairs):.4f}, "
+        f"difference {mean(gaps):+.4f}, standard error {error:.4f}: {mean(gaps) / error:.1f} of them"
+    )
+
+
+def all_labels(splits: int) -> None:
+    found = []
+    for seed in range(splits):
+        with tempfile.TemporaryDirectory() as folder:
+            run = archc.train("dbn", program="DBN", out=Path(folder) / "run", seed=seed, split_seed=seed, progress=False)
+            found.append(run.evaluate()["accuracy"])
+    print(f"all labels, {splits} splits: {', '.join(f'{a:.4f}' for a in found)}; mean {mean(found):.4f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--tries", type=int, default=16, help="settings of each arm")
+    parser.add_argument("--splits", type=int, default=5, help="splits on which each is tried")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    all_labels(5)
+    few_labels(options.seeds, options.tries, options.splits)
+
+
+if __name__ == "__main__":
+    main()
