@@ -22,6 +22,7 @@ from .values import Real
 if TYPE_CHECKING:
     import networkx
 
+SWEEPS = 10  # of mean field, in an energy whose hidden units meet
 DType = Literal["float", "int", "bool"]
 
 
@@ -355,8 +356,20 @@ class Units(Frozen):
     mean: Graph
 
 
+class Crossing(Frozen):
+    """Where two blocks of hidden units meet in a term of an energy."""
+
+    one: str
+    other: str
+    term: Span
+
+
 class Machine(Graph):
     """An energy. As a graph it is what it is as a layer: its inputs in, the means of the hidden units out.
+
+    Where hidden units meet (`crossing`, as in a deep Boltzmann machine) there is no free energy, and the means are those of mean field:
+    `start` gives each block given those before it, with all others at 0; then they take turns. The mean of a hidden block takes the
+    visible units and, where hidden units meet, all other hidden ones.
 
     `total` is the energy of visible units, further inputs and hidden units, `free` what is left of it when the hidden units are summed
     out: -log of the sum (or integral) of exp(-energy) over all their states. Both are one number an example. `statistics` is the
@@ -366,7 +379,9 @@ class Machine(Graph):
 
     blocks: tuple[Units, ...]
     total: Graph
-    free: Graph
+    free: Graph | None
+    start: Graph | None
+    crossing: Crossing | None
     statistics: Graph | None
 
     @property
@@ -381,8 +396,8 @@ class Machine(Graph):
     def derived(self) -> dict[str, Graph]:
         """The graphs that its class has a method for, by the method's name."""
         means = {f"mean_{block.name}": block.mean for block in self.blocks}
-        found = {"energy": self.total, "free_energy": self.free, **means}
-        return found if self.statistics is None else found | {"statistics": self.statistics}
+        found = {"energy": self.total, "free_energy": self.free, **means, "start": self.start, "statistics": self.statistics}
+        return {name: graph for name, graph in found.items() if graph is not None}
 
 
 class Objective(Frozen):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 
 from ...dsl import ast
 from ..elaborate.body import Body
 from ..elaborate.expressions import one
 from ..elaborate.statements import Returned
 from ..elaborate.values import Poison, Tensor, describe
-from ..errors.energies import LatentsCoupled, NameOfMethod, NotAnEnergy, PartInEnergy, TermBends, UnitsUnused, WrongVariance
-from ..graph import Input, Latent, Machine, Parameter, Ref, Repeat, Start, TensorType, Units, Use
+from ..errors.energies import NameOfMethod, NotAnEnergy, PartInEnergy, TermBends, UnitsUnused, WrongVariance
+from ..graph import SWEEPS, Crossing, Input, Latent, Machine, Parameter, Ref, Repeat, Start, TensorType, Units, Use
 from ..layers.base import Layer, Refusal
 from ..shapes import Size
 from ..values import Real, as_real
@@ -20,9 +21,9 @@ from .slices import cut
 from .slope import SlopeInUnits, Term, alike, dependents, same_shape, total
 from .statistics import statistics
 from .units import Block, blocks_of
-from .zero import without_hidden
+from .zero import with_units, without_hidden
 
-METHODS = ("energy", "free_energy", "statistics", "gibbs", "reconstruct", "chains")
+METHODS = ("energy", "free_energy", "start", "statistics", "gibbs", "reconstruct", "chains")
 
 
 def machine(body: Body, node: ast.Declaration, returned: Returned) -> Machine | None:
@@ -48,39 +49,55 @@ def _machine(body: Body, node: ast.Declaration, returned: Returned) -> Machine |
     build = Builder(body, returned[0][1].span)
     slopes = {block.name: _slope(build, node, energy.ref, block, blocks) for block in blocks}
     means = {block.name: _mean(build, block, slopes[block.name], blocks) for block in blocks}
-    free = _free_energy(build, energy.ref, blocks, slopes)
-    given = _given(body)
+    crossing, given = _crossing(build, blocks, slopes), _given(body)
+    free = _free_energy(build, energy.ref, blocks, slopes) if crossing is None else None
     met = statistics(build, energy.ref, given[0])
-    return _cut(body, node, blocks, given, energy, free, means, met)
+    return _cut(build, node, blocks, given, energy, free, means, met, crossing)
 
 
 def _cut(
-    body: Body,
+    build: Builder,
     node: ast.Declaration,
     blocks: tuple[Block, ...],
     given: list[Tensor],
     energy: Tensor,
-    free: Tensor,
+    free: Tensor | None,
     means: dict[str, Tensor],
     met: tuple[Tensor, list[tuple[str, Tensor]]] | None,
+    crossing: Crossing | None,
 ) -> Machine:
-    name, hidden = node.name.text, [block for block in blocks if block.hidden]
+    body, name, hidden = build.body, node.name.text, [block for block in blocks if block.hidden]
+    everything = [*given, *(h.tensor for h in hidden)]
     units = []
     for block in blocks:
-        rest = given if block.hidden else [t for t in given if t.ref != block.tensor.ref] + [h.tensor for h in hidden]
+        rest = [t for t in everything if t.ref != block.tensor.ref] if crossing is not None or not block.hidden else given
         mean = cut(body, name, rest, [(block.name, means[block.name])])
         units.append(Units(name=block.name, kind=block.kind, hidden=block.hidden, mean=mean))
-    everything = [*given, *(h.tensor for h in hidden)]
-    layer = cut(body, name, given, [(block.name, means[block.name]) for block in hidden], all_weights=True)
+    first = _inferred(build, hidden, means, 1)
+    settled = first if crossing is None else _inferred(build, hidden, means, SWEEPS)
+    layer = cut(body, name, given, list(settled.items()), all_weights=True)
     outline = body.elaborator.graph(body, node, layer.outputs)
     known = {field: getattr(outline, field) for field in type(outline).model_fields} | {"nodes": layer.nodes, "dims": layer.dims}
     return Machine.model_construct(
         **known,
         blocks=tuple(units),
         total=cut(body, name, everything, [("energy", energy)]),
-        free=cut(body, name, given, [("energy", free)]),
+        free=None if free is None else cut(body, name, given, [("energy", free)]),
+        start=None if crossing is None else cut(body, name, given, list(first.items())),
+        crossing=crossing,
         statistics=None if met is None else cut(body, name, [*everything, met[0]], met[1]),
     )
+
+
+def _inferred(build: Builder, hidden: Sequence[Block], means: dict[str, Tensor], sweeps: int) -> dict[str, Tensor]:
+    """The means of the hidden units after so many sweeps of mean field: each block in turn, given the others as they are, 0 at first."""
+    values: dict[int, Tensor | None] = {block.tensor.ref.node: None for block in hidden}
+    for _ in range(sweeps):
+        for block in hidden:
+            others = {number: value for number, value in values.items() if number != block.tensor.ref.node}
+            values[block.tensor.ref.node] = with_units(build, means[block.name], others)
+    found = {block.name: values[block.tensor.ref.node] for block in hidden}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _given(body: Body) -> list[Tensor]:
@@ -144,14 +161,18 @@ def _slope(build: Builder, node: ast.Declaration, energy: Ref, block: Block, blo
         if term.value is not None and term.value.ref.node in own:
             place = build.body.nodes[term.source].span
             raise Refusal(TermBends(place, block.name, block.kind, f"{block.name} is in this term more than once", block.span))
-    for other in blocks if block.hidden else ():
-        if other.hidden and other is not block:
-            met = dependents(build.body, other.tensor.ref.node)
-            for term in terms:
-                if term.value is not None and term.value.ref.node in met:
-                    place = build.body.nodes[term.source].span
-                    raise Refusal(LatentsCoupled(place, block.name, other.name, other.span))
     return terms
+
+
+def _crossing(build: Builder, blocks: Sequence[Block], slopes: dict[str, list[Term]]) -> Crossing | None:
+    """The first term that holds two blocks of hidden units."""
+    hidden = [block for block in blocks if block.hidden]
+    for block, other in combinations(hidden, 2):
+        met = dependents(build.body, other.tensor.ref.node)
+        for term in slopes[block.name]:
+            if term.value is not None and term.value.ref.node in met:
+                return Crossing(one=block.name, other=other.name, term=build.body.nodes[term.source].span)
+    return None
 
 
 def _centred(build: Builder, block: Block, terms: list[Term]) -> list[Term]:

@@ -90,17 +90,25 @@ def _degree(name: str, given: list[int | None]) -> int | None:
 
 def _weight(build: Builder, first: Tensor) -> Tensor:
     body = build.body
-    taken = {edge.name for node in body.nodes for edge in node.outputs} | {node.key for node in body.nodes}
+    taken = _taken(body)
     name = next(name for name in (WEIGHT, *(f"{WEIGHT}_{n}" for n in range(2, len(taken) + 3))) if name not in taken)
     number = body.add(Latent.model_construct(name=name), (), (TensorType("float", first.type.shape[:1]),), build.span)
     body.label(number, 0, name)
     return body.tensor(number, 0, name)
 
 
+def _taken(body: Body) -> set[str | None]:
+    return {edge.name for node in body.nodes for edge in node.outputs} | {node.key for node in body.nodes}
+
+
 def _of(build: Builder, energy: Ref, weight: Tensor, parameter: Tensor) -> Tensor:
     """The statistic of one parameter, in its shape."""
     found, shape = total(build, _Meeting(build, energy, weight, parameter).terms()), parameter.type.shape
-    return found if same_shape(build.body, found, shape) else build.expanded(found, shape)
+    found = found if same_shape(build.body, found, shape) else build.expanded(found, shape)
+    name = f"d{build.body.nodes[parameter.ref.node].key}"
+    if name not in _taken(build.body):
+        build.body.label(found.ref.node, found.ref.output, name)
+    return found
 
 
 class _Meeting(Slope):

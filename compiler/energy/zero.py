@@ -1,7 +1,4 @@
-"""The energy where all hidden units are 0: what does not hold them stays as it is written, what vanishes with them goes.
-
-Comes in: the node of the energy, the hidden blocks. Goes out: a tensor, or none where nothing is left.
-"""
+"""A result with something else in place of units, 0 above all: what does not hold them stays as it is, what vanishes with them goes."""
 
 from __future__ import annotations
 
@@ -18,20 +15,28 @@ VANISHES = frozenset(
 
 def without_hidden(build: Builder, energy: Ref, hidden: tuple[Block, ...]) -> Tensor | None:
     """The energy with the hidden units 0."""
-    body = build.body
-    active = set().union(*(dependents(body, block.tensor.ref.node) for block in hidden))
-    values: dict[int, Tensor | None] = {block.tensor.ref.node: None for block in hidden}
-    for number in sorted(n for n in active if n <= energy.node and n not in values):
+    return with_units(build, build.body.tensor(energy.node, energy.output), {block.tensor.ref.node: None for block in hidden})
+
+
+def with_units(build: Builder, result: Tensor, units: dict[int, Tensor | None]) -> Tensor | None:
+    """A result with what is given in place of units, by their nodes: none is 0. None where nothing is left of it."""
+    body, last = build.body, result.ref.node
+    active = set().union(*(dependents(body, number) for number in units)) if units else set()
+    values = dict(units)
+    for number in sorted(n for n in active if n <= last and n not in values):
         values[number] = _step(build, body.nodes[number], number, values)
-    return values[energy.node] if energy.node in values else body.tensor(energy.node)
+    return values.get(last, result)
 
 
 def _step(build: Builder, node: Node, number: int, values: dict[int, Tensor | None]) -> Tensor | None:
     """The step with what its operands have become; none for zero."""
     name = str(getattr(node.op, "name", ""))
     gone = [isinstance(operand, Ref) and operand.node in values and values[operand.node] is None for operand in node.inputs]
-    if all(gone):
+    if all(gone) and (name in VANISHES or name in ("+", "-", "/", "**")):
         return None
+    if name == "addmm" and any(gone[1:]):
+        row = _now(build, node.inputs[0], values)
+        return None if row is None else build.expanded(row, node.type.shape)
     if (any(gone) and name in VANISHES and not (name == "sum" and len(gone) > 1)) or (gone[0] and name in ("/", "**")):
         return None
     if name in ("+", "-") and any(gone):

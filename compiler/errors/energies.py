@@ -117,23 +117,26 @@ class WrongVariance(Fault):
         )
 
 
-class LatentsCoupled(Fault):
-    """Hidden units are inferred from the visible ones in one step, so no term may hold two blocks of them. Stack energies instead: each
-    takes the means of the one below."""
+class NoFreeEnergy(Fault):
+    """Where two blocks of hidden units meet in a term, they cannot be summed out in closed form: there is no free energy, and what is made
+    of it (pseudo-likelihood, ratio and score matching) is not there. Contrastive divergence takes mean field instead."""
 
     code = "E0916"
-    title = "two blocks of hidden units meet in a term"
+    title = "an objective of the free energy, and hidden units that meet"
 
-    units: str
+    objective: str
+    energy: str
+    one: str
     other: str
-    place: Span
+    term: Span
 
     def diagnostic(self) -> Diagnostic:
+        helps = (Help("take contrastive_divergence(persistent=true), or reconstruction_error() to watch it"),)
         return self.say(
-            f"this term holds {self.units} and {self.other}, so neither can be inferred from the visible units alone",
-            "both in this term",
-            Label(self.place, f"{self.other} is hidden too"),
-            helps=(Help("let each block meet visible units only, or stack two energies"),),
+            f"{self.objective} needs the free energy, and {self.energy} has none: {self.one} and {self.other} are both hidden",
+            "no free energy",
+            Label(self.term, f"{self.one} and {self.other} meet in this term"),
+            helps=helps,
         )
 
 

@@ -1,4 +1,5 @@
-"""What a program calls for contrastive divergence: by the statistics that were derived from the energy, or by autograd where none were."""
+"""What a program calls for contrastive divergence. The slopes are the statistics that were derived from the energy; where none were,
+autograd differentiates the energy with the means held fixed, which comes to the same."""
 
 APART = "\f"  # between two functions of one text, each of which is written once
 NEGATIVES = '''
@@ -7,6 +8,19 @@ def negatives(model, inputs, steps, visible, *means):
     found = model.gibbs(*inputs, steps, *means)
     after = dict(zip(visible, found if isinstance(found, tuple) else (found,)))
     return [after.get(at, x) for at, x in enumerate(inputs)]
+'''
+ALL_NEGATIVES = '''
+def negatives(model, inputs, steps, visible, *hidden):
+    """The inputs of an energy, its visible units replaced by where so many steps of a Gibbs chain lead; then the hidden units there."""
+    found = model.gibbs(*inputs, steps, *hidden)
+    after = dict(zip(visible, found))
+    return [after.get(at, x) for at, x in enumerate(inputs)], found[len(visible) :]
+'''
+MEANS = '''
+def means_of(model, inputs):
+    """What is to be expected of each block of hidden units."""
+    found = model(*inputs)
+    return found if isinstance(found, tuple) else (found,)
 '''
 KNOWN = '''
 class KnownSlopes(torch.autograd.Function):
@@ -27,6 +41,7 @@ def with_slopes(model, value, slopes):
     return KnownSlopes.apply(value, slopes, *model.parameters())
 '''
 GAP = '''
+@torch.no_grad()
 def energy_gap(model, rows, states, means):
     """The mean energy of the first rows, which are data, less that of the others, which are where chains lead; then its slopes.
 
@@ -38,66 +53,59 @@ def energy_gap(model, rows, states, means):
     gap, *slopes = model.statistics(*states, *means, weight)
     return gap, slopes
 '''
-MEANS = '''
-def means_of(model, inputs):
-    """What is to be expected of each block of hidden units."""
-    found = model(*inputs)
-    return found if isinstance(found, tuple) else (found,)
+GAP_BY_AUTOGRAD = '''
+def energy_gap(model, rows, states, means):
+    """The mean energy of the first rows, which are data, less that of the others, which are where chains lead."""
+    energy = model.energy(*states, *means)
+    return energy[:rows].mean() - energy[rows:].mean()
 '''
-CONTRAST = (
-    NEGATIVES
-    + APART
-    + MEANS
-    + APART
-    + '''
-@torch.no_grad()
+CONTRAST = '''
 def contrastive_divergence(model, *inputs, steps, visible):
-    """CD-k (Hinton, 2002): data against where chains that begin at them lead. The loss, and its slopes in the parameters."""
-    here = means_of(model, inputs)
-    after = negatives(model, inputs, steps, visible, *here)
-    means = [torch.cat(pair) for pair in zip(here, means_of(model, after))]
-    states = [torch.cat(pair) for pair in zip(inputs, after)]
+    """CD-k (Hinton, 2002): data against where chains that begin at them lead."""
+    with torch.no_grad():
+        here = means_of(model, inputs)
+        after = negatives(model, inputs, steps, visible, *here)
+        means = [torch.cat(pair) for pair in zip(here, means_of(model, after))]
+        states = [torch.cat(pair) for pair in zip(inputs, after)]
     return energy_gap(model, inputs[0].shape[0], states, means)
 '''
-)
-PERSIST = (
-    NEGATIVES
-    + APART
-    + MEANS
-    + APART
-    + '''
-@torch.no_grad()
+PERSIST = '''
 def persistent_divergence(model, *inputs, steps, visible):
-    """Persistent CD (Tieleman, 2008): the chains go on where the last update left them. The loss, and its slopes in the parameters."""
+    """Persistent CD (Tieleman, 2008): data against chains that go on where the last update left them."""
     rows, chains = inputs[0].shape[0], model.__dict__.get("chains", inputs)
-    after = negatives(model, chains[: len(inputs)], steps, visible, *chains[len(inputs) :])
-    states = [torch.cat(pair) for pair in zip(inputs, after)]
-    means = means_of(model, states)
+    with torch.no_grad():
+        after = negatives(model, chains[: len(inputs)], steps, visible, *chains[len(inputs) :])
+        states = [torch.cat(pair) for pair in zip(inputs, after)]
+        means = means_of(model, states)
     if model.training:
         model.__dict__["chains"] = [*after, *(mean[rows:] for mean in means)]
     return energy_gap(model, rows, states, means)
 '''
-)
-CONTRAST_BY_AUTOGRAD = (
-    NEGATIVES
-    + APART
-    + '''
+CONTRAST_CROSSED = '''
 def contrastive_divergence(model, *inputs, steps, visible):
-    """Has the gradient of CD-k (Hinton, 2002): the free energy of the data, less that of where their chains lead."""
-    after = negatives(model, inputs, steps, visible)
-    return model.free_energy(*inputs).mean() - model.free_energy(*after).mean()
+    """CD-k with hidden units that meet: mean field on the data against the states where chains that begin there lead."""
+    with torch.no_grad():
+        after, drawn = negatives(model, inputs, steps, visible)
+        means = [torch.cat(pair) for pair in zip(means_of(model, inputs), drawn)]
+        states = [torch.cat(pair) for pair in zip(inputs, after)]
+    return energy_gap(model, inputs[0].shape[0], states, means)
 '''
-)
-PERSIST_BY_AUTOGRAD = (
-    NEGATIVES
-    + APART
-    + '''
+PERSIST_CROSSED = '''
 def persistent_divergence(model, *inputs, steps, visible):
-    """Has the gradient of persistent CD (Tieleman, 2008): the chains go on where the last update left them."""
-    chains = model.__dict__.get("chains", [x.detach() for x in inputs])
-    chains = negatives(model, chains, steps, visible)
+    """Mean field on the data against chains that go on where the last update left them (Salakhutdinov & Hinton, 2009)."""
+    chains = model.__dict__.get("chains", inputs)
+    with torch.no_grad():
+        after, drawn = negatives(model, chains[: len(inputs)], steps, visible, *chains[len(inputs) :])
+        means = [torch.cat(pair) for pair in zip(means_of(model, inputs), drawn)]
+        states = [torch.cat(pair) for pair in zip(inputs, after)]
     if model.training:
-        model.__dict__["chains"] = chains
-    return model.free_energy(*inputs).mean() - model.free_energy(*chains).mean()
+        model.__dict__["chains"] = [*after, *drawn]
+    return energy_gap(model, inputs[0].shape[0], states, means)
 '''
-)
+
+
+def divergence(*, persistent: bool, derived: bool, crossed: bool) -> str:
+    """The functions of contrastive divergence. `derived`: slopes come out with the value; `crossed`: hidden units meet."""
+    plain, crossing = (PERSIST, PERSIST_CROSSED) if persistent else (CONTRAST, CONTRAST_CROSSED)
+    main, after = (crossing, ALL_NEGATIVES) if crossed else (plain, NEGATIVES)
+    return APART.join([after, MEANS, main, GAP if derived else GAP_BY_AUTOGRAD])

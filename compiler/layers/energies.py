@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from ..emit.code import Show
 from ..graph import TensorType
 from ..values import Real
-from ._divergence import APART, CONTRAST, CONTRAST_BY_AUTOGRAD, PERSIST, PERSIST_BY_AUTOGRAD
+from ._divergence import APART, divergence
 from .base import ONE, Checker, Family, Flag, Layer, Positive, PositiveNumber
 
 FLIPS = '''
@@ -75,13 +75,14 @@ class OfEnergy(Layer):
     pure: ClassVar[bool] = False
     units: ClassVar[tuple[str, ...]] = ("binary", "real", "onehot")  # of the visible ones
     function: ClassVar[str] = ""
+    summed: ClassVar[bool] = True  # it reads the free energy, so hidden units must not meet
     better: ClassVar[Literal["higher", "lower"] | None] = None
 
     def infer(self, see: Checker, *inputs: TensorType) -> TensorType:
         return TensorType("float", ())
 
-    def text(self, derived: bool) -> str:
-        """The functions that its own text calls; `derived`: the energy's class has `statistics`."""
+    def text(self, *, derived: bool, crossed: bool) -> str:
+        """The functions that its own text calls. `derived`: the energy's class has `statistics`; `crossed`: its hidden units meet."""
         return self.helper
 
     def way(self) -> str:
@@ -103,14 +104,13 @@ class ContrastiveDivergence(OfEnergy):
     formula: ClassVar[str] = "dW = <v h>_data - <v h>_after k steps"
     example: ClassVar[str] = "loss contrastive_divergence(k=1)"
     synonyms: ClassVar[tuple[str, ...]] = ("cd", "pcd")
+    summed: ClassVar[bool] = False
 
     k: Positive = ONE
     persistent: Flag = False
 
-    def text(self, derived: bool) -> str:
-        if derived:
-            return PERSIST if self.persistent else CONTRAST
-        return PERSIST_BY_AUTOGRAD if self.persistent else CONTRAST_BY_AUTOGRAD
+    def text(self, *, derived: bool, crossed: bool) -> str:
+        return divergence(persistent=self.persistent, derived=derived, crossed=crossed)
 
     def given(self, show: Show) -> dict[str, str]:
         return {"steps": show(self.k)}
@@ -167,5 +167,6 @@ class ReconstructionError(OfEnergy):
     formula: ClassVar[str] = "mean (v - E[v | E[h | v]])^2"
     example: ClassVar[str] = "loss contrastive_divergence()\n    metric reconstruction_error()"
     helper: ClassVar[str] = REBUILT
+    summed: ClassVar[bool] = False
     function: ClassVar[str] = "reconstruction_error"
     better: ClassVar[Literal["higher", "lower"] | None] = "lower"

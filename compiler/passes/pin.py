@@ -146,7 +146,7 @@ def renamed(graph: Graph, names: Texts) -> Graph:
     }
     if isinstance(graph, Machine):
         blocks = tuple(block.model_copy(update={"mean": renamed(block.mean, names)}) for block in graph.blocks)
-        rest = {"total": graph.total, "free": graph.free, "statistics": graph.statistics}
+        rest = {"total": graph.total, "free": graph.free, "start": graph.start, "statistics": graph.statistics}
         update |= {"blocks": blocks} | {name: None if one is None else renamed(one, names) for name, one in rest.items()}
     return graph.model_copy(update=update)
 

@@ -14,9 +14,9 @@ from ..elaborate.body import Body, Hook
 from ..elaborate.building import build
 from ..elaborate.values import POISON, LayerRecipe, Tensor, Value
 from ..emit.code import Code, Show, call
-from ..errors.energies import ChainsOfOthers, NeedsEnergy, ObjectiveOfUnits
+from ..errors.energies import ChainsOfOthers, NeedsEnergy, NoFreeEnergy, ObjectiveOfUnits
 from ..graph import Graph, Input, Machine, TensorType
-from ..layers._divergence import APART, GAP, KNOWN, WITH
+from ..layers._divergence import APART, KNOWN, WITH
 from ..layers.base import Checker, Family, Layer, Refusal
 from ..layers.energies import ContrastiveDivergence, OfEnergy
 from ..resolve import Unit
@@ -27,7 +27,8 @@ NAMES = ("contrastive_divergence", "ratio_matching", "score_matching", "pseudo_l
 class Objective(Layer):
     """An objective at work on what an energy is given.
 
-    `visible` tells which of that are its visible units; `derived`, whether the energy's class has `statistics`. With `slopes` those in the
+    `visible` tells which of that are its visible units; `derived`, whether the energy's class has `statistics`; `crossed`, whether its
+    hidden units meet. With `slopes` those in the
     parameters come out too.
     """
 
@@ -39,6 +40,7 @@ class Objective(Layer):
     of: SerializeAsAny[OfEnergy]
     visible: tuple[int, ...]
     derived: bool
+    crossed: bool
     slopes: bool = False
 
     @property
@@ -56,10 +58,8 @@ class Objective(Layer):
         return self.derived and isinstance(self.of, ContrastiveDivergence)
 
     def called(self) -> str:
-        text = self.of.text(self.derived)
-        if not self.has_slopes:
-            return text
-        return APART.join([text, GAP, *([] if self.slopes else [KNOWN, WITH])])
+        text = self.of.text(derived=self.derived, crossed=self.crossed)
+        return APART.join([text, KNOWN, WITH]) if self.has_slopes and not self.slopes else text
 
     def infer(self, see: Checker, *inputs: TensorType) -> TensorType:
         return TensorType("float", ())
@@ -106,6 +106,9 @@ def _applied(root: Graph | None, names: Body, unit: Unit, body: Body, span: Span
     for block in root.visible:
         if block.kind not in layer.units:
             raise Refusal(ObjectiveOfUnits(span, layer.name, " or ".join(layer.units), block.name, block.kind))
+    if root.crossing is not None and layer.summed:
+        crossing = root.crossing
+        raise Refusal(NoFreeEnergy(span, layer.name, root.name, crossing.one, crossing.other, crossing.term))
     given = [node.op.name for node in root.inputs if isinstance(node.op, Input)]
     further = [name for name in given if all(name != block.name for block in root.visible)]
     if further and getattr(layer, "persistent", False):
@@ -115,6 +118,6 @@ def _applied(root: Graph | None, names: Body, unit: Unit, body: Body, span: Span
         return POISON
     places = tuple(at for at, name in enumerate(given) if name not in further)
     operands = tuple(body.local(tensor).ref for tensor in tensors if isinstance(tensor, Tensor))
-    objective = Objective(of=layer, visible=places, derived=root.statistics is not None)
+    objective = Objective(of=layer, visible=places, derived=root.statistics is not None, crossed=root.crossing is not None)
     made = body.add(objective, operands, (TensorType("float", ()),), span)
     return body.tensor(made)

@@ -90,7 +90,7 @@ class LooksAhead(Fault):
 
 class NoChainOfEnergies(Fault):
     """What an energy dreams is drawn by a chain of its own, and a stack of energies hands it down: the visible units of each are the hidden
-    ones of the one below. That needs one block of visible and one of hidden units in each, and nothing between them."""
+    ones of the one below. In a stack that needs one block of visible and one of hidden units in each, and nothing between them."""
 
     code = "E0896"
     title = "energies that do not stand one on another"

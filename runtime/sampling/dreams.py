@@ -6,6 +6,7 @@ them. In a deep belief network the two topmost layers are one undirected machine
 """
 
 import io
+import math
 from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,7 @@ class Dreams:
 
 def sample(saved: SavedRun, wanted: Wanted) -> Dreams:
     """States drawn by chains of their own, one for each sample."""
-    wanted.refuse(KIND, "prompts", "tokens", "top_k", "top_p", "beam", "greedy", "cache", "given", "temperature")
+    wanted.refuse(KIND, "prompts", "tokens", "top_k", "top_p", "beam", "greedy", "cache", "temperature")
     import torch
 
     from ..run import trained
@@ -86,38 +87,70 @@ def sample(saved: SavedRun, wanted: Wanted) -> Dreams:
     with pinned(int(saved.record["threads"])), faults_of(saved.exe), torch.no_grad(), evaluating(where):
         model = trained(saved).to(where)
         torch.manual_seed(wanted.seed)
-        values = dream(stack_of(saved, model, where), wanted.count, wanted.steps or STEPS)
+        floors = stack_of(saved, model, where)
+        values = dream(floors, wanted.count, wanted.steps or STEPS, told(floors[-1], wanted.given, where))
         found: Array = values.cpu().numpy()
         return Dreams(found)
 
 
 @dataclass(frozen=True)
 class Floor:
-    """An energy of a stack, with the names of its units and the shape of the visible ones of one example."""
+    """An energy of a stack, with the names of its units and of what else it is given, and what one example of each input looks like."""
 
     energy: Any
-    visible: str
-    hidden: str
-    shape: tuple[int, ...]
-    dtype: "torch.dtype"
+    visible: tuple[str, ...]
+    hidden: tuple[str, ...]
+    further: tuple[str, ...]
+    shapes: "dict[str, tuple[int, ...]]"
+    dtypes: "dict[str, torch.dtype]"
+
+    def do(self, way: str, units: str, state: "dict[str, Tensor]") -> "Tensor":
+        """The `mean` or a `sample` of units, given the state of all else."""
+        method = getattr(self.energy, f"{way}_{units}")
+        found: Tensor = method(*[state[name] for name in signature(method).parameters])
+        return found
 
 
-def dream(floors: list[Floor], count: int, steps: int) -> "Tensor":
-    """The topmost chain, then down."""
+def told(top: Floor, given: tuple[tuple[str, str], ...], where: "torch.device") -> "dict[str, Tensor]":
+    """What the topmost energy is given beside its units, one example of each."""
+    import torch
+
+    values = dict(given)
+    for name, text in values.items():
+        if name not in top.further:
+            rule = f"it takes {', '.join(top.further)}" if top.further else f"{KIND} without further tensors is given nothing"
+            raise Misused(BadSamplingOption(NOWHERE, "--given", f"{name}={text}", rule))
+    found = {}
+    for name in top.further:
+        count = math.prod(top.shapes[name])
+        rule = f"{name} is {count} numbers: --given {name}={','.join(['0'] * min(count, 3))}{',…' if count > 3 else ''}"
+        try:
+            numbers = [float(word) for word in values[name].split(",")] if name in values else []
+        except ValueError:
+            numbers = []
+        if len(numbers) != count:
+            raise Misused(BadSamplingOption(NOWHERE, "--given", f"{name}={values[name]}" if name in values else "", rule))
+        found[name] = torch.tensor(numbers, dtype=top.dtypes[name], device=where).reshape(top.shapes[name])
+    return found
+
+
+def dream(floors: list[Floor], count: int, steps: int, further: "dict[str, Tensor] | None" = None) -> "Tensor":
+    """The topmost chain, then down: the means of the first visible units of the lowest, given all else."""
     import torch
 
     top = floors[-1]
-    weight = next(top.energy.parameters())
-    hidden = top.energy(torch.zeros(1, *top.shape, dtype=top.dtype, device=weight.device))
-    start = torch.rand(count, *hidden.shape[1:], dtype=top.dtype, device=weight.device)  # the chain forgets it
-    units = getattr(top.energy, f"sample_{top.visible}")(start.round())
-    units = top.energy.gibbs(units, steps=steps)
-    state = getattr(top.energy, f"sample_{top.hidden}")(units)
-    for floor in reversed(floors):
-        mean: Tensor = getattr(floor.energy, f"mean_{floor.visible}")(state)
-        if floor is not floors[0]:
-            state = getattr(floor.energy, f"sample_{floor.visible}")(state)
-    return mean
+    device = next(top.energy.parameters()).device
+    state = {name: value.expand(count, *value.shape) for name, value in (further or {}).items()}
+    for name in top.visible:  # the chain forgets it
+        state[name] = torch.rand(count, *top.shapes[name], dtype=top.dtypes[name], device=device).round()
+    inputs = [name for name in signature(top.energy.forward).parameters if name in state]
+    found = top.energy.gibbs(*[state[name] for name in inputs], steps)
+    state |= dict(zip((*top.visible, *top.hidden), found if isinstance(found, tuple) else (found,), strict=False))
+    if top.hidden[0] not in state:
+        state |= {name: top.do("sample", name, state) for name in top.hidden}
+    for above, floor in zip(reversed(floors[1:]), reversed(floors[:-1]), strict=True):
+        state = {floor.hidden[0]: above.do("sample", above.visible[0], state)}
+    return floors[0].do("mean", floors[0].visible[0], state)
 
 
 def stack_of(saved: SavedRun, model: "nn.Module", device: "torch.device") -> list[Floor]:
@@ -128,7 +161,7 @@ def stack_of(saved: SavedRun, model: "nn.Module", device: "torch.device") -> lis
     hooks = [
         module.register_forward_hook(lambda module, given, made: seen.append((module, given, made)))
         for module in model.modules()
-        if hasattr(module, "gibbs") and hasattr(module, "free_energy")
+        if hasattr(module, "gibbs") and hasattr(module, "energy")
     ]
     plan = saved.exe.plan.model
     kinds = {"float": next(model.parameters()).dtype, "int": torch.long, "bool": torch.bool}
@@ -143,17 +176,31 @@ def stack_of(saved: SavedRun, model: "nn.Module", device: "torch.device") -> lis
     floors: list[Floor] = []
     below: Any = None
     for energy, taken, made in seen:
-        names = [name.removeprefix("mean_") for name in dir(type(energy)) if name.startswith("mean_")]
-        if len(names) != 2 or len(taken) != 1 or isinstance(made, tuple):
+        floor = floor_of(energy, taken)
+        simple = len(floor.visible) == len(floor.hidden) == 1 and not floor.further
+        if len(seen) > 1 and (not simple or isinstance(made, tuple)):
             raise Misused(
                 NoChainOfEnergies(NOWHERE, plan.class_name, "one of its energies has several blocks, or takes further tensors")
             )
         if floors and taken[0] is not below:
             raise Misused(NoChainOfEnergies(NOWHERE, plan.class_name, "something stands between two of its energies"))
-        (visible,) = (name for name in names if name in signature(energy.forward).parameters)
-        (hidden,) = (name for name in names if name != visible)
-        floors.append(Floor(energy, visible, hidden, tuple(taken[0].shape[1:]), taken[0].dtype))
+        floors.append(floor)
         below = made
     if not floors:
         raise Misused(NoChainOfEnergies(NOWHERE, plan.class_name, "data flows through none of its energies"))
     return floors
+
+
+def floor_of(energy: Any, taken: "tuple[Tensor, ...]") -> Floor:
+    """An energy that has been given `taken`."""
+    units = [name.removeprefix("mean_") for name in dir(type(energy)) if name.startswith("mean_")]
+    inputs = list(signature(energy.forward).parameters)[: len(taken)]
+    order = list(signature(energy.energy).parameters)
+    return Floor(
+        energy,
+        tuple(name for name in inputs if name in units),
+        tuple(name for name in order if name in units and name not in inputs),
+        tuple(name for name in inputs if name not in units),
+        {name: tuple(tensor.shape[1:]) for name, tensor in zip(inputs, taken, strict=True)},
+        {name: tensor.dtype for name, tensor in zip(inputs, taken, strict=True)},
+    )

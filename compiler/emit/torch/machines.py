@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ....dsl.span import Span
-from ...graph import Graph, Input, Machine, Units
+from ...graph import SWEEPS, Graph, Input, Machine, Units
 from ...recurrence.hoist import hoisted
 from .lines import Line
 from .names import identifier
@@ -52,6 +52,8 @@ def inputs_of(graph: Graph) -> list[str]:
 def chain_lines(graph: Machine, span: Span) -> list[list[Line]]:
     """The methods beside those derived: a sampler for each block, the chain, and the layer."""
     methods = [_sample(block, span) for block in graph.blocks]
+    if graph.crossing is not None:
+        return [*methods, _whole_gibbs(graph, span), _reconstruct(graph, span), _mean_field(graph, span)]
     return [*methods, _gibbs(graph, span), _reconstruct(graph, span), _forward(graph, span)]
 
 
@@ -61,6 +63,8 @@ def described(name: str, graph: Machine) -> str:
         return "The energy of each example with its hidden units."
     if name == "free_energy":
         return "The energy with the hidden units summed out: -log of the sum of exp(-energy) over their states."
+    if name == "start":
+        return f"The means of {_listed([b.name for b in graph.hidden])}, each given those before it, with the others at 0."
     if name == "statistics":
         assert graph.statistics is not None
         names = _listed([output.name for output in graph.statistics.outputs[1:]])
@@ -105,10 +109,51 @@ def _turn(block: Units) -> str:
     return f"{name} = self.sample_{block.name}({given}) if step or {name} is None else {DRAWS[block.kind].format(name)}"
 
 
+def _whole_gibbs(graph: Machine, span: Span) -> list[Line]:
+    """The chain of an energy whose hidden units meet: where it stands is all units."""
+    given, hidden = inputs_of(graph), [identifier(block.name) for block in graph.hidden]
+    blocks = [*graph.visible, *graph.hidden]
+    known = ", ".join(f"{name}: Tensor | None = None" for name in hidden)
+    steps = [f"{identifier(b.name)} = self.sample_{b.name}({', '.join(inputs_of(b.mean))})" for b in blocks]
+    drawn = ", ".join(DRAWS[b.kind].format(identifier(b.name)) for b in graph.hidden)
+    names = ", ".join(hidden)
+    return [
+        Line("@torch.no_grad()", span),
+        Line(f"def gibbs({_signature(given)}, steps: int = 1, {known}) -> tuple[{', '.join(['Tensor'] * len(blocks))}]:", span),
+        Line('"""All units after so many steps of a Gibbs chain, which draws block by block given the rest.', span, 1),
+        Line("", span),
+        Line(f"It goes on from {_listed(hidden)}; without them it begins with what mean field tells of them.", span, 1),
+        Line('"""', span, 1),
+        Line(f"if {hidden[0]} is None:", span, 1),
+        Line(f"{names} = self({', '.join(given)})", span, 2),
+        Line(f"{names} = {drawn}", span, 2),
+        Line("for _ in range(steps):", span, 1),
+        *(Line(step, span, 2) for step in steps),
+        Line(f"return {', '.join(identifier(b.name) for b in blocks)}", span, 1),
+    ]
+
+
+def _mean_field(graph: Machine, span: Span) -> list[Line]:
+    """As a layer an energy whose hidden units meet gives where mean field leads."""
+    given, hidden = inputs_of(graph), [identifier(block.name) for block in graph.hidden]
+    gives = [identifier(output.name) for output in graph.outputs]
+    kind = "Tensor" if len(gives) == 1 else f"tuple[{', '.join(['Tensor'] * len(gives))}]"
+    return [
+        Line(f"def forward({_signature(given)}, steps: int = {SWEEPS}) -> {kind}:", span),
+        Line('"""The means of the hidden units by mean field: each block in turn, given the means of the others."""', span, 1),
+        Line(f"{', '.join(hidden)} = self.start({', '.join(given)})", span, 1),
+        Line("for _ in range(steps - 1):", span, 1),
+        *(Line(f"{identifier(b.name)} = self.mean_{b.name}({', '.join(inputs_of(b.mean))})", span, 2) for b in graph.hidden),
+        Line(f"return {', '.join(gives)}", span, 1),
+    ]
+
+
 def _reconstruct(graph: Machine, span: Span) -> list[Line]:
     """The way up and down again by means, which draws nothing."""
     given = inputs_of(graph)
     up = [f"{identifier(b.name)} = self.mean_{b.name}({', '.join(inputs_of(b.mean))})" for b in graph.hidden]
+    if graph.crossing is not None:
+        up = [f"{', '.join(identifier(b.name) for b in graph.hidden)} = self({', '.join(given)})"]
     down = [f"self.mean_{b.name}({', '.join(inputs_of(b.mean))})" for b in graph.visible]
     kind = "Tensor" if len(down) == 1 else f"tuple[{', '.join(['Tensor'] * len(down))}]"
     return [

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_what_a_chain_dreams_is_distributed_as_the_energy_says(tmp_path: Path) -
     model = run.model()
     with torch.no_grad():
         floors = stack_of(run.saved, model, torch.device("cpu"))
-        assert [floor.shape for floor in floors] == [(64,), (5,)]
+        assert [floor.shapes["v"] for floor in floors] == [(64,), (5,)]
         torch.manual_seed(0)
         mean = dream(floors, 20_000, 20).mean(0)
         states = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 5)
@@ -128,3 +129,66 @@ def test_the_command_writes_a_grid(machine: Run, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert file.read_bytes().startswith(b"\x89PNG")
+
+
+JOINT = """
+energy Deep(v: binary[B, 64]) {
+    latent h: binary[B, 6]
+    latent g: binary[B, 4]
+    param W: [64, 6] = normal(std=0.5)
+    param U: [6, 4] = normal(std=0.5)
+    return -sum((v @ W) * h, dim=-1) - sum((h @ U) * g, dim=-1)
+}
+
+energy Told(u: [B, 3], v: binary[B, 64]) {
+    latent h: binary[B, 6]
+    param W: [64, 6] = normal(std=0.5)
+    param A: [3, 64] = normal(std=5.0)
+    return -sum((v @ W) * h, dim=-1) - sum((u @ A) * v, dim=-1)
+}
+
+data digits = sklearn("digits") {
+    v = data / 16
+    u = data[:3]
+}
+
+train deep: Deep on digits {
+    loss      contrastive_divergence(persistent=true)
+    optimizer sgd(lr=1e-3)
+    steps     2
+}
+
+train told: Told on digits {
+    loss      contrastive_divergence(k=1)
+    optimizer sgd(lr=1e-5)
+    steps     2
+}
+"""
+
+
+def test_a_deep_boltzmann_machine_dreams(tmp_path: Path) -> None:
+    (tmp_path / "joint.arch").write_text(JOINT)
+    run = train(tmp_path / "joint.arch", program="deep", out=tmp_path / "run", progress=False)
+    made = run.sample(count=3, steps=4).records()
+    model: Any = run.model()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        _, h, g = model.gibbs(torch.rand(3, 64).round(), 4)
+        wanted = model.mean_v(h, g)
+    assert np.allclose([record["values"] for record in made], wanted.numpy(), atol=1e-6)
+
+
+def test_a_conditional_energy_dreams_of_what_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "joint.arch").write_text(JOINT)
+    run = train(tmp_path / "joint.arch", program="told", out=tmp_path / "run", progress=False)
+    one, other = (run.sample(count=2, steps=3, given=(("u", u),)).records() for u in ("1,0,0", "-1,0,0"))
+    model: Any = run.model()
+    pull = model.A[0].detach().numpy()
+    strong = np.abs(pull) > 8
+    for record, opposite in zip(one, other, strict=True):
+        assert ((np.array(record["values"]) > 0.5) == (pull > 0))[strong].all()
+        assert ((np.array(opposite["values"]) < 0.5) == (pull > 0))[strong].all()
+    for given in ((), (("u", "1,2"),), (("u", "one,two,three"),), (("w", "1"), ("u", "1,0,0"))):
+        with pytest.raises(Stopped) as caught:
+            run.sample(given=given)
+        assert BadSamplingOption.code in str(caught.value)
