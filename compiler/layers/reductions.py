@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import ClassVar
 
-from ..emit.code import Code, Show, binary, call, method
+from ..emit.code import ATOM, Code, Show, binary, call, method
 from ..errors.layers import TooSmall
 from ..graph import DType, TensorType
 from ..shapes import Size
@@ -322,3 +322,21 @@ class ArgSort(Ordering):
     def infer(self, see: Checker, x: TensorType) -> TensorType:
         axis(see, self.name, self.dim, x)
         return TensorType("int", x.shape)
+
+
+class Positions(Layer):
+    """Where each item along a dim stands: 0, 1, … (torch.arange). `positions(x, dim=0)` of a batch numbers its rows."""
+
+    name: ClassVar[str] = "positions"
+    family: ClassVar[Family] = "reduction"
+    formula: ClassVar[str] = "y = (0, 1, …, n - 1), n the size of the dim"
+    example: ClassVar[str] = "x: [B, T, 8] -> positions(dim=T)"
+    synonyms: ClassVar[tuple[str, ...]] = ("arange",)
+
+    dim: Axis = LAST
+
+    def infer(self, see: Checker, x: TensorType) -> TensorType:
+        return TensorType("int", (x.shape[axis(see, self.name, self.dim, x)],))
+
+    def forward(self, show: Show, x: Code) -> Code:
+        return call("torch.arange", show(show.outputs[0].shape[0]), device=f"{x.at(ATOM)}.device")

@@ -253,6 +253,12 @@ def _roll(r: Random) -> Draw:
     )
 
 
+@draws("positions")
+def _positions(r: Random) -> Draw:
+    first = shape(r, 1)
+    return Draw((tensor(*first, dtype=dtype(r)),), {"dim": dim(r, len(first))})
+
+
 @draws("flip")
 def _flip(r: Random) -> Draw:
     first = shape(r, 1)
