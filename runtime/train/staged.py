@@ -104,7 +104,7 @@ class Staged(Phase):
             found.extend(value.detach() for value in values[: len(names)])
             raise _Reached
 
-        given = batch + self.feed.whole
+        given = self.feed.given(batch)
         handle = self.whole.get_submodule(self.instance.path).register_forward_pre_hook(reached, with_kwargs=True)
         training = self.whole.training
         self.whole.eval()

@@ -48,10 +48,15 @@ class Wiring:
         """The losses of one update."""
         return tuple(bound for bound in self.losses if bound.term in update.losses)
 
+    def given(self, batch: Batch) -> tuple[Tensor, ...]:
+        """A batch and the whole inputs, their floats as they are computed with."""
+        given = batch + self.whole
+        if self.kind is None:
+            return given
+        return tuple(t.to(self.kind) if t.is_floating_point() else t for t in given)
+
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Any, ...]:
-        given: tuple[Any, ...] = batch + self.whole
-        if self.kind is not None:
-            given = tuple(t.to(self.kind) if t.is_floating_point() else t for t in given)
+        given: tuple[Any, ...] = self.given(batch)
         if self.weights:
             given = (*given, *(table[given[at]] for at, table in self.weights))
         if self.penalties:
