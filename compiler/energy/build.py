@@ -12,10 +12,10 @@ from ..elaborate.body import Body
 from ..elaborate.expressions import one, operator
 from ..elaborate.values import Items, LayerRecipe, Tensor
 from ..emit.code import Code, Show, call
-from ..graph import Input, Latent, Ref, Start, TensorType
+from ..graph import Input, Latent, Node, Ref, Start, TensorType, Weight
 from ..layers import registry
 from ..layers.arithmetic import Matmul
-from ..layers.base import Checker, Family, Layer, elements
+from ..layers.base import Checker, Family, Layer, Owner, elements
 from ..shapes import Dim, Size
 from ..values import Formula, Real, Text, formula
 
@@ -80,6 +80,27 @@ class Builder:
     def turned(self, x: Tensor) -> Tensor:
         """The last two dims the other way round."""
         return self.apply("transpose", x)
+
+    def made(self, op: Layer, operands: tuple[Tensor, ...], type_: TensorType) -> Tensor:
+        """A step whose type is known."""
+        key = (op, tuple(operand.ref for operand in operands))
+        if key not in self.known:
+            self.known[key] = self.body.tensor(self.body.add(op, tuple(operand.ref for operand in operands), (type_,), self.span))
+        return self.known[key]
+
+    def weight(self, node: Node) -> Tensor:
+        """The weight of a layer of this body, which is at work at a node."""
+        assert isinstance(node.op, Owner)
+        key = ("weight", node.key)
+        if key not in self.known:
+            shape = node.op.weights(*(self.body.tensor(ref.node, ref.output).type for ref in node.refs))["weight"].shape
+            op, type_ = Weight(attribute="weight"), TensorType("float", shape)
+            self.known[key] = self.body.tensor(self.body.add(op, (), (type_,), self.span, node.key, named=True))
+        return self.known[key]
+
+    def ones(self, like: Tensor) -> Tensor:
+        """A tensor of that type, as `zeros`."""
+        return self.operate("+", self.zeros(like), Real.of(1.0))
 
     def zeros(self, like: Tensor) -> Tensor:
         """A tensor of that type, on the device of the first one that the energy is given, which is no hidden unit."""

@@ -11,14 +11,16 @@ from ..elaborate.body import Body
 from ..elaborate.expressions import one
 from ..elaborate.statements import Returned
 from ..elaborate.values import Poison, Tensor, describe
-from ..errors.energies import NameOfMethod, NotAnEnergy, PartInEnergy, TermBends, UnitsUnused, WrongVariance
-from ..graph import SWEEPS, Crossing, Input, Latent, Machine, Parameter, Ref, Repeat, Start, TensorType, Units, Use
-from ..layers.base import Layer, Refusal
+from ..errors.energies import LayerAway, NameOfMethod, NotAnEnergy, PartInEnergy, TermBends, UnitsUnused, WrongVariance
+from ..graph import SWEEPS, Crossing, Graph, Input, Latent, Machine, Parameter, Ref, Repeat, Start, TensorType, Units, Use
+from ..layers.base import Layer, Owner, Refusal
 from ..shapes import Size
 from ..values import Real, as_real
+from .affine import is_affine
 from .build import Builder, times
+from .in_units import SlopeInUnits
 from .slices import cut
-from .slope import SlopeInUnits, Term, alike, dependents, same_shape, total
+from .slope import Term, alike, dependents, same_shape, total
 from .statistics import statistics
 from .units import Block, blocks_of
 from .zero import with_units, without_hidden
@@ -76,6 +78,7 @@ def _cut(
     first = _inferred(build, hidden, means, 1)
     settled = first if crossing is None else _inferred(build, hidden, means, SWEEPS)
     layer = cut(body, name, given, list(settled.items()), all_weights=True)
+    _all_at_work(body, name, layer)
     outline = body.elaborator.graph(body, node, layer.outputs)
     known = {field: getattr(outline, field) for field in type(outline).model_fields} | {"nodes": layer.nodes, "dims": layer.dims}
     return Machine.model_construct(
@@ -115,7 +118,11 @@ def _given(body: Body) -> list[Tensor]:
 def _only_arithmetic(body: Body, node: ast.Declaration) -> None:
     for made in body.nodes:
         op = made.op
-        plain = isinstance(op, Input | Parameter | Start) or (isinstance(op, Layer) and made.key is None and op.pure)
+        plain = (
+            isinstance(op, Input | Parameter | Start)
+            or (isinstance(op, Layer) and made.key is None and op.pure)
+            or is_affine(made)
+        )
         if not plain:
             what = f"the {op.graph.kind} {op.title}" if isinstance(op, Use) else op.title
             what = f"a {what}" if isinstance(op, Repeat) else what
@@ -144,6 +151,14 @@ def _no_method_names(body: Body, blocks: Sequence[Block]) -> None:
     for made in body.nodes:
         if isinstance(made.op, Parameter) and made.key in taken:
             raise Refusal(NameOfMethod(made.span, str(made.key)))
+
+
+def _all_at_work(body: Body, name: str, layer: Graph) -> None:
+    """Each layer with weights has a part in what is to be expected of the hidden units, which is where the class makes them."""
+    there = {node.key for node in layer.nodes if isinstance(node.op, Owner)}
+    for made in body.nodes:
+        if isinstance(made.op, Owner) and made.key not in there:
+            raise Refusal(LayerAway(made.span, made.op.title, name))
 
 
 # Derivation -----------------------------------------------------------------------------------------------------------

@@ -12,15 +12,12 @@ from dataclasses import dataclass
 
 from ..elaborate.body import Body, LayerChecker
 from ..elaborate.values import Tensor
-from ..errors.energies import TermBends
 from ..graph import Node, Operand, Ref
 from ..layers._rules import axes
-from ..layers.base import Refusal
 from ..layers.reductions import Reduction
 from ..shapes import Size
 from ..values import Real, as_real
 from .build import Builder, items, over, plus, times
-from .units import Block
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,17 +127,6 @@ class Slope:
     def tensor(self, operand: Operand) -> Tensor:
         assert isinstance(operand, Ref)
         return self.body.tensor(operand.node, operand.output)
-
-
-class SlopeInUnits(Slope):
-    """Differentiates in a block of units; what it cannot see through stands in the way of their conditional."""
-
-    def __init__(self, build: Builder, energy: Ref, block: Block) -> None:
-        super().__init__(build, energy, block.tensor)
-        self.block = block
-
-    def bends(self, number: int, term: str) -> Exception:
-        return Refusal(TermBends(self.body.nodes[number].span, self.block.name, self.block.kind, term, self.block.span))
 
 
 def alike(terms: list[Term]) -> list[Term]:

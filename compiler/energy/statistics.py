@@ -18,6 +18,7 @@ from functools import reduce
 from ..elaborate.body import Body
 from ..elaborate.values import Tensor
 from ..graph import Input, Latent, Node, Parameter, Ref, TensorType
+from ..layers.base import Owner
 from ..shapes import Size
 from ..values import Real
 from .build import Builder, items, times
@@ -38,6 +39,8 @@ def statistics(build: Builder, energy: Ref, first: Tensor) -> tuple[Tensor, list
     """
     body = build.body
     owned = [n for n, node in enumerate(body.nodes) if isinstance(node.op, Parameter) and node.op.learned]
+    if any(isinstance(node.op, Owner) for node in body.nodes):
+        return None  # their weights are left to autograd
     if not owned or any(energy.node not in dependents(body, number) for number in owned):
         return None
     weight = _weight(build, first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..elaborate.values import Tensor
 from ..graph import Node, Operand, Ref
+from .affine import vanishes
 from .build import Builder
 from .slope import dependents
 from .units import Block
@@ -33,6 +34,8 @@ def _step(build: Builder, node: Node, number: int, values: dict[int, Tensor | No
     name = str(getattr(node.op, "name", ""))
     gone = [isinstance(operand, Ref) and operand.node in values and values[operand.node] is None for operand in node.inputs]
     if all(gone) and (name in VANISHES or name in ("+", "-", "/", "**")):
+        return None
+    if all(gone) and vanishes(node):
         return None
     if name == "addmm" and any(gone[1:]):
         row = _now(build, node.inputs[0], values)

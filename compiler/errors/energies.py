@@ -154,8 +154,8 @@ class UnitsUnused(Fault):
 
 
 class PartInEnergy(Fault):
-    """The body of an energy is made of parameters and arithmetic, from which its conditionals are derived. What else a network computes
-    comes in as a further tensor."""
+    """The body of an energy is made of parameters, arithmetic, and `conv` and `dense`, which are affine, so that its conditionals can be
+    derived. What else a network computes comes in as a further tensor."""
 
     code = "E0918"
     title = "a part inside of an energy"
@@ -166,6 +166,23 @@ class PartInEnergy(Fault):
     def diagnostic(self) -> Diagnostic:
         helps = (Help(f"compute it outside, and give it to {self.energy} as a tensor of its own"),)
         return self.say(f"{self.what} cannot stand in the body of the energy {self.energy}", "not in an energy", helps=helps)
+
+
+class LayerAway(Fault):
+    """A layer with weights stands where data flows up to the hidden units: on the visible units, or on a hidden block that meets another.
+    What flows down again goes through it backwards."""
+
+    code = "E0923"
+    title = "a layer of an energy that data does not flow through"
+
+    layer: str
+    energy: str
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (Help("apply it to the visible units: sum(conv(v) * h, dim=[1, 2, 3]), not sum(v * conv(h), …)"),)
+        return self.say(
+            f"{self.layer} has no part in what the hidden units of {self.energy} become", "not on the way up", helps=helps
+        )
 
 
 class NameOfMethod(Fault):

@@ -93,11 +93,19 @@ def game(epochs: int) -> Executable:
     return changed(found("lsgan", None, {}), {"epochs": 2 * epochs})
 
 
+def shipped(name: str, program: str | None, epochs: int) -> Executable:
+    """A spec that comes with archc, each phase of its program with that many epochs."""
+    return changed(found(name, None, {}, program=program), {"epochs": epochs})
+
+
 SPECS: dict[str, Callable[..., Any]] = {
     "lenet": hand.lenet,
     "autoencoder": hand.autoencoder,
     "draws": draws,
     "chains": chains,
     "game": game,
+    "rbm": partial(shipped, "rbm", None),
+    "dbn": partial(shipped, "dbn", "DBN"),
+    "dsn": partial(shipped, "dsn", "tuned"),
     **{name: partial(program, name) for name in CLAUSES},
 }

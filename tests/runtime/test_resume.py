@@ -307,11 +307,14 @@ def test_a_killed_program_goes_on_to_the_same_bits(tmp_path: Path, name: str) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", ["accumulating", "phases", "altered", "workers", "parts", "averages", "lenet"])
+@pytest.mark.parametrize(
+    "spec", ["accumulating", "phases", "altered", "workers", "parts", "averages", "lenet", "rbm", "dbn", "dsn"]
+)
 def test_ten_kills_at_random_moments(tmp_path: Path, spec: str) -> None:
-    """Ten runs of a program with accumulation and a schedule, of one of two phases, one with alterations, one with workers, and three more:
-    each killed at a random moment and resumed in a fresh process; one undisturbed beside a busy loop."""
-    epochs = 60 if spec == "lenet" else 40
+    """Ten runs of a program with accumulation and a schedule, of one of two phases, one with alterations, one with workers, persistent
+    chains, parts that are trained or solved one after another, and more: each killed at a random moment and resumed in a fresh process;
+    one undisturbed beside a busy loop."""
+    epochs = {"lenet": 60, "rbm": 20, "dbn": 15, "dsn": 15}.get(spec, 40)
     draw = random.Random(spec)
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:

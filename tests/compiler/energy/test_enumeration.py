@@ -72,6 +72,25 @@ energy M(v: binary[B, 3]) {
 """
 
 
+CONVOLUTIONAL = """
+energy M(v: binary[B, 1, 3, 2]) {
+    latent h: binary[B, 2, 2, 1]
+    layer filter = conv(2, 2, init=normal(std=1.0), bias_init=normal(std=1.0))
+    param a: [1] = normal(std=1.0)
+    param b: [2] = normal(std=1.0)
+    return -sum(filter(v) * h, dim=[1, 2, 3]) - sum(h, dim=[2, 3]) @ b - sum(v, dim=[2, 3]) @ a
+}
+"""
+STRIDED = """
+energy M(v: binary[B, 2, 4]) {
+    latent h: binary[B, 2, 2]
+    layer filter = conv(2, 3, stride=2, padding=1, groups=2, bias=false, init=normal(std=1.0))
+    layer share = dense(2, init=normal(std=1.0), bias_init=normal(std=1.0))
+    return -sum(filter(v) * h, dim=[1, 2]) - sum(share(mean(v, dim=1)) * mean(h, dim=1), dim=-1)
+}
+"""
+
+
 def built(text: str) -> Any:
     compiled, report = compile_source(Source("m.arch", text))
     assert compiled is not None, [d.message for d in report.diagnostics]
@@ -102,6 +121,8 @@ CASES = [
         ["h", "g"],
     ),
     (CONDITIONAL, {"v": ("binary", (3,)), "u": ("given", (2,)), "h": ("binary", (3,))}, ["h"]),
+    (CONVOLUTIONAL, {"v": ("binary", (1, 3, 2)), "h": ("binary", (2, 2, 1))}, ["h"]),
+    (STRIDED, {"v": ("binary", (2, 4)), "h": ("binary", (2, 2))}, ["h"]),
     (SHARED, {"v": ("binary", (3,)), "h": ("binary", (2,))}, ["h"]),
 ]
 

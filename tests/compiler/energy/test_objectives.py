@@ -144,6 +144,23 @@ def test_an_energy_that_bends_too_much_is_left_to_autograd() -> None:
         torch.testing.assert_close(slope, right, rtol=1e-10, atol=1e-12)
 
 
+def test_a_convolutional_energy_is_differentiated_by_autograd() -> None:
+    energy = """
+energy M(v: binary[B, 6]) {
+    latent h: binary[B, 3, 4]
+    layer filter = conv(3, 3)
+    return -sum(filter(unsqueeze(v, dim=1)) * h, dim=[1, 2])
+}
+"""
+    model, given = program(energy, "loss contrastive_divergence(k=1, persistent=true)")
+    v = data()
+    torch.manual_seed(7)
+    found = torch.autograd.grad(given.loss(model, v), list(model.parameters()))
+    gap = model.free_energy(v).mean() - model.free_energy(model.chains[0]).mean()
+    for slope, right in zip(found, torch.autograd.grad(gap, list(model.parameters())), strict=True):
+        torch.testing.assert_close(slope, right, rtol=0, atol=1e-12)
+
+
 def test_a_sum_with_other_losses_has_the_same_gradient() -> None:
     """Beside an L2 term autograd joins the two; the slopes that are known go in as they are."""
     model, given = program(BINARY, "loss contrastive_divergence(k=1)")
