@@ -43,7 +43,8 @@ def run(
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
-    """Write what a run's best weights make: texts token by token, from a prompt; what an energy dreams, as a grid of images."""
+    """Write what a run's best weights make: texts token by token, from a prompt; what an energy dreams, or a decoder
+    makes of its prior, as a grid of images."""
     from ..sampling.api import sample
     from ..sampling.wanted import Wanted
 

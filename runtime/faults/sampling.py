@@ -1,4 +1,4 @@
-"""Faults of sampling: options that do not fit, and models that make nothing (E0890 to E0896)."""
+"""Faults of sampling: options that do not fit, and models that make nothing (E0890 to E0896, E0990)."""
 
 from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
 from .data import listed
@@ -99,3 +99,16 @@ class NoChainOfEnergies(Fault):
 
     def diagnostic(self) -> Diagnostic:
         return self.say(f"nothing can be drawn from {self.model}: {self.reason}")
+
+
+class DecoderOfAnotherVersion(Fault):
+    """What a decoder is follows from the text of the model, and its weights are those of the run. This version of archc makes another
+    network of that text than the version that trained it, so the weights may not fit."""
+
+    code = "E0990"
+    title = "the run is of another version of archc"
+    model: str
+
+    def diagnostic(self) -> Diagnostic:
+        mend = Help("archc train it again, or sample with the version that is in its run.json")
+        return self.say(f"the decoder of {self.model} cannot be told from its text", helps=(mend,))

@@ -6,7 +6,6 @@ them. In a deep belief network the two topmost layers are one undirected machine
 """
 
 import io
-import math
 from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from ...dsl.span import NOWHERE
 from ..faults.sampling import BadSamplingOption, NoChainOfEnergies
 from ..run_folder import SavedRun
 from ..stops import Misused
+from .given import told
 from .images import Array, grid, letters, png, sides
 from .wanted import Wanted
 
@@ -88,7 +88,7 @@ def sample(saved: SavedRun, wanted: Wanted) -> Dreams:
         model = trained(saved).to(where)
         torch.manual_seed(wanted.seed)
         floors = stack_of(saved, model, where)
-        values = dream(floors, wanted.count, wanted.steps or STEPS, told(floors[-1], wanted.given, where))
+        values = dream(floors, wanted.count, wanted.steps or STEPS, further(floors[-1], wanted.given, where))
         found: Array = values.cpu().numpy()
         return Dreams(found)
 
@@ -111,36 +111,18 @@ class Floor:
         return found
 
 
-def told(top: Floor, given: tuple[tuple[str, str], ...], where: "torch.device") -> "dict[str, Tensor]":
+def further(top: Floor, given: tuple[tuple[str, str], ...], where: "torch.device") -> "dict[str, Tensor]":
     """What the topmost energy is given beside its units, one example of each."""
-    import torch
-
-    values = dict(given)
-    for name, text in values.items():
-        if name not in top.further:
-            rule = f"it takes {', '.join(top.further)}" if top.further else f"{KIND} without further tensors is given nothing"
-            raise Misused(BadSamplingOption(NOWHERE, "--given", f"{name}={text}", rule))
-    found = {}
-    for name in top.further:
-        count = math.prod(top.shapes[name])
-        rule = f"{name} is {count} numbers: --given {name}={','.join(['0'] * min(count, 3))}{',…' if count > 3 else ''}"
-        try:
-            numbers = [float(word) for word in values[name].split(",")] if name in values else []
-        except ValueError:
-            numbers = []
-        if len(numbers) != count:
-            raise Misused(BadSamplingOption(NOWHERE, "--given", f"{name}={values[name]}" if name in values else "", rule))
-        found[name] = torch.tensor(numbers, dtype=top.dtypes[name], device=where).reshape(top.shapes[name])
-    return found
+    return told(given, KIND, {name: top.shapes[name] for name in top.further}, top.dtypes, where)
 
 
-def dream(floors: list[Floor], count: int, steps: int, further: "dict[str, Tensor] | None" = None) -> "Tensor":
+def dream(floors: list[Floor], count: int, steps: int, given: "dict[str, Tensor] | None" = None) -> "Tensor":
     """The topmost chain, then down: the means of the first visible units of the lowest, given all else."""
     import torch
 
     top = floors[-1]
     device = next(top.energy.parameters()).device
-    state = {name: value.expand(count, *value.shape) for name, value in (further or {}).items()}
+    state = {name: value.expand(count, *value.shape) for name, value in (given or {}).items()}
     for name in top.visible:  # the chain forgets it
         state[name] = torch.rand(count, *top.shapes[name], dtype=top.dtypes[name], device=device).round()
     inputs = [name for name in signature(top.energy.forward).parameters if name in state]

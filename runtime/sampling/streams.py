@@ -41,12 +41,12 @@ def stream_of(saved: SavedRun, model: "nn.Module", target: str) -> Stream:
     if compiled.graph_hash != saved.exe.graph_hash:
         raise NotStreamed("the run is of another version of archc")
     texts = streamed_source(compiled.graph, target, "spec.arch")
-    step = _built(compiled, texts.step, model)
-    before = None if texts.before is None else _built(compiled, texts.before, model)
+    step = built(compiled, texts.step, model)
+    before = None if texts.before is None else built(compiled, texts.before, model)
     return Stream(step, before, load_text(compiled, texts.step.text, texts.step.spans).Cache)
 
 
-def _built(compiled: "Compiled", emitted: "Emitted", model: "nn.Module") -> "nn.Module":
+def built(compiled: "Compiled", emitted: "Emitted", model: "nn.Module") -> "nn.Module":
     """The class of a text with the tensors of the trained network, not copies of them."""
     hypers = compiled.hyperparameters
     arguments = {emitted.keywords.get(name, name): hypers[name] for name in emitted.parameters}

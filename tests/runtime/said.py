@@ -144,5 +144,6 @@ FACTS: tuple[Fault, ...] = (
     sampling.PromptMissing(NOWHERE, "Speller"),
     sampling.TokenTooLarge(NOWHERE, 400, 256),
     sampling.LooksAhead(NOWHERE, "Bert"),
+    sampling.DecoderOfAnotherVersion(NOWHERE, "VAE"),
     sampling.NoChainOfEnergies(NOWHERE, "Net", "something stands between two of its energies"),
 )
