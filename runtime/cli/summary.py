@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import options
-from .show import coloured, out_json, show_report
+from .show import coloured, out, out_json, show_report
 
 if TYPE_CHECKING:
     from ...compiler.emit.summary import Summary
+    from ...compiler.training.told import Told
 
 PLAIN_WIDTH = 140
 
@@ -26,18 +27,25 @@ def run(
     model: options.Model = None,
     set: options.Set = None,
 ) -> None:
-    """Show layers, shapes, parameters, multiply-adds and activation memory."""
+    """Show layers, shapes, parameters, multiply-adds and activation memory; then what is trained in which order."""
     from ...compiler.emit.summary import summarise
+    from ...compiler.training.told import programs
+    from ...dsl.diagnostic import Report
+    from ...dsl.parser import parse
     from ..compiling import Wanted, compiled
     from ..specs import read_spec
 
-    found = compiled(read_spec(file), Wanted(model=model, hypers=options.settings(set)))
+    spec = read_spec(file)
+    found = compiled(spec, Wanted(model=model, hypers=options.settings(set)))
     show_report(found.report)
     summary = _sized(summarise(found.graph), options.dims(dim, batch))
+    training = programs(parse(spec, Report()), found.graph, spec)
     if json:
-        out_json(summary.json_object())
+        out_json(summary.json_object() | {"training": [told.json_object() for told in training]})
     else:
         _print(summary)
+        for told in training:
+            _tell(told)
 
 
 def _sized(summary: "Summary", sizes: dict[str, int]) -> "Summary":
@@ -64,3 +72,14 @@ def _print(summary: "Summary") -> None:
         highlight=False,
     )
     console.print(table(summary))
+
+
+def _tell(told: "Told") -> None:
+    """The phases of a train program, a line each."""
+    out(f" {told.head}")
+    wide = max(len(step.phase) for step in told.steps)
+    words = max(len(step.what) for step in told.steps)
+    for step in told.steps:
+        parts = f"  ({', '.join(step.parts)})" if step.parts else ""
+        out(f"   {step.phase:{wide}}  {step.what:{words}}  {step.length}{parts}".rstrip())
+    out("")

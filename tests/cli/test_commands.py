@@ -88,6 +88,17 @@ def test_summary_of_resnet_counts_as_the_paper(archc: Archc) -> None:
     assert {"flops", "activation_bytes"} <= set(said)
 
 
+def test_summary_says_the_phases(archc: Archc) -> None:
+    training = json.loads(archc("summary", "dbn", "--json").out)["training"]
+    assert [told["program"] for told in training] == ["train DBN on digits", "train dreams: DBN on digits"]
+    pretrain, finetune = training[0]["steps"]
+    assert (pretrain["parts"], pretrain["length"]) == (["stack1.0", "stack1.1"], "30 epochs each")
+    assert (finetune["phase"], finetune["what"], finetune["parts"]) == ("finetune", "cross_entropy(logits, label)", [])
+    text = archc("summary", "dsn").out
+    assert "solve  each Module solves out by ridge(one_hot(label, 10), l2=0.1)  in closed form  (stack1.0.module1, " in text
+    assert "rounds of G, D" in archc("summary", "gan").out
+
+
 def test_summary_with_numbers(archc: Archc) -> None:
     said = json.loads(archc("summary", "lenet", "--json", "--batch", "32").out)
     assert isinstance(said["flops"], int)

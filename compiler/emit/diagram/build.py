@@ -209,7 +209,9 @@ class Pen:
                     drawn, outs = self._part(use.graph, title, feeds, floors, again, self.tips.node(head))
                     self._below = False
             case Repeat() as repeat:
-                drawn, outs = self._repeat(graph, head, repeat, feeds, floors)
+                place = next(n for n, node in enumerate(graph.nodes) if node is head)
+                below = machines.is_stack(repeat) and machines.is_below(graph, place)
+                drawn, outs = self._repeat(graph, head, repeat, feeds, floors, below)
             case Next():
                 back = next(n for n, node in enumerate(graph.nodes) if isinstance(node.op, Parameter) and node.key == head.key)
                 if (buffer := port(Ref(back))) is not None and feeds[0] is not None:
@@ -384,11 +386,13 @@ class Pen:
                 return inner.op.graph.span, self.look(inner.op.graph, own=True)
             return self.look(level.graph, self.voice.own)
 
-        return runs_of(repeat, look)
+        runs = runs_of(repeat, look)
+        return machines.topmost_apart(runs) if machines.is_stack(repeat) else runs
 
     def _repeat(
-        self, graph: Graph, node: Node, repeat: Repeat, feeds: Feeds, floors: int
+        self, graph: Graph, node: Node, repeat: Repeat, feeds: Feeds, floors: int, below: bool
     ) -> tuple[list[Item | Group], list[Port | None]]:
+        """`below`: it hands hidden units to another energy."""
         tip, alone = self.tips.node(node), self._cost(self.costs.node(graph, node))
         part = one_part(repeat)
         if part is None and ((floors <= 0 and not self.roomy) or self._drawn >= MOST_ITEMS):
@@ -419,7 +423,9 @@ class Pen:
                 continue
             before = [*carried, *fixed]
             further = {len(before) + at: list(ports)[1:] for at, ports in enumerate(zip(*rows, strict=False))} if rows[1:] else {}
+            self._below = machines.is_stack(repeat) and (below or place < len(runs) - 1)
             drawn, outs = self._level(repeat, run, [*before, *(rows[0] if rows else ())], floors, tip, further, whole)
+            self._below = False
             children += drawn
             outs = self._shaped(run.levels[-1].graph, outs)
             if repeat.kind == "stack":

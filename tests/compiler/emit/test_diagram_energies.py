@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from archc.compiler.emit.diagram import dot_of
 from archc.compiler.pipeline import compile_source
 from archc.dsl.source import Source
 
+SPECS = Path(__file__).parents[3] / "specs"
 ENERGY = """
 energy RBM(hidden)(v: binary[B, D]) {
     latent h: binary[B, hidden]
@@ -44,6 +49,41 @@ def test_only_the_topmost_pair_of_a_stack_has_no_direction() -> None:
     assert found.index("dir=back") < found.index("dir=none"), "the lower one points down"
     assert "binary 32" in found
     assert "binary 16" in found
+
+
+@pytest.mark.parametrize(
+    ("flow", "down", "levels"),
+    [
+        ("stack n in [32, 16, 16] { RBM(n) }", 2, 3),
+        ("stack 4 { RBM(64) }", 1, 2),  # three are one drawing
+        ("RBM(32) -> stack n in [16, 8] { RBM(n) }", 2, 3),
+        ("stack n in [32, 16] { RBM(n) } -> RBM(8)", 2, 3),
+    ],
+)
+def test_a_stack_of_energies_is_directed_but_for_its_top(flow: str, down: int, levels: int) -> None:
+    found = drawing(ENERGY + STACK.replace("RBM(32) -> RBM(16)", flow))
+    assert len(re.findall(r"dir=back", found)) == down
+    assert len(re.findall(r"dir=none", found)) == 1
+    assert max(m.start() for m in re.finditer("dir=back", found)) < found.index("dir=none")
+    assert found.count("RBM") >= levels
+
+
+@pytest.mark.parametrize("name", ["dbn", "dsn"])
+def test_the_pictures_of_what_is_trained_in_stages(name: str, golden: Callable[[str | Path, str], None]) -> None:
+    golden(f"diagrams/{name}.dot", drawing((SPECS / f"{name}.arch").read_text(encoding="utf-8")))
+
+
+def test_hidden_units_that_meet_face_each_other() -> None:
+    found = drawing("""
+energy Deep(v: binary[B, 4]) {
+    latent h: binary[B, 3]
+    latent g: binary[B, 2]
+    param W: [4, 3] = normal(std=1.0)
+    param U: [3, 2] = normal(std=1.0)
+    return -sum((v @ W) * h, dim=-1) - sum((h @ U) * g, dim=-1)
+}
+""")
+    assert len(re.findall(r"dir=none", found)) == 2, "v h, h g"
 
 
 def test_blocks_that_meet_have_a_line_and_what_is_given_an_arrow() -> None:
