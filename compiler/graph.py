@@ -152,6 +152,13 @@ class Recur(Use):
         return 2 if self.both else 1
 
 
+class SlopePenalty(Use):
+    """How far from 1 the slope of a player's score is, at a point drawn between two tensors, for each example: `[B]`.
+
+    Inputs: the two tensors, then whatever else the player takes. The graph is the player's, and gives one score or several.
+    """
+
+
 class Level(Frozen):
     """A run of `count` levels with one graph. `arguments` and `dims` as in `Use`; for a list, one run a level."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .graph import Graph, Input, Node, Recur, Ref, Repeat, Use
+from .graph import Graph, Input, Node, Recur, Ref, Repeat, SlopePenalty, Use
 from .shapes import Size
 
 
@@ -39,7 +39,7 @@ def _problem(graph: Graph) -> str | None:
             taken = node.op.graph.stepped + node.op.constants + node.op.lengths + node.op.states * node.op.given
             if len(node.refs) != taken:
                 return f"node {number} ({node.op.title}) has {len(node.refs)} tensors and takes {taken}"
-        elif isinstance(node.op, Use) and (wrong := _misfit(graph, node.inputs, node.op.graph)) is not None:
+        elif isinstance(node.op, Use) and (wrong := _misfit(graph, given_to_graph(node), node.op.graph)) is not None:
             return f"node {number} ({node.op.title}) {wrong}"
         if isinstance(node.op, Repeat) and (wrong := _misfit_levels(node, node.op)) is not None:
             return f"node {number} ({node.op.title}) {wrong}"
@@ -50,6 +50,11 @@ def _problem(graph: Graph) -> str | None:
         if not 0 <= axis.input < len(graph.inputs) or not 0 <= axis.axis < graph.inputs[axis.input].type.rank:
             return f"the dim {name} is read where there is none"
     return None
+
+
+def given_to_graph(node: Node) -> tuple[object, ...]:
+    """What its graph is given; a penalty gives a point between two tensors, which is of the type of the first."""
+    return (node.inputs[0], *node.inputs[2:]) if isinstance(node.op, SlopePenalty) else node.inputs
 
 
 def _misfit(graph: Graph, operands: tuple[object, ...], part: Graph) -> str | None:

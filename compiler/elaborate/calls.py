@@ -121,6 +121,10 @@ def _function(
         from .training import average
 
         return average(body, given, named, node)
+    if callee.name == "gradient_penalty":
+        from ..game import gradient_penalty
+
+        return gradient_penalty(body, given, named, node)
     on_tensors = incoming is not None or any(has_tensor(value) for value, _ in given)
     if on_tensors and callee.name in registry():
         recipe = LayerRecipe(registry()[callee.name], {}, node.function)

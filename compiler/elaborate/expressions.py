@@ -146,7 +146,7 @@ def name(body: Body, node: ast.Name) -> Value:
         from ..errors.callables import OverTakes
 
         raise Refusal(OverTakes(node.span, "nothing"))
-    if node.id in ("kl", "ema"):
+    if node.id in ("kl", "ema", "gradient_penalty"):
         return Function(node.id)
     if node.id == "training":
         return Mode()

@@ -148,3 +148,24 @@ class RoundsOfWhat(Fault):
         return self.say(
             f"rounds names the players of a game, and {self.what}", "says how often a player moves in a round: rounds D: 5"
         )
+
+
+class NoSlope(Fault):
+    """`gradient_penalty(D, image, fake)` asks for the slope of what a player says of a tensor: D is a player of this game, made of a block
+    that gives one tensor, a score for each example."""
+
+    code = "E0950"
+    title = "a slope of what is no player with a score"
+
+    got: str
+    players: tuple[str, ...] = ()
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (
+            Help(f"name one of the players: {', '.join(self.players)}")
+            if self.players
+            else Help("put its steps into a block, and make a player of it: player D = Discriminator"),
+        )
+        return self.say(
+            f"gradient_penalty takes a player whose block gives one score, and {self.got}", "no such player", helps=helps
+        )

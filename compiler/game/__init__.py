@@ -5,5 +5,6 @@ they are written. After this every weight belongs to one player, each player has
 """
 
 from .build import game, objective, player
+from .slope import gradient_penalty
 
-__all__ = ["game", "objective", "player"]
+__all__ = ["game", "gradient_penalty", "objective", "player"]

@@ -26,7 +26,8 @@ from ..layers.base import Refusal
 from ..penalties import penalties_of
 
 
-def _in_game(body: Body, what: str, span: Span) -> None:
+def in_game(body: Body, what: str, span: Span) -> None:
+    """Refuses what only the body of a game has."""
     if body.declared is None or body.declared.node.kind != "adversarial":
         raise Refusal(OutsideOfGame(span, what))
 
@@ -34,7 +35,7 @@ def _in_game(body: Body, what: str, span: Span) -> None:
 def player(body: Body, node: ast.PlayerDef) -> None:
     """`player G = Generator(latent)`: a callable with weights of its own, kept under its name."""
     name = node.name.text
-    _in_game(body, f"the player {name}", node.span)
+    in_game(body, f"the player {name}", node.span)
     body.players[name] = node.name.span
     value = evaluate(body, node.value)
     if isinstance(value, Poison):
@@ -49,7 +50,7 @@ def player(body: Body, node: ast.PlayerDef) -> None:
 
 def objective(body: Body, node: ast.Minimizes) -> None:
     """`D minimizes expr`; what is not a scalar is averaged."""
-    _in_game(body, "an objective", node.span)
+    in_game(body, "an objective", node.span)
     for written in node.players:
         if written.text not in body.players:
             raise Refusal(NotAPlayer(written.span, written.text, tuple(body.players)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ..graph import Graph, Input, Node, Operand, Recur, Ref, Repeat, TensorType, Use
+from ..graph import Graph, Input, Node, Operand, Recur, Ref, Repeat, SlopePenalty, TensorType, Use
 from ..layers.base import Layer
 from ..shapes import Dim, Size
 from ..values import Real, number_of
@@ -49,8 +49,8 @@ def _elements(tensor: TensorType) -> Dim:
 def given_back(nodes: list[Node], number: int) -> dict[Ref, Ref]:
     """The outputs of a step that are values which were there before it, with those."""
     node = nodes[number]
-    if node.gate or isinstance(node.op, Recur):
-        return {}  # what a cell hands on at each step is another value than what it is given for all
+    if node.gate or isinstance(node.op, Recur | SlopePenalty):
+        return {}  # what a cell hands on at each step is another value than what it is given for all; a slope is another, too
     if isinstance(node.op, Use):
         return {Ref(number, k): node.refs[place] for k, place in handed_on(node.op.graph).items()}
     if isinstance(node.op, Repeat):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from ...graph import Graph, Input, Next, Node, Parameter, Recur, Ref, Repeat, Start, TensorType, Use, Weight
+from ...graph import Graph, Input, Next, Node, Parameter, Recur, Ref, Repeat, SlopePenalty, Start, TensorType, Use, Weight
 from ...layers.base import Layer
 from ...shapes import Dim
 from ..code import Code, Show, call
@@ -131,6 +131,8 @@ class Writer:
         """A layer or part at work. `operands` tell the types of `codes`."""
         if isinstance(node.op, Recur):
             return recur_call(node.op, me, codes, extras)
+        if isinstance(node.op, SlopePenalty):
+            return call("gradient_penalty", me, *codes, *extras)
         if isinstance(node.op, Use):
             return call(me, *codes, *extras)
         if isinstance(node.op, Next):

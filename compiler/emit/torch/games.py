@@ -12,6 +12,16 @@ from typing import NamedTuple
 from ...graph import Game, Graph, Input, Node, Operand, Output, Ref
 from ...layers.draws import Draw
 
+GRADIENT_PENALTY = '''
+def gradient_penalty(score: nn.Module, real: Tensor, fake: Tensor, *given: Tensor) -> Tensor:
+    """How far the slope of a score is from 1, squared, at a point drawn between real and fake (Gulrajani et al., 2017). [B]"""
+    share = torch.rand(len(real), *(1,) * (real.dim() - 1), device=real.device, dtype=real.dtype)
+    with torch.enable_grad():
+        point = torch.lerp(real, fake, share).detach().requires_grad_()
+        (slope,) = torch.autograd.grad(score(point, *given).sum(), point, create_graph=True)
+    return (slope.flatten(1).norm(dim=1) - 1) ** 2
+'''
+
 
 class Method(NamedTuple):
     """A graph cut out of that of a game. `places` are its nodes' numbers in the game."""

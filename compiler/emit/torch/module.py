@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ....dsl.span import Span
-from ...graph import Graph, Recur, Repeat, Use
+from ...graph import Graph, Recur, Repeat, SlopePenalty, Use
 from ...passes.pin import pin, shown
 from .cells import recur_helpers
 from .classes import ClassWriter
+from .games import GRADIENT_PENALTY
 from .lines import Page, docstring
 from .loops import ROUTED
 from .machines import bodies, machine_helpers
@@ -114,6 +115,8 @@ def helpers(graph: Graph) -> list[str]:
             for helper in recur_helpers(node.op) if isinstance(node.op, Recur) else called:
                 for function in helper.split("\f") if helper else ():
                     found[function.strip("\n")] = None
+            if isinstance(node.op, SlopePenalty):
+                found[GRADIENT_PENALTY.strip("\n")] = None
             if isinstance(node.op, Use):
                 pending.append(node.op.graph)
             elif isinstance(node.op, Repeat):

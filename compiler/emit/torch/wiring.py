@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from ...graph import Graph, Input, Node, Parameter, Ref, Repeat, Use, Weight
+from ...graph import Graph, Input, Node, Parameter, Ref, Repeat, SlopePenalty, Use, Weight
 
 RETURN = -1  # the user of what a body returns
 Express = Callable[[int, "list[str] | None"], str]
@@ -29,6 +29,8 @@ class Purity:
 
     def node(self, node: Node) -> bool:
         match node.op:
+            case SlopePenalty():
+                return False
             case Use():
                 return self.graph(node.op.graph)
             case Repeat():
