@@ -10,10 +10,17 @@ processor's time.
 """
 
 import argparse
+import os
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+os.environ |= {
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}  # read once, by what is imported below
 
 import numpy as np
 import torch
