@@ -12,6 +12,7 @@ from ...dsl import ast
 from ...dsl.diagnostic import Fault, Report
 from ..graph import Graph
 from ..resolve import Program
+from .draws import advice as of_draws
 from .flow import Flow, reached
 from .layers import advice as of_layers
 from .losses import inside, of_program
@@ -38,6 +39,8 @@ def _advice(program: Program, graphs: Sequence[Graph], trained: Sequence[Trained
         flow = Flow(graph)
         yield from of_layers(flow, texts)
         yield from inside(flow, texts)
+    for graph in reached([graph for _, graph in trained]):
+        yield from of_draws(graph)
     for node, graph in trained:
         yield from of_program(node, graph, texts)
     yield from of_unused(program.main)

@@ -23,7 +23,8 @@ from .building import argument_places, bound, build
 from .expressions import advice_on_tensors, evaluate, is_distribution, one
 from .values import POISON, Distribution, LayerRecipe, Method, Mode, Places, Poison, Tensor, Value, describe, fixed
 
-KNOWN = ("normal", "uniform", "bernoulli", "categorical")
+EULER = 0.5772156649015329  # the mean of gumbel(0, 1)
+KNOWN = ("normal", "laplace", "uniform", "bernoulli", "categorical")
 
 
 def made(
@@ -137,7 +138,7 @@ def attribute(body: Body, value: Value, node: ast.Attribute) -> Value:
 def _number(body: Body, q: Distribution, moment: str) -> Real:
     """A moment of a distribution of numbers: a number, whatever the shape."""
     numbers = {name: getattr(q.kind, name) for name in q.kind.parameters if isinstance(getattr(q.kind, name), Real)}
-    if q.kind.name == "normal" and moment in numbers:
+    if moment in numbers:
         found: Real = numbers[moment]
         return found
     names = frozenset().union(*(names_of(real.text) for real in numbers.values()))
@@ -150,6 +151,12 @@ def _moment(kind: str, p: dict[str, float], moment: str) -> float:
     if kind == "normal":
         mean, variance, spread = p["mean"], p["std"] ** 2, p["std"] * math.sqrt(2 * math.pi * math.e)
         entropy = math.log(spread) if spread else -math.inf
+    elif kind in ("laplace", "logistic", "gumbel"):
+        factor, wide = {"laplace": (2, 1 + math.log(2)), "logistic": (math.pi**2 / 3, 2), "gumbel": (math.pi**2 / 6, 1 + EULER)}[
+            kind
+        ]
+        mean, variance = p["loc"] + EULER * p["scale"] if kind == "gumbel" else p["mean"], factor * p["scale"] ** 2
+        entropy = wide + math.log(p["scale"])
     elif kind == "uniform":
         width = p["high"] - p["low"]
         mean, variance = (p["low"] + p["high"]) / 2, width**2 / 12
@@ -202,7 +209,8 @@ def divergence(body: Body, given: list[tuple[Value, Span]], named: dict[str, tup
 def start(body: Body, what: str, value: Distribution, type_: TensorType, span: Span) -> Operation:
     """The distribution that a parameter starts from."""
     if value.given or not isinstance(value.kind, Initialiser):
-        raise Refusal(StartOfTensors(span, what, "its parameters are tensors"))
+        reason = "its parameters are tensors" if value.given else f"{value.kind.name} is drawn from and nothing else"
+        raise Refusal(StartOfTensors(span, what, reason))
     same = len(value.shape) == type_.rank and all(body.same(a, b) for a, b in zip(value.shape, type_.shape, strict=True))
     if value.shape and not same:
         repeated_as = ", ".join(map(str, value.shape))

@@ -370,3 +370,26 @@ class NothingToLearn(Fault):
             "has no gradient",
             helps=_help(self.advice, self.mend),
         )
+
+
+class NoGradientThroughDraw(Fault):
+    """Weights decide by which chances something is drawn, and nothing else reads what they give: no gradient ever comes to them.
+
+    A draw of 0 or 1, or of a class, does not change a little when its chances do, so it has no slope. A relaxation has one:
+    `relaxed_bernoulli` and `gumbel_softmax`, with `hard=true` for draws that look the same. Or the score function (Williams, 1992) has its
+    expectation: `penalty reinforce = stop_gradient(cost - mean(cost)) * q.log_prob(z)`, where `cost` is what each example costs.
+    """
+
+    code = "W0940"
+    title = "no gradient goes through a draw"
+
+    name: str
+    kind: str
+    instead: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"no gradient goes through a draw of {self.kind}, and nothing else tells the weights behind {self.name} what to learn",
+            "they stay as they begin",
+            helps=_help(f"draw from {self.instead}; or add a penalty with stop_gradient(cost) * q.log_prob({self.name})", ()),
+        )

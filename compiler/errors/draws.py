@@ -3,14 +3,15 @@
 from ...dsl.diagnostic import Diagnostic, Edit, Fault, Help, Label
 from ...dsl.span import NOWHERE, Span
 
-DISTRIBUTIONS = "normal, uniform, bernoulli, categorical, gumbel_softmax"
+DISTRIBUTIONS = "normal, laplace, logistic, gumbel, uniform, bernoulli, relaxed_bernoulli, categorical, gumbel_softmax"
 
 
 class NotADistribution(Fault):
     """Only a distribution can be drawn from, compared with `kl`, or asked for `log_prob` and moments.
 
-    Distributions are `normal(mu, sigma)`, `uniform(low, high)`, `bernoulli(probs)`, `categorical(logits)` and `gumbel_softmax(logits)`; a
-    shape in brackets behind one repeats it.
+    Distributions are `normal(mu, sigma)`, `laplace(mean, scale)`, `logistic(mean, scale)`, `gumbel(loc, scale)`, `uniform(low, high)`,
+    `bernoulli(probs)`, `relaxed_bernoulli(logits)`, `categorical(logits)` and `gumbel_softmax(logits)`; a shape in brackets behind one
+    repeats it.
     """
 
     code = "E0430"
@@ -49,8 +50,8 @@ class BadParameter(Fault):
 class NoClosedForm(Fault):
     """What is asked of a distribution has no closed form, or is not known here.
 
-    `kl(p, q)` is known for two of one kind: normal, uniform, bernoulli, categorical. A `gumbel_softmax` is drawn from only, and
-    classes have no mean.
+    `kl(p, q)` is known for two of one kind: normal, laplace, uniform, bernoulli, categorical. A `gumbel_softmax` or `relaxed_bernoulli` is
+    drawn from only, and classes have no mean.
     """
 
     code = "E0432"

@@ -119,6 +119,20 @@ def odds(p: Parts) -> Part:
     return _function("torch.logit", probs) if probs.tensor else log(over(probs, minus(number(1.0), probs)))
 
 
+def _tensor_exp(a: Part) -> Part:
+    return Part(method(a.code, "exp"), None, True)
+
+
+def _size(a: Part) -> Part:
+    """|a|"""
+    return Part(method(a.code, "abs"), None, True)
+
+
+def _within(p: Parts, y: Part) -> Part:
+    """How many scales above the middle."""
+    return over(minus(y, p["loc"] if "loc" in p else p["mean"]), p["scale"])
+
+
 def _softplus(a: Part) -> Part:
     """log(1 + exp(a))"""
     return _function("F.softplus", a) if a.tensor else log(plus(number(1.0), _exp(a)))
@@ -126,6 +140,14 @@ def _softplus(a: Part) -> Part:
 
 def _xlogy(a: Part, b: Part) -> Part:
     return Part(call("torch.xlogy", a.code, b.code), None, True)
+
+
+def _odd(a: Part) -> Part:
+    """The log of sigmoid(a) * sigmoid(-a)"""
+    return plus(_function("F.logsigmoid", a), _function("F.logsigmoid", minus(number(0.0), a)))
+
+
+EULER = Part(Code("0.5772156649015329"), None, False)  # the mean of gumbel(0, 1)
 
 
 # Densities ------------------------------------------------------------------------------------------------------------
@@ -141,6 +163,13 @@ def log_prob(kind: str, p: Parts, y: Part) -> Part:
             inside = f"({binary('<=', p['low'].code, y.code)}) & ({binary('<', y.code, p['high'].code)})"
             inside_code = Part(Code(f"({inside}).to({y.code.at(16)}.dtype)"))
             return log(over(inside_code, minus(p["high"], p["low"])))
+        case "laplace":
+            return minus(minus(number(0.0), over(_size(minus(y, p["mean"])), p["scale"])), log(times(number(2.0), p["scale"])))
+        case "logistic":
+            return minus(_odd(_within(p, y)), log(p["scale"]))
+        case "gumbel":
+            below = minus(number(0.0), _within(p, y))
+            return minus(minus(below, _tensor_exp(below)), log(p["scale"]))
         case "bernoulli" if "logits" in p:
             return minus(times(y, p["logits"]), _softplus(p["logits"]))
         case "bernoulli":
@@ -155,6 +184,12 @@ def entropy(kind: str, p: Parts) -> Part:
             return plus(plus(number(0.5), HALF_LOG_TAU), log(p["std"]))
         case "uniform":
             return log(minus(p["high"], p["low"]))
+        case "laplace":
+            return plus(number(1.0), log(times(number(2.0), p["scale"])))
+        case "logistic":
+            return plus(number(2.0), log(p["scale"]))
+        case "gumbel":
+            return plus(plus(number(1.0), EULER), log(p["scale"]))
         case "bernoulli" if "logits" in p:
             return minus(_softplus(p["logits"]), times(p["logits"], chance(p)))
         case "bernoulli":
@@ -168,8 +203,10 @@ def entropy(kind: str, p: Parts) -> Part:
 
 def mean(kind: str, p: Parts) -> Part:
     match kind:
-        case "normal":
+        case "normal" | "laplace" | "logistic":
             return p["mean"]
+        case "gumbel":
+            return plus(p["loc"], times(EULER, p["scale"]))
         case "uniform":
             return over(plus(p["low"], p["high"]), number(2.0))
         case "bernoulli":
@@ -181,6 +218,8 @@ def variance(kind: str, p: Parts) -> Part:
     match kind:
         case "normal":
             return square(p["std"])
+        case "laplace" | "logistic" | "gumbel":
+            return square(std(kind, p))
         case "uniform":
             return over(square(minus(p["high"], p["low"])), number(12.0))
         case "bernoulli":
@@ -194,6 +233,12 @@ def std(kind: str, p: Parts) -> Part:
             return p["std"]
         case "uniform":
             return over(minus(p["high"], p["low"]), Part(Code("math.sqrt(12)"), None, False))
+        case "laplace":
+            return times(Part(Code("math.sqrt(2)"), None, False), p["scale"])
+        case "logistic":
+            return times(Part(Code("math.pi / math.sqrt(3)", PRODUCT), None, False), p["scale"])
+        case "gumbel":
+            return times(Part(Code("math.pi / math.sqrt(6)", PRODUCT), None, False), p["scale"])
     return root(variance(kind, p))
 
 
@@ -211,6 +256,10 @@ def kl(kind: str, p: Parts, q: Parts) -> Part:
         case "bernoulli":
             a, b = odds(p), odds(q)
             return plus(times(chance(p), minus(a, b)), minus(_softplus(b), _softplus(a)))
+        case "laplace":
+            gap, ratio = over(_size(minus(p["mean"], q["mean"])), q["scale"]), over(p["scale"], q["scale"])
+            far = _tensor_exp(minus(number(0.0), over(_size(minus(p["mean"], q["mean"])), p["scale"])))
+            return minus(plus(minus(gap, log(ratio)), times(ratio, far)), number(1.0))
         case "categorical":
             logs = minus(_log_softmax(p["logits"]), _log_softmax(q["logits"]))
             return _summed(times(_softmax(p["logits"]), logs))

@@ -69,6 +69,68 @@ class Uniform(Distribution, Initialiser):
         return call("nn.init.uniform_", tensor, **show.options(a=(self.low, Real.of(0.0)), b=(self.high, Real.of(1.0)))).text
 
 
+def begun(show: Show, tensor: str, shape: str, mean: Real, scale: Real) -> str:
+    """The statement that fills a tensor in three steps: draws around 0, as wide as `scale`, around `mean`."""
+    wide = "" if scale.value == 1 else f".mul_({show(scale)})"
+    moved = "" if mean.value == 0 else f".add_({show(mean)})"
+    return f"{tensor}.data{shape}{wide}{moved}"
+
+
+class Laplace(Distribution, Initialiser):
+    """Two exponential distributions back to back, as far apart as `scale`. A draw is differentiable in both parameters."""
+
+    name: ClassVar[str] = "laplace"
+    family: ClassVar[Family] = "distribution"
+    formula: ClassVar[str] = "p(w) = exp(-|w - mean| / scale) / (2 scale)"
+    example: ClassVar[str] = "x: [B, 8], y: [B, 8] => -laplace(x, 0.5).log_prob(y)"
+    synonyms: ClassVar[tuple[str, ...]] = ("Laplace", "double_exponential")
+    parameters: ClassVar[tuple[str, ...]] = ("mean", "scale")
+
+    mean: Number = Real.of(0.0)
+    scale: PositiveNumber = Real.of(1.0)
+
+    def initialise(self, show: Show, tensor: str) -> str:
+        other = f"{tensor}.data.clone().exponential_()"
+        return begun(show, tensor, f".exponential_().sub_({other})", self.mean, self.scale)
+
+
+class Logistic(Distribution, Initialiser):
+    """The distribution whose chance of at most `y` is `sigmoid((y - mean) / scale)`. A draw is differentiable in both parameters."""
+
+    name: ClassVar[str] = "logistic"
+    family: ClassVar[Family] = "distribution"
+    formula: ClassVar[str] = "P(w <= y) = sigmoid((y - mean) / scale)"
+    example: ClassVar[str] = "x: [B, 8], y: [B, 8] => -logistic(x, 0.5).log_prob(y)"
+    parameters: ClassVar[tuple[str, ...]] = ("mean", "scale")
+
+    mean: Number = Real.of(0.0)
+    scale: PositiveNumber = Real.of(1.0)
+
+    def initialise(self, show: Show, tensor: str) -> str:
+        other = f"{tensor}.data.clone().exponential_().log_()"
+        return begun(show, tensor, f".exponential_().log_().sub_({other})", self.mean, self.scale)
+
+
+class Gumbel(Distribution, Initialiser):
+    """The distribution of the largest of many numbers. A draw is differentiable in both parameters.
+
+    Of `z ~ gumbel(logits, 1)` the place of the largest is a draw of `categorical(logits)`.
+    """
+
+    name: ClassVar[str] = "gumbel"
+    family: ClassVar[Family] = "distribution"
+    formula: ClassVar[str] = "P(w <= y) = exp(-exp(-(y - loc) / scale))"
+    example: ClassVar[str] = "x: [B, 8], y: [B, 8] => -gumbel(x, 0.5).log_prob(y)"
+    synonyms: ClassVar[tuple[str, ...]] = ("Gumbel",)
+    parameters: ClassVar[tuple[str, ...]] = ("loc", "scale")
+
+    loc: Number = Real.of(0.0)
+    scale: PositiveNumber = Real.of(1.0)
+
+    def initialise(self, show: Show, tensor: str) -> str:
+        return begun(show, tensor, ".exponential_().log_().neg_()", self.loc, self.scale)
+
+
 class Bernoulli(Distribution, Initialiser):
     """1 with chance `probs`, else 0, as floats; `logits=` gives the chance before a sigmoid. No gradient goes through a draw."""
 
@@ -122,5 +184,24 @@ class GumbelSoftmax(Distribution):
     density: ClassVar[bool] = False
 
     logits: Number | None = None
+    temperature: PositiveNumber = Real.of(1.0)
+    hard: Flag = False
+
+
+class RelaxedBernoulli(Distribution):
+    """A differentiable stand-in for draws of 0 and 1: the sigmoid of logits with noise, over `temperature` (Maddison et al., 2017).
+
+    With `hard`, draws are 0 or 1 and gradients those of the soft ones (straight-through).
+    """
+
+    name: ClassVar[str] = "relaxed_bernoulli"
+    formula: ClassVar[str] = "z = sigmoid((logits + l) / temperature), l ~ logistic(0, 1)"
+    example: ClassVar[str] = "a: [B, 5], b: [B, 5] => kl(bernoulli(logits=a), bernoulli(logits=b))"
+    synonyms: ClassVar[tuple[str, ...]] = ("RelaxedBernoulli", "binary_concrete")
+    parameters: ClassVar[tuple[str, ...]] = ("logits",)
+    moments: ClassVar[tuple[str, ...]] = ()
+    density: ClassVar[bool] = False
+
+    logits: Number = Real.of(0.0)
     temperature: PositiveNumber = Real.of(1.0)
     hard: Flag = False

@@ -18,9 +18,14 @@ from . import _densities
 from ._densities import Part, Parts, plain
 from ._rules import broadcast, same_shape, want_at_least, want_dtype, want_float
 from .base import Checker, Family, Flag, Layer
-from .distributions import Distribution, GumbelSoftmax
+from .distributions import Distribution, GumbelSoftmax, RelaxedBernoulli
 
 Given = tuple[str, ...]
+RELAXED = '''def relaxed(noisy: Tensor, temperature: float, hard: bool = False) -> Tensor:
+    """Draws between 0 and 1 from logits with noise; with `hard`, 0 or 1 with the gradients of those between."""
+    soft = torch.sigmoid(noisy / temperature)
+    return (soft > 0.5).to(soft.dtype) + (soft - soft.detach()) if hard else soft
+'''
 AGREE = "the parameters of a distribution are broadcast"
 
 
@@ -89,8 +94,18 @@ class Draw(Step):
             case "uniform":
                 span = _densities.minus(p["high"], p["low"])
                 return _densities.plus(p["low"], _densities.times(span, self._noise("rand", show, codes))).code
+            case "gumbel":
+                log = _densities.log(Part(self._exponential(show, codes)))
+                return _densities.minus(p["loc"], _densities.times(p["scale"], log)).code
+            case "laplace" | "logistic":
+                return _densities.plus(p["mean"], _densities.times(p["scale"], self._spread(show, codes))).code
             case "bernoulli":
                 return self._bernoulli(show, p, codes)
+            case "relaxed_bernoulli":
+                assert isinstance(kind, RelaxedBernoulli)
+                noisy = _densities.plus(p["logits"], self._spread(show, codes))
+                named = show.options(hard=(kind.hard, False))
+                return call("relaxed", noisy.code, show.code(kind.temperature), **named)
             case "categorical":
                 noise = self._noise("empty", show, codes, show.types[0].shape[-1]).code
                 gumbel = method(method(noise, "exponential_"), "log")
@@ -99,6 +114,20 @@ class Draw(Step):
         logits = spread(p["logits"].code, show.types[:1], show)
         named = show.options(tau=(kind.temperature, 1.0), hard=(kind.hard, False))
         return call("F.gumbel_softmax", logits, **named)
+
+    def called(self) -> str:
+        return RELAXED if self.distribution.name == "relaxed_bernoulli" else ""
+
+    def _exponential(self, show: Show, codes: Sequence[Code]) -> Code:
+        """Draws of an exponential distribution, which are never 0; less than the log of one is a draw of gumbel(0, 1)."""
+        return method(self._noise("empty", show, codes).code, "exponential_")
+
+    def _spread(self, show: Show, codes: Sequence[Code]) -> Part:
+        """Draws around 0 of scale 1: the difference of two exponential ones is of a laplace, that of their logs of a logistic."""
+        one, other = (Part(self._exponential(show, codes)) for _ in range(2))
+        if self.distribution.name == "laplace":
+            return _densities.minus(one, other)
+        return _densities.minus(_densities.log(one), _densities.log(other))
 
     def _noise(self, function: str, show: Show, codes: Sequence[Code], *further: Size) -> Part:
         """Fresh numbers in the shape of the draw, on the device of an operand and in its dtype."""

@@ -203,3 +203,42 @@ def test_mends(body: str, mended: str) -> None:
     (diagnostic,) = advised("a.arch", net(body)).diagnostics
     (help,) = diagnostic.helps
     assert edited(net(body), help.edits) == net(mended)
+
+
+DRAWN = """
+model Net(image: [B, 64]) -> [B, 10] {
+    scores = image -> dense(8)
+    BODY
+    return logits
+}
+
+data digits = sklearn("digits") {
+    image = data / 16
+    label = target
+}
+
+train Net on digits {
+    loss      cross_entropy(logits, label)
+    optimizer adam(lr=1e-3)
+    epochs    1
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("z ~ bernoulli(logits=scores)\nlogits = z -> dense(10)", True),
+        ("k ~ categorical(scores)\nlogits = k -> embedding(8, 10)", True),
+        ("z ~ bernoulli(logits=scores)\nu ~ bernoulli(sigmoid(z))\nlogits = u -> dense(10)", True),
+        ("z ~ relaxed_bernoulli(scores, hard=true)\nlogits = z -> dense(10)", False),
+        ("z ~ bernoulli(logits=scores)\nlogits = concat(z, scores) -> dense(10)", False),  # they learn beside the draw
+        ("q = bernoulli(logits=scores)\nz ~ q\nlogits = z -> dense(10)\npenalty p = mean(logits ** 2) * q.log_prob(z)", False),
+        ("z ~ bernoulli(0.5)[B, 8]\nlogits = z * scores -> dense(10)", False),
+        ("z ~ bernoulli(clip(image, 0, 1))\nlogits = z -> dense(10)\nlogits = logits + mean(scores)", False),
+    ],
+)
+def test_a_draw_that_leaves_weights_without_a_gradient(lines: str, told: bool) -> None:
+    report = advised("net.arch", DRAWN.replace("BODY", lines.replace("\n", "\n    ")))
+    assert report.ok, render_report(report)
+    assert ("W0940" in [d.code for d in report.diagnostics]) == told

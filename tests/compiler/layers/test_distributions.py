@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+import scipy.stats
 import torch
 from torch import Tensor
 from torch import distributions as td
@@ -24,11 +25,41 @@ def tensors(seed: int = 0) -> tuple[Tensor, Tensor]:
     return torch.randn(4, 5, generator=drawn), torch.randn(4, 5, generator=drawn)
 
 
+class Logistic(td.TransformedDistribution):
+    """By transforms of a uniform distribution; its moments by SciPy."""
+
+    def __init__(self, mean: Tensor, scale: Tensor) -> None:
+        there = [td.SigmoidTransform().inv, td.AffineTransform(mean, scale)]
+        super().__init__(td.Uniform(torch.zeros_like(mean), torch.ones_like(mean)), there)
+        self.known = scipy.stats.logistic(mean.numpy(), scale.numpy())
+
+    @property
+    def mean(self) -> Tensor:
+        return torch.as_tensor(self.known.mean(), dtype=torch.float32)
+
+    @property
+    def variance(self) -> Tensor:
+        return torch.as_tensor(self.known.var(), dtype=torch.float32)
+
+    @property
+    def stddev(self) -> Tensor:
+        return torch.as_tensor(self.known.std(), dtype=torch.float32)
+
+    def entropy(self) -> Tensor:
+        return torch.as_tensor(self.known.entropy(), dtype=torch.float32)
+
+
 def pair(kind: str, a: Tensor, b: Tensor) -> td.Distribution:
     """The distribution of torch that the text `TEXTS[kind]` means."""
     match kind:
         case "normal":
             return td.Normal(a, b.exp())
+        case "laplace":
+            return td.Laplace(a, b.exp())
+        case "logistic":
+            return Logistic(a, b.exp())
+        case "gumbel":
+            return td.Gumbel(a, b.exp())
         case "uniform":
             return td.Uniform(a, a + b.exp())
         case "bernoulli":
@@ -40,6 +71,9 @@ def pair(kind: str, a: Tensor, b: Tensor) -> td.Distribution:
 
 TEXTS = {
     "normal": "normal(a, exp(b))",
+    "laplace": "laplace(a, exp(b))",
+    "logistic": "logistic(a, exp(b))",
+    "gumbel": "gumbel(a, exp(b))",
     "uniform": "uniform(a, a + exp(b))",
     "bernoulli": "bernoulli(sigmoid(a))",
     "bernoulli_logits": "bernoulli(logits=a)",
@@ -80,7 +114,14 @@ def test_moments(kind: str, moment: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
-    [("normal(0.5, 2)", td.Normal(0.5, 2.0)), ("uniform(-1, 3)", td.Uniform(-1.0, 3.0)), ("bernoulli(0.3)", td.Bernoulli(0.3))],
+    [
+        ("normal(0.5, 2)", td.Normal(0.5, 2.0)),
+        ("laplace(0.5, 2)", td.Laplace(0.5, 2.0)),
+        ("gumbel(0.5, 2)", td.Gumbel(0.5, 2.0)),
+        ("logistic(0.5, 2)", Logistic(torch.tensor(0.5), torch.tensor(2.0))),
+        ("uniform(-1, 3)", td.Uniform(-1.0, 3.0)),
+        ("bernoulli(0.3)", td.Bernoulli(0.3)),
+    ],
 )
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_moments_of_numbers(text: str, wanted: Any, moment: str) -> None:
@@ -92,10 +133,15 @@ def test_moments_of_numbers(text: str, wanted: Any, moment: str) -> None:
     assert run(f"return 0 * a + 0 * b + {text}.{moment}", a, b)[0, 0].item() == pytest.approx(float(known), rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TEXTS if kind != "uniform"])
+@pytest.mark.parametrize("kind", [kind for kind in TEXTS if kind not in ("uniform", "logistic", "gumbel")])
 def test_divergence(kind: str) -> None:
     a, b = tensors()
-    right = {"normal": "normal(b, exp(a))", "categorical": "categorical(b)", "bernoulli_logits": "bernoulli(logits=b)"}
+    right = {
+        "normal": "normal(b, exp(a))",
+        "laplace": "laplace(b, exp(a))",
+        "categorical": "categorical(b)",
+        "bernoulli_logits": "bernoulli(logits=b)",
+    }
     q = right.get(kind, "bernoulli(sigmoid(b))")
     found = run(f"return kl({TEXTS[kind]}, {q}) + 0 * mean(b)", a, b)
     wanted = td.kl_divergence(pair(kind, a, b), pair(kind, b, a))
@@ -171,6 +217,47 @@ def test_the_gradient_of_a_draw_is_that_of_the_same_noise() -> None:
     u = a2 + (a2 + b2.exp() - a2) * torch.rand(4, 5)
     torch.autograd.backward((z**2 + u).sum())
     torch.testing.assert_close(found, (a2.grad, b2.grad))
+
+
+def test_draws_by_exponentials_have_gradients_in_both_parameters() -> None:
+    """Those of the same noise: d z / d mean is 1, d z / d scale is how far the noise lies from the mean."""
+    for kind in ("laplace", "logistic", "gumbel"):
+        a, b = (t.requires_grad_() for t in tensors())
+        torch.manual_seed(5)
+        z = run(f"z ~ {kind}(a, exp(b))\nreturn z", a, b)
+        z.sum().backward()
+        assert a.grad is not None
+        torch.testing.assert_close(a.grad, torch.ones_like(a))
+        torch.testing.assert_close(b.grad, (z - a).detach())
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_relaxed_coins(hard: bool) -> None:
+    """More than a half as often as a coin of these logits shows 1; with `hard`, 1 or 0 with the slope of the soft draw."""
+    a, b = tensors()
+    wide = a.expand(MANY, 4, 5).clone().requires_grad_()
+    torch.manual_seed(1)
+    z = run(f"z ~ relaxed_bernoulli(a, temperature=0.7, hard={str(hard).lower()})\nreturn z + 0 * b", wide, b,
+            signature="a: [N, B, 5], b: [B, 5]")  # fmt: skip
+    torch.testing.assert_close((z > 0.5).float().mean(0), a.sigmoid(), atol=0.015, rtol=0)
+    z.sum().backward()
+    assert wide.grad is not None
+    assert (wide.grad >= 0).all()
+    if hard:
+        assert set(z.detach().round(decimals=5).unique().tolist()) == {0.0, 1.0}
+    else:
+        torch.testing.assert_close(wide.grad, (z * (1 - z) / 0.7).detach())
+        known = td.RelaxedBernoulli(torch.tensor(0.7), logits=a).sample(torch.Size((MANY,)))  # type: ignore[no-untyped-call]
+        torch.testing.assert_close(z.mean(0), known.mean(0), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["laplace", "logistic", "gumbel"])
+def test_parameters_start_from_them(kind: str) -> None:
+    made = compiled(body(f"param w: [40000] = {kind}(1, 0.5)\ny = x * mean(w)"))
+    torch.manual_seed(0)
+    w = network(made).w.detach()
+    known = {"laplace": scipy.stats.laplace, "logistic": scipy.stats.logistic, "gumbel": scipy.stats.gumbel_r}[kind](1, 0.5)
+    assert scipy.stats.kstest(w.numpy(), known.cdf).pvalue > 1e-3
 
 
 def test_hard_choices_have_soft_gradients() -> None:
