@@ -53,33 +53,35 @@ template <> struct Lanes<float> { typedef float t __attribute__((vector_size(64)
 template <> struct Lanes<double> { typedef double t __attribute__((vector_size(128), aligned(8))); };
 """
 
-# given [T, B, C, P], product [T, B, G, P], vectors [V, P], states S of [T + 1, B, P], results O of [T, B, P], weights [G, H, P]:
-# row k of weights[g] holds what unit k of the source of product g gives to each unit. P is H padded.
+# given [T, B, C, P], product [T, B, G, P], vectors [V, P], states S of [T + 1, B, P], results O of [T, B, P], weights [G, P, H]:
+# column k of weights[g] holds what unit k of the source of product g gives to each unit. P is H padded. Where nothing is `kept` for a
+# derivative, product is [1, B, G, P] and states are of [2, B, P], in turn.
 FORWARD = r"""
 template <class T, int M> INLINE void tile(long r0, long j, long t, long H, long P, long B, const T* given, T* product,
-    const T* vectors, T* const* states, T* const* results, const T* panel, const long* length) {
+    const T* vectors, T* const* states, T* const* results, const T* panel, const long* length, long kept) {
   typedef typename Lanes<T>::t vt;
+  const long now = kept ? t : t & 1, then = kept ? t + 1 : (t + 1) & 1, row_of = kept ? t : 0;
   vt acc[M][G + 1] = {};
   if (G) for (long k = 0; k < H; k++) {
     const T* row = panel + k * G * VL;
     for (int m = 0; m < M; m++) for (int g = 0; g < G; g++)
-      acc[m][g] += states[SOURCE[g]][(t * B + r0 + m) * P + k] * *(const vt*)(row + g * VL);
+      acc[m][g] += states[SOURCE[g]][(now * B + r0 + m) * P + k] * *(const vt*)(row + g * VL);
   }
   for (int m = 0; m < M; m++) {
-    const long b = r0 + m, at = (t * B + b) * P + j, next = at + B * P;
-    T* pr = product + (t * B + b) * G * P + j;
+    const long b = r0 + m, at = (now * B + b) * P + j, next = (then * B + b) * P + j, out = (t * B + b) * P + j;
+    T* pr = product + (row_of * B + b) * G * P + j;
     if (length && t >= length[b]) {
       for (int s = 0; s < S; s++) std::memcpy(states[s] + next, states[s] + at, VL * sizeof(T));
-      for (int o = 0; o < O; o++) std::memset(results[o] + at, 0, VL * sizeof(T));
+      for (int o = 0; o < O; o++) std::memset(results[o] + out, 0, VL * sizeof(T));
       for (int g = 0; g < G; g++) std::memset(pr + g * P, 0, VL * sizeof(T));
       continue;
     }
     for (int g = 0; g < G; g++) *(vt*)(pr + g * P) = acc[m][g];
-    step(given + (t * B + b) * C * P + j, pr, vectors + j, P, at, next, states, results);
+    step(given + (t * B + b) * C * P + j, pr, vectors + j, P, at, next, out, states, results);
   }
 }
 template <class T> void forward(const T* given, T* product, const T* vectors, const T* weights, T* const* states,
-    T* const* results, const long* length, long threads, long Tn, long B, long H, long P) {
+    T* const* results, const long* length, long kept, long threads, long Tn, long B, long H, long P) {
   constexpr int M = G < 1 ? 8 : (G > 12 ? 2 : (24 / G > 8 ? 8 : 24 / G));
   std::vector<T> packed((size_t)G * H * P + 1);
   const long tiles = P / VL, blocks = (B + M - 1) / M, work = tiles * blocks;
@@ -87,17 +89,17 @@ template <class T> void forward(const T* given, T* product, const T* vectors, co
   {
     const long id = omp_get_thread_num(), n = omp_get_num_threads();
     for (long jt = tiles * id / n; jt < tiles * (id + 1) / n; jt++)
-      for (long k = 0; k < H; k++) for (int g = 0; g < G; g++)
-        std::memcpy(&packed[((jt * H + k) * G + g) * VL], weights + (g * H + k) * P + jt * VL, VL * sizeof(T));
+      for (int g = 0; g < G; g++) for (int l = 0; l < VL; l++) for (long k = 0; k < H; k++)
+        packed[((jt * H + k) * G + g) * VL + l] = weights[(g * P + jt * VL + l) * H + k];
     #pragma omp barrier
     for (long t = 0; t < Tn; t++) {
       for (long w = work * id / n; w < work * (id + 1) / n; w++) {
         const long jt = w / blocks, first = w % blocks * M;
         const T* panel = packed.data() + jt * H * G * VL;
         if (first + M <= B)
-          tile<T, M>(first, jt * VL, t, H, P, B, given, product, vectors, states, results, panel, length);
+          tile<T, M>(first, jt * VL, t, H, P, B, given, product, vectors, states, results, panel, length, kept);
         else for (long r = first; r < B; r++)
-          tile<T, 1>(r, jt * VL, t, H, P, B, given, product, vectors, states, results, panel, length);
+          tile<T, 1>(r, jt * VL, t, H, P, B, given, product, vectors, states, results, panel, length, kept);
       }
       if (G) {
         #pragma omp barrier
@@ -145,7 +147,7 @@ template <class T> void backward(const T* given, const T* product, const T* vect
     const long id = omp_get_thread_num(), n = omp_get_num_threads();
     for (long jt = tiles * id / n; jt < tiles * (id + 1) / n; jt++)
       for (int g = 0; g < G; g++) for (long k = 0; k < H; k++) for (long l = 0; l < VL; l++)
-        packed[((jt * G + g) * H + k) * VL + l] = jt * VL + l < H ? weights[(g * H + jt * VL + l) * P + k] : T(0);
+        packed[((jt * G + g) * H + k) * VL + l] = jt * VL + l < H ? weights[(g * P + k) * H + jt * VL + l] : T(0);
     #pragma omp barrier
     for (long t = Tn - 1; t >= -1; t--) {
       for (long w = work * id / n; w < work * (id + 1) / n; w++) {
@@ -169,8 +171,8 @@ template <class T> void backward(const T* given, const T* product, const T* vect
 INTERFACE = r"""
 #define EXPORT(T, NAME) \
   extern "C" void forward_##NAME(const T* given, T* product, const T* vectors, const T* weights, T* const* states, \
-      T* const* results, const long* length, long threads, long Tn, long B, long H, long P) { \
-    forward<T>(given, product, vectors, weights, states, results, length, threads, Tn, B, H, P); } \
+      T* const* results, const long* length, long kept, long threads, long Tn, long B, long H, long P) { \
+    forward<T>(given, product, vectors, weights, states, results, length, kept, threads, Tn, B, H, P); } \
   extern "C" void backward_##NAME(const T* given, const T* product, const T* vectors, const T* weights, T* const* states, \
       const T* const* dresults, T* const* dstates, T* dgiven, T* dproduct, T* dvectors, const long* length, long threads, \
       long Tn, long B, long H, long P) { \
@@ -200,10 +202,11 @@ def _step(equations: Equations) -> str:
     read = {"given": "given[{k} * P + l]", "recurrent": "product[{k} * P + l]", "vector": "vectors[{k} * P + l]"}
     lines = values(equations.terms, read | {"state": "states[{k}][at + l]"})
     lines += [f"states[{s}][next + l] = n{term};" for s, term in enumerate(equations.after)]
-    lines += [f"results[{o}][at + l] = n{term};" for o, term in enumerate(equations.results)]
+    lines += [f"results[{o}][out + l] = n{term};" for o, term in enumerate(equations.results)]
     return _loop(
         "step",
-        "const T* given, const T* product, const T* vectors, long P, long at, long next, T* const* states, T* const* results",
+        "const T* given, const T* product, const T* vectors, long P, long at, long next, long out, T* const* states,\n"
+        "    T* const* results",
         lines,
     )
 

@@ -70,22 +70,32 @@ class Fused:
         inputs, state = list(tensors[: self.stepped]), tensors[self.stepped :]
         if not self._can_run(inputs):
             return cast("tuple[Tensor, ...]", type(self.cell).forward(self.cell, *tensors, length=length, reverse=reverse))
-        from .operator import padded_width, recurrence
-
         if reverse:
             inputs = [_reversed(x, length) for x in inputs]
         start = state or cast("Any", self.cell).initial_state(*(x[:, 0] for x in inputs))
-        pad = padded_width(self.equations.width) - self.equations.width
-        given = _padded(self._given([x.transpose(0, 1) for x in inputs]), pad)
-        vectors, weights = _padded(self._vectors(given), pad), _padded(self._weights(given), pad)
-        starts = [_padded(x, pad) for x in start]
-        lengths = None if length is None else length.long()
-        _, *made = recurrence(given, vectors, weights, starts, lengths, self.name)
-        width, states = self.equations.width, self.equations.states
-        outputs = [x[:, :, :width].transpose(0, 1) for x in made[states:]]
+        made = self._run([x.transpose(0, 1).contiguous() for x in inputs], start, None if length is None else length.long())
+        width, count = self.equations.width, len(self.equations.results)
+        outputs = [x[:, :, :width].transpose(0, 1) for x in made[:count]]
         if reverse:
             outputs = [_reversed(x, length) for x in outputs]
-        return *outputs, *(x[-1, :, :width] for x in made[:states])
+        return *outputs, *(x[:, :width] for x in made[count : count + self.equations.states])
+
+    def _run(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> list[Tensor]:
+        """Outputs and last states, padded, of inputs with their steps first."""
+        from .operator import padded_width, recurrence, without_derivative
+
+        pad = padded_width(self.equations.width) - self.equations.width
+        vectors, weights = _padded(self._vectors(start[0]), pad), self._weights(start[0])
+        weights = functional.pad(weights, (0, 0, 0, pad)) if pad else weights
+        starts = [_padded(x, pad).contiguous() for x in start]
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            made: list[Tensor] = recurrence(_padded(self._given(inputs), pad), vectors, weights, starts, length, self.name)
+            return made
+
+        def given(begin: int, end: int) -> Tensor:
+            return _padded(self._given([x[begin:end] for x in inputs]), pad)
+
+        return without_derivative(given, len(inputs[0]), vectors, weights, starts, length, self.name)
 
     def _can_run(self, inputs: list[Tensor]) -> bool:
         x = inputs[0]
@@ -133,9 +143,9 @@ class Fused:
         return cast("Tensor", getattr(owner, "bias" if vector.bias else vector.key))
 
     def _weights(self, like: Tensor) -> Tensor:
-        """[G, H, H], from the unit that is read to the unit that reads."""
+        """[G, H, H], to the unit that reads from the unit that is read."""
         found = [
-            cast("Tensor", self.cell.get_submodule(piece.key).weight)[:, piece.start : piece.stop].t()
+            cast("Tensor", self.cell.get_submodule(piece.key).weight)[:, piece.start : piece.stop]
             for piece in self.equations.recurrent
         ]
         return torch.stack(found) if found else like.new_zeros(0, self.equations.width, self.equations.width)

@@ -6,7 +6,7 @@ PyTorch (`steps`).
 
 import ctypes
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -19,6 +19,7 @@ from ...compiler.recurrence.terms import Equations
 from . import build
 from .steps import steps
 
+CHUNK = 32  # steps; an even number
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
@@ -49,9 +50,10 @@ def identity(equations: Equations) -> str:
 def recurrence(
     given: Tensor, vectors: Tensor, weights: Tensor, states: Sequence[Tensor], length: Tensor | None, name: str
 ) -> list[Tensor]:
-    """All steps. given [T, B, C, P], vectors [V, P], weights [G, H, P], states [B, P] each, length int[B]; P is H padded.
+    """All steps. given [T, B, C, P], vectors [V, P], weights [G, P, H], states [B, P] each, length int[B]; P is H padded.
 
-    Returns the products [T, B, G, P], then each state [T + 1, B, P], the start included, then each output [T, B, P].
+    Returns each output [T, B, P] and each last state [B, P]; then, for the derivative alone, the products [T, B, G, P] and each state
+    [T + 1, B, P], the start included.
     """
     ran[name] += 1
     kernel, (steps, batch, _, padded) = _kernels[name], given.shape
@@ -60,17 +62,58 @@ def recurrence(
     for whole, start in zip(carried, states, strict=True):
         whole[0] = start
     results = [given.new_empty(steps, batch, padded) for _ in kernel.equations.results]
-    run = getattr(kernel.library, f"forward_{DTYPES[given.dtype]}")
+    _forward(kernel, given, product, vectors, weights, carried, results, length, kept=True)
+    return [*results, *(whole[-1].clone() for whole in carried), product, *carried]
+
+
+def _forward(
+    kernel: _Kernel,
+    given: Tensor,
+    product: Tensor,
+    vectors: Tensor,
+    weights: Tensor,
+    states: Sequence[Tensor],
+    results: Sequence[Tensor],
+    length: Tensor | None,
+    *,
+    kept: bool,
+) -> None:
+    steps, batch, _, padded = given.shape
     given, vectors, weights = given.contiguous(), vectors.contiguous(), weights.contiguous()
     length = None if length is None else length.contiguous()
-    run(
+    getattr(kernel.library, f"forward_{DTYPES[given.dtype]}")(
         *map(_at, (given, product, vectors, weights)),
-        _all_at(carried),
+        _all_at(states),
         _all_at(results),
         _at(length),
+        ctypes.c_long(kept),
         *_sizes(steps, batch, kernel.equations.width, padded),
     )
-    return [product, *carried, *results]
+
+
+def without_derivative(
+    given_of: Callable[[int, int], Tensor],
+    steps: int,
+    vectors: Tensor,
+    weights: Tensor,
+    states: Sequence[Tensor],
+    length: Tensor | None,
+    name: str,
+) -> list[Tensor]:
+    """Each output and each last state, as `recurrence` gives them; nothing is kept, and `given_of` is asked for `CHUNK` steps at a time,
+    which stay in the cache."""
+    ran[name] += 1
+    kernel, (batch, padded) = _kernels[name], states[0].shape
+    product = states[0].new_empty(1, batch, len(kernel.equations.recurrent), padded)
+    pairs = [torch.stack((start, start)) for start in states]
+    results = [states[0].new_empty(steps, batch, padded) for _ in kernel.equations.results]
+    for begin in range(0, steps, CHUNK):
+        end = min(begin + CHUNK, steps)
+        given = given_of(begin, end)
+        left = None if length is None else length - begin
+        _forward(kernel, given, product, vectors, weights, pairs, [x[begin:end] for x in results], left, kept=False)
+    last = steps % 2  # an even number of steps, as all chunks but the last have, ends where it began
+    return [*results, *(pair[last] for pair in pairs)]
 
 
 @recurrence.register_fake
@@ -80,7 +123,8 @@ def _(
     equations, (steps, batch, _, padded) = _kernels[name].equations, given.shape
     carried = [given.new_empty(steps + 1, batch, padded) for _ in states]
     results = [given.new_empty(steps, batch, padded) for _ in equations.results]
-    return [given.new_empty(steps, batch, len(equations.recurrent), padded), *carried, *results]
+    product = given.new_empty(steps, batch, len(equations.recurrent), padded)
+    return [*results, *(torch.empty_like(x) for x in states), product, *carried]
 
 
 @torch.library.custom_op("archc::recurrence_backward", mutates_args=())
@@ -116,8 +160,10 @@ def recurrence_backward(
     for source in sorted(set(sources)):  # over all steps, and all products of one state, at once
         places = [g for g, other in enumerate(sources) if other == source]
         before = carried[source][:-1, :, :width].reshape(-1, width)
-        here = d_product if len(places) == len(sources) else d_product[:, :, places]
-        d_weights[places] = (before.t() @ here.reshape(-1, len(places) * padded)).view(width, len(places), padded).transpose(0, 1)
+        if len(places) == len(sources):
+            d_weights = (d_product.view(len(before), -1).t() @ before).view(-1, padded, width)
+        else:
+            d_weights[places] = (d_product[:, :, places].view(len(before), -1).t() @ before).view(-1, padded, width)
     return [d_given.view(steps, batch, columns, padded), d_vectors.sum(0), d_weights, *d_states]
 
 
@@ -138,17 +184,21 @@ def _(
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     given, vectors, weights, states, length, ctx.name = inputs
-    ctx.states = len(states)
+    ctx.states, ctx.results = len(states), len(output) - 1 - 2 * len(states)
     ctx.has_length = length is not None
-    ctx.save_for_backward(given, vectors, weights, *states, *([length] if length is not None else []), *output)
+    ctx.set_materialize_grads(False)
+    made = output[ctx.results + ctx.states :]
+    ctx.save_for_backward(given, vectors, weights, *states, *([length] if length is not None else []), *made)
 
 
-def _derivative(ctx: Any, grads: list[Tensor]) -> tuple[Any, ...]:
+def _derivative(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
     given, vectors, weights, *rest = ctx.saved_tensors
     starts, rest = rest[: ctx.states], rest[ctx.states :]
     length, made = (rest[0], rest[1:]) if ctx.has_length else (None, rest)
-    last = [grad[-1] for grad in grads[1 : 1 + ctx.states]]  # callers read no product, and of a state its last value
-    results = list(grads[1 + ctx.states :])
+    product = made[0]
+    results = [product.new_zeros(*given.shape[:2], given.shape[-1]) if d is None else d for d in grads[: ctx.results]]
+    pairs = zip(grads[ctx.results : ctx.results + ctx.states], starts, strict=True)
+    last = [torch.zeros_like(start) if d is None else d for d, start in pairs]
     if torch.is_grad_enabled():  # this derivative has derivatives
         return _differentiable(ctx.name, given, vectors, weights, starts, length, [*last, *results])
     d_given, d_vectors, d_weights, *d_states = recurrence_backward(given, vectors, weights, made, length, last, results, ctx.name)

@@ -42,7 +42,7 @@ def _step(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """The next states and the outputs."""
     width = equations.width
-    products = [states[piece.source][:, :width] @ weights[g] for g, piece in enumerate(equations.recurrent)]
+    products = [functional.linear(states[piece.source][:, :width], weights[g]) for g, piece in enumerate(equations.recurrent)]
     read: dict[str, Callable[[int], Tensor]] = {
         "given": lambda index: given[:, index],
         "recurrent": lambda index: products[index],

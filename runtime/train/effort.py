@@ -26,8 +26,8 @@ class Effort(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if isinstance(result, Tensor):
             self.multiplies += result.numel() * _depth(getattr(func, "__name__", ""), args)
-        elif getattr(func, "__name__", "").startswith("recurrence"):  # its first result are the products of states
-            self.multiplies += result[0].numel() * result[0].shape[-1] + sum(tensor.numel() for tensor in result[1:])
+        elif getattr(func, "__name__", "").startswith("recurrence"):  # of its results, those of four dims are products of states
+            self.multiplies += sum(x.numel() * (x.shape[-1] if x.dim() == 4 else 1) for x in result)
         return result
 
 

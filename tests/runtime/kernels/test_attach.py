@@ -146,3 +146,15 @@ def test_derivatives_have_derivatives(name: str, tmp_path: Path) -> None:
     for want, got in zip(second(plain), second(fused), strict=True):
         torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-10)
     assert operator.ran.total() == before + 1
+
+
+@pytest.mark.parametrize("name", ["gru", "odd"])
+@pytest.mark.parametrize("steps", [1, 6, 64, 71])
+def test_without_gradients_time_goes_in_chunks(name: str, steps: int, tmp_path: Path) -> None:
+    plain, fused = both(tmp_path, CASES[name])
+    x, n = torch.randn(3, steps, 5, dtype=torch.float64), torch.tensor([steps, 1, max(1, steps - 3)])
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x, n), plain(x, n), rtol=1e-10, atol=1e-10)
+        cells = [net.get_submodule("recur1") for net in (fused, plain)]
+        for got, want in zip(*(cell(x, length=n) for cell in cells), strict=True):
+            torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
