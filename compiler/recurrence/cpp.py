@@ -7,6 +7,8 @@ stands in the padding is never read across columns, so that no number of it (not
 
 from __future__ import annotations
 
+from typing import Literal
+
 from .adjoint import adjoints, values
 from .terms import Equations
 
@@ -53,9 +55,9 @@ template <> struct Lanes<float> { typedef float t __attribute__((vector_size(64)
 template <> struct Lanes<double> { typedef double t __attribute__((vector_size(128), aligned(8))); };
 """
 
-# given [T, B, C, P], product [T, B, G, P], vectors [V, P], states S of [T + 1, B, P], results O of [T, B, P], weights [G, P, H]:
-# column k of weights[g] holds what unit k of the source of product g gives to each unit. P is H padded. Where nothing is `kept` for a
-# derivative, product is [1, B, G, P] and states are of [2, B, P], in turn.
+# given [T, B, C, P], product [T, B, G, P], vectors [V, P], states S of [T + 1, B, P], results O of [T, B, P], weights G of [H, H], whose
+# rows are `strides[g]` apart: column k of weights[g] holds what unit k of the source of product g gives to each unit. P is H padded.
+# Where nothing is `kept` for a derivative, product is [1, B, G, P] and states are of [2, B, P], which take turns.
 FORWARD = r"""
 template <class T, int M> INLINE void tile(long r0, long j, long t, long H, long P, long B, const T* given, T* product,
     const T* vectors, T* const* states, T* const* results, const T* panel, const long* length, long kept) {
@@ -80,26 +82,30 @@ template <class T, int M> INLINE void tile(long r0, long j, long t, long H, long
     step(given + (t * B + b) * C * P + j, pr, vectors + j, P, at, next, out, states, results);
   }
 }
-template <class T> void forward(const T* given, T* product, const T* vectors, const T* weights, T* const* states,
+template <class T> void pack(T* packed, const T* const* weights, const long* strides, long threads, long H, long P) {
+  #pragma omp parallel for num_threads(threads)
+  for (long jt = 0; jt < P / VL; jt++) for (int g = 0; g < G; g++) for (int l = 0; l < VL; l++) for (long k = 0; k < H; k++)
+    packed[((jt * H + k) * G + g) * VL + l] = jt * VL + l < H ? weights[g][(jt * VL + l) * strides[g] + k] : T(0);
+}
+template <class T> void forward(const T* given, T* product, const T* vectors, const T* packed, T* const* states,
     T* const* results, const long* length, long kept, long threads, long Tn, long B, long H, long P) {
   constexpr int M = G < 1 ? 8 : (G > 12 ? 2 : (24 / G > 8 ? 8 : 24 / G));
-  std::vector<T> packed((size_t)G * H * P + 1);
   const long tiles = P / VL, blocks = (B + M - 1) / M, work = tiles * blocks;
   #pragma omp parallel num_threads(threads)
   {
     const long id = omp_get_thread_num(), n = omp_get_num_threads();
-    for (long jt = tiles * id / n; jt < tiles * (id + 1) / n; jt++)
-      for (int g = 0; g < G; g++) for (int l = 0; l < VL; l++) for (long k = 0; k < H; k++)
-        packed[((jt * H + k) * G + g) * VL + l] = weights[(g * P + jt * VL + l) * H + k];
-    #pragma omp barrier
     for (long t = 0; t < Tn; t++) {
       for (long w = work * id / n; w < work * (id + 1) / n; w++) {
         const long jt = w / blocks, first = w % blocks * M;
-        const T* panel = packed.data() + jt * H * G * VL;
-        if (first + M <= B)
-          tile<T, M>(first, jt * VL, t, H, P, B, given, product, vectors, states, results, panel, length, kept);
-        else for (long r = first; r < B; r++)
-          tile<T, 1>(r, jt * VL, t, H, P, B, given, product, vectors, states, results, panel, length, kept);
+        const T* panel = packed + jt * H * G * VL;
+        long r = first;
+        if (r + M <= B) {
+          tile<T, M>(r, jt * VL, t, H, P, B, given, product, vectors, states, results, panel, length, kept);
+          continue;
+        }
+        for (; r + 2 <= B; r += 2)
+          tile<T, 2>(r, jt * VL, t, H, P, B, given, product, vectors, states, results, panel, length, kept);
+        if (r < B) tile<T, 1>(r, jt * VL, t, H, P, B, given, product, vectors, states, results, panel, length, kept);
       }
       if (G) {
         #pragma omp barrier
@@ -136,9 +142,9 @@ template <class T, int M> INLINE void back_tile(long r0, long j, long t, long Tn
       (const T* const*)states, dresults, dstates, dg, dp, dvectors + b * V * P + j);
   }
 }
-template <class T> void backward(const T* given, const T* product, const T* vectors, const T* weights, T* const* states,
-    const T* const* dresults, T* const* dstates, T* dgiven, T* dproduct, T* dvectors, const long* length, long threads,
-    long Tn, long B, long H, long P) {
+template <class T> void backward(const T* given, const T* product, const T* vectors, const T* const* weights,
+    const long* strides, T* const* states, const T* const* dresults, T* const* dstates, T* dgiven, T* dproduct, T* dvectors,
+    const long* length, long threads, long Tn, long B, long H, long P) {
   constexpr int M = S > 3 ? 4 : 8;
   std::vector<T> packed((size_t)G * H * P + 1);
   const long tiles = P / VL, blocks = (B + M - 1) / M, work = tiles * blocks;
@@ -147,7 +153,7 @@ template <class T> void backward(const T* given, const T* product, const T* vect
     const long id = omp_get_thread_num(), n = omp_get_num_threads();
     for (long jt = tiles * id / n; jt < tiles * (id + 1) / n; jt++)
       for (int g = 0; g < G; g++) for (long k = 0; k < H; k++) for (long l = 0; l < VL; l++)
-        packed[((jt * G + g) * H + k) * VL + l] = jt * VL + l < H ? weights[(g * P + k) * H + jt * VL + l] : T(0);
+        packed[((jt * G + g) * H + k) * VL + l] = jt * VL + l < H ? weights[g][k * strides[g] + jt * VL + l] : T(0);
     #pragma omp barrier
     for (long t = Tn - 1; t >= -1; t--) {
       for (long w = work * id / n; w < work * (id + 1) / n; w++) {
@@ -169,22 +175,21 @@ template <class T> void backward(const T* given, const T* product, const T* vect
 """
 
 INTERFACE = r"""
-#define EXPORT(T, NAME) \
-  extern "C" void forward_##NAME(const T* given, T* product, const T* vectors, const T* weights, T* const* states, \
-      T* const* results, const long* length, long kept, long threads, long Tn, long B, long H, long P) { \
-    forward<T>(given, product, vectors, weights, states, results, length, kept, threads, Tn, B, H, P); } \
-  extern "C" void backward_##NAME(const T* given, const T* product, const T* vectors, const T* weights, T* const* states, \
-      const T* const* dresults, T* const* dstates, T* dgiven, T* dproduct, T* dvectors, const long* length, long threads, \
-      long Tn, long B, long H, long P) { \
-    backward<T>(given, product, vectors, weights, states, dresults, dstates, dgiven, dproduct, dvectors, length, threads, \
-      Tn, B, H, P); }
-EXPORT(float, float32)
-EXPORT(double, float64)
+extern "C" void pack_weights(T* packed, const T* const* weights, const long* strides, long threads, long H, long P) {
+  pack<T>(packed, weights, strides, threads, H, P); }
+extern "C" void forward_steps(const T* given, T* product, const T* vectors, const T* packed, T* const* states, T* const* results,
+    const long* length, long kept, long threads, long Tn, long B, long H, long P) {
+  forward<T>(given, product, vectors, packed, states, results, length, kept, threads, Tn, B, H, P); }
+extern "C" void backward_steps(const T* given, const T* product, const T* vectors, const T* const* weights, const long* strides,
+    T* const* states, const T* const* dresults, T* const* dstates, T* dgiven, T* dproduct, T* dvectors, const long* length,
+    long threads, long Tn, long B, long H, long P) {
+  backward<T>(given, product, vectors, weights, strides, states, dresults, dstates, dgiven, dproduct, dvectors, length, threads,
+    Tn, B, H, P); }
 """
 
 
-def translation_unit(equations: Equations) -> str:
-    """The whole C++ text. It depends on the equations alone, not on their width, the batch or the number of steps."""
+def translation_unit(equations: Equations, dtype: Literal["float", "double"]) -> str:
+    """The whole C++ text. It depends on the equations and the dtype alone, not on their width, the batch or the number of steps."""
     sources = ", ".join(str(piece.source) for piece in equations.recurrent) or "0"
     counts = {
         "C": len(equations.given),
@@ -195,7 +200,17 @@ def translation_unit(equations: Equations) -> str:
     }
     constants = ", ".join(f"{name} = {count}" for name, count in counts.items())
     head = f"constexpr int {constants};\nconstexpr int SOURCE[] = {{{sources}}};\n"
-    return "".join([PRELUDE, "namespace {\n", head, _step(equations), _back_step(equations), FORWARD, BACKWARD, "}\n", INTERFACE])
+    code = [
+        PRELUDE,
+        "namespace {\n",
+        head,
+        _step(equations),
+        _back_step(equations),
+        FORWARD,
+        BACKWARD,
+        f"typedef {dtype} T;\n}}\n",
+    ]
+    return "".join([*code, INTERFACE])
 
 
 def _step(equations: Equations) -> str:

@@ -1,6 +1,6 @@
 """Kernels for the cells of a network: each recurrence whose equations allow it runs fused, the others as they did, with the reason."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -31,16 +31,17 @@ def attach(model: nn.Module, recurrences: Iterable[RecurrencePlan], *, cached: b
             continue
         from .operator import identity, register
 
+        at = model.get_submodule(plan.path)
+        dtype = next((weight.dtype for weight in at.parameters()), torch.get_default_dtype())
         try:
-            name = register(plan.equations, cached=cached)
-            attached.kernels[plan.path] = identity(plan.equations)
+            names = {dtype: register(plan.equations, dtype, cached=cached)}
+            attached.kernels[plan.path] = identity(plan.equations, dtype)
         except CannotBuild as reason:
             attached.plain[plan.path] = str(reason)
             continue
-        at = model.get_submodule(plan.path)
         for cell in [at._modules["forward"], at._modules["backward"]] if plan.both else [at]:
             assert cell is not None
-            cell.forward = Fused(cell, plan.equations, name, plan.stepped)
+            cell.forward = Fused(cell, plan.equations, plan.stepped, names)
     return attached
 
 
@@ -53,18 +54,23 @@ class Fused:
 
     cell: nn.Module
     equations: Equations
-    name: str
     stepped: int
+    names: dict[torch.dtype, str]  # of its kernels, empty where there is none for a dtype
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Copied, or come from another process: the kernel is found or built here, too; without one the cell runs as its class says."""
-        from .operator import register
+        """Copied, or come from another process: its kernels are found or built here, too, when they are needed."""
+        self.__dict__.update(state, names={})
 
-        self.__dict__.update(state)
-        try:
-            self.name = register(self.equations)
-        except CannotBuild:
-            self.name = ""
+    def _kernel(self, dtype: torch.dtype) -> str:
+        """The name of the kernel for a dtype, built if it must be; without one the cell runs as its class says."""
+        if dtype not in self.names:
+            from .operator import register
+
+            try:
+                self.names[dtype] = register(self.equations, dtype)
+            except CannotBuild:
+                self.names[dtype] = ""
+        return self.names[dtype]
 
     def __call__(self, *tensors: Tensor, length: Tensor | None = None, reverse: bool = False) -> tuple[Tensor, ...]:
         inputs, state = list(tensors[: self.stepped]), tensors[self.stepped :]
@@ -82,20 +88,23 @@ class Fused:
 
     def _run(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> list[Tensor]:
         """Outputs and last states, padded, of inputs with their steps first."""
-        from .operator import padded_width, recurrence, without_derivative
+        from .calls import padded_width
+        from .operator import recurrence, without_derivative
 
-        pad = padded_width(self.equations.width) - self.equations.width
-        vectors, weights = _padded(self._vectors(start[0]), pad), self._weights(start[0])
-        weights = functional.pad(weights, (0, 0, 0, pad)) if pad else weights
-        starts = [_padded(x, pad).contiguous() for x in start]
+        pad, name = padded_width(self.equations.width) - self.equations.width, self._kernel(inputs[0].dtype)
+        vectors, starts = _padded(self._vectors(start[0]), pad), [_padded(x, pad).contiguous() for x in start]
+        ahead = self._ahead()
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
-            made: list[Tensor] = recurrence(_padded(self._given(inputs), pad), vectors, weights, starts, length, self.name)
+            weights = (
+                torch.stack(self._weights()) if self.equations.recurrent else start[0].new_zeros(0, *(start[0].shape[-1:] * 2))
+            )
+            made: list[Tensor] = recurrence(_padded(ahead(inputs), pad), vectors, weights, starts, length, name)
             return made
 
         def given(begin: int, end: int) -> Tensor:
-            return _padded(self._given([x[begin:end] for x in inputs]), pad)
+            return _padded(ahead([x[begin:end] for x in inputs]), pad)
 
-        return without_derivative(given, len(inputs[0]), vectors, weights, starts, length, self.name)
+        return without_derivative(given, len(inputs[0]), vectors, self._weights(), starts, length, name)
 
     def _can_run(self, inputs: list[Tensor]) -> bool:
         x = inputs[0]
@@ -103,35 +112,40 @@ class Fused:
         alike = all(w.dtype == x.dtype and w.device.type == "cpu" for w in weights)
         autocast = torch.is_autocast_enabled("cpu")
         return (
-            self.name != ""
-            and alike
+            alike
             and not autocast
             and x.dtype in EXACT
             and x.shape[0] > 0
             and x.shape[1] > 0
             and not torch.compiler.is_exporting()
+            and self._kernel(x.dtype) != ""
         )
 
-    def _given(self, inputs: list[Tensor]) -> Tensor:
-        """What needs no state, for all steps: [T, B, C, H]."""
-        if _alike(self.equations.given):
-            first = self.equations.given[0]
-            layers = [self.cell.get_submodule(given.key or "") for given in self.equations.given]
-            weight = torch.cat([_columns(layer, given) for layer, given in zip(layers, self.equations.given, strict=True)])
-            bias = torch.cat([cast("Tensor", layer.bias) for layer in layers]) if first.bias else None
-            x = _joined([inputs[part.source] for part in first.parts])
-            return functional.linear(x, weight, bias).view(*x.shape[:-1], len(layers), self.equations.width)
-        columns = []
-        for given in self.equations.given:
-            if given.key is None:
-                columns.append(inputs[given.source])
-                continue
-            layer = self.cell.get_submodule(given.key)
-            x = _joined([inputs[part.source] for part in given.parts])
-            columns.append(functional.linear(x, _columns(layer, given), cast("Tensor | None", layer.bias)))
-        if not columns:
-            return inputs[0].new_zeros(*inputs[0].shape[:2], 0, self.equations.width)
-        return torch.stack(columns, dim=2)
+    def _ahead(self) -> Callable[[list[Tensor]], Tensor]:
+        """What needs no state, as a function of inputs with their steps first: [T, B, C, H]."""
+        columns, width = self.equations.given, self.equations.width
+        layers = [self.cell.get_submodule(given.key) if given.key is not None else None for given in columns]
+        weights = [None if layer is None else _columns(layer, given) for layer, given in zip(layers, columns, strict=True)]
+        biases = [None if layer is None else cast("Tensor | None", layer.bias) for layer in layers]
+        if _alike(columns):
+            parts = columns[0].parts
+            weight = torch.cat([cast("Tensor", each) for each in weights])
+            bias = torch.cat([cast("Tensor", each) for each in biases]) if columns[0].bias else None
+
+            def at_once(inputs: list[Tensor]) -> Tensor:
+                x = _joined([inputs[part.source] for part in parts])
+                return functional.linear(x, weight, bias).view(*x.shape[:-1], len(columns), width)
+
+            return at_once
+
+        def one_by_one(inputs: list[Tensor]) -> Tensor:
+            found = []
+            for given, weight, bias in zip(columns, weights, biases, strict=True):
+                x = inputs[given.source] if weight is None else _joined([inputs[part.source] for part in given.parts])
+                found.append(x if weight is None else functional.linear(x, weight, bias))
+            return torch.stack(found, dim=2) if found else inputs[0].new_zeros(*inputs[0].shape[:2], 0, width)
+
+        return one_by_one
 
     def _vectors(self, like: Tensor) -> Tensor:
         """[V, H]."""
@@ -142,13 +156,12 @@ class Fused:
         owner = self.cell.get_submodule(vector.key) if vector.bias else self.cell
         return cast("Tensor", getattr(owner, "bias" if vector.bias else vector.key))
 
-    def _weights(self, like: Tensor) -> Tensor:
-        """[G, H, H], to the unit that reads from the unit that is read."""
-        found = [
+    def _weights(self) -> list[Tensor]:
+        """[H, H] each, to the unit that reads from the unit that is read."""
+        return [
             cast("Tensor", self.cell.get_submodule(piece.key).weight)[:, piece.start : piece.stop]
             for piece in self.equations.recurrent
         ]
-        return torch.stack(found) if found else like.new_zeros(0, self.equations.width, self.equations.width)
 
 
 def _alike(columns: tuple[Given, ...]) -> bool:

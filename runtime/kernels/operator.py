@@ -4,53 +4,45 @@ Its kernels are known by the name that `register` gave them. Where a derivative 
 PyTorch (`steps`).
 """
 
-import ctypes
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...compiler.recurrence.cpp import LANES, translation_unit
+from ...compiler.recurrence.cpp import translation_unit
 from ...compiler.recurrence.terms import Equations
 from . import build
+from .calls import DTYPES, Kernel
 from .steps import steps
 
 CHUNK = 32  # steps; an even number
-DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
-
-@dataclass(frozen=True)
-class _Kernel:
-    equations: Equations
-    library: ctypes.CDLL
-
-
-_kernels: dict[str, _Kernel] = {}
+_kernels: dict[str, Kernel] = {}
 ran: Counter[str] = Counter()  # how often each kernel ran forward in this process
 
 
-def register(equations: Equations, *, cached: bool = False) -> str:
+def register(equations: Equations, dtype: torch.dtype, *, cached: bool = False) -> str:
     """Builds the kernel, or where only what is `cached` is wanted loads it, and gives its name; raises `CannotBuild`."""
-    name = sha256(repr(equations).encode()).hexdigest()[:32]
+    name = f"{sha256(repr(equations).encode()).hexdigest()[:32]}_{DTYPES[dtype]}"
     if name not in _kernels:
-        _kernels[name] = _Kernel(equations, build.library(translation_unit(equations), cached=cached))
+        library = build.library(translation_unit(equations, DTYPES[dtype]), cached=cached)
+        _kernels[name] = Kernel(equations, library)
     return name
 
 
-def identity(equations: Equations) -> str:
+def identity(equations: Equations, dtype: torch.dtype) -> str:
     """That from which the bits of the kernel follow: its text, the compiler with its flags, and the processor."""
-    return build.identity(translation_unit(equations))
+    return build.identity(translation_unit(equations, DTYPES[dtype]))
 
 
 @torch.library.custom_op("archc::recurrence", mutates_args=())
 def recurrence(
     given: Tensor, vectors: Tensor, weights: Tensor, states: Sequence[Tensor], length: Tensor | None, name: str
 ) -> list[Tensor]:
-    """All steps. given [T, B, C, P], vectors [V, P], weights [G, P, H], states [B, P] each, length int[B]; P is H padded.
+    """All steps. given [T, B, C, P], vectors [V, P], weights [G, H, H], states [B, P] each, length int[B]; P is H padded.
 
     Returns each output [T, B, P] and each last state [B, P]; then, for the derivative alone, the products [T, B, G, P] and each state
     [T + 1, B, P], the start included.
@@ -62,40 +54,16 @@ def recurrence(
     for whole, start in zip(carried, states, strict=True):
         whole[0] = start
     results = [given.new_empty(steps, batch, padded) for _ in kernel.equations.results]
-    _forward(kernel, given, product, vectors, weights, carried, results, length, kept=True)
+    packed = kernel.packed(weights.contiguous().unbind(0))
+    kernel.forward(given, product, vectors, packed, carried, results, length, kept=True)
     return [*results, *(whole[-1].clone() for whole in carried), product, *carried]
-
-
-def _forward(
-    kernel: _Kernel,
-    given: Tensor,
-    product: Tensor,
-    vectors: Tensor,
-    weights: Tensor,
-    states: Sequence[Tensor],
-    results: Sequence[Tensor],
-    length: Tensor | None,
-    *,
-    kept: bool,
-) -> None:
-    steps, batch, _, padded = given.shape
-    given, vectors, weights = given.contiguous(), vectors.contiguous(), weights.contiguous()
-    length = None if length is None else length.contiguous()
-    getattr(kernel.library, f"forward_{DTYPES[given.dtype]}")(
-        *map(_at, (given, product, vectors, weights)),
-        _all_at(states),
-        _all_at(results),
-        _at(length),
-        ctypes.c_long(kept),
-        *_sizes(steps, batch, kernel.equations.width, padded),
-    )
 
 
 def without_derivative(
     given_of: Callable[[int, int], Tensor],
     steps: int,
     vectors: Tensor,
-    weights: Tensor,
+    weights: Sequence[Tensor],
     states: Sequence[Tensor],
     length: Tensor | None,
     name: str,
@@ -105,13 +73,14 @@ def without_derivative(
     ran[name] += 1
     kernel, (batch, padded) = _kernels[name], states[0].shape
     product = states[0].new_empty(1, batch, len(kernel.equations.recurrent), padded)
+    packed = kernel.packed(weights)
     pairs = [torch.stack((start, start)) for start in states]
     results = [states[0].new_empty(steps, batch, padded) for _ in kernel.equations.results]
     for begin in range(0, steps, CHUNK):
         end = min(begin + CHUNK, steps)
         given = given_of(begin, end)
         left = None if length is None else length - begin
-        _forward(kernel, given, product, vectors, weights, pairs, [x[begin:end] for x in results], left, kept=False)
+        kernel.forward(given, product, vectors, packed, pairs, [x[begin:end] for x in results], left, kept=False)
     last = steps % 2  # an even number of steps, as all chunks but the last have, ends where it began
     return [*results, *(pair[last] for pair in pairs)]
 
@@ -146,24 +115,17 @@ def recurrence_backward(
     d_vectors = given.new_zeros(batch, len(vectors), padded)
     d_states = [x.clone(memory_format=torch.contiguous_format) for x in last]
     d_results = [x.contiguous() for x in results]
-    given, vectors, weights = given.contiguous(), vectors.contiguous(), weights.contiguous()
-    length = None if length is None else length.contiguous()
-    run = getattr(kernel.library, f"backward_{DTYPES[given.dtype]}")
-    run(
-        *map(_at, (given, product, vectors, weights)),
-        *map(_all_at, (carried, d_results, d_states)),
-        *map(_at, (d_given, d_product, d_vectors, length)),
-        *_sizes(steps, batch, width, padded),
-    )
+    rows = weights.contiguous().unbind(0)
+    kernel.backward(given, product, vectors, rows, carried, d_results, d_states, d_given, d_product, d_vectors, length)
     d_weights = torch.zeros_like(weights)
     sources = [piece.source for piece in kernel.equations.recurrent]
     for source in sorted(set(sources)):  # over all steps, and all products of one state, at once
         places = [g for g, other in enumerate(sources) if other == source]
         before = carried[source][:-1, :, :width].reshape(-1, width)
         if len(places) == len(sources):
-            d_weights = (d_product.view(len(before), -1).t() @ before).view(-1, padded, width)
+            d_weights = (d_product.view(len(before), -1).t() @ before).view(-1, padded, width)[:, :width].contiguous()
         else:
-            d_weights[places] = (d_product[:, :, places].view(len(before), -1).t() @ before).view(-1, padded, width)
+            d_weights[places] = (d_product[:, :, places].view(len(before), -1).t() @ before).view(-1, padded, width)[:, :width]
     return [d_given.view(steps, batch, columns, padded), d_vectors.sum(0), d_weights, *d_states]
 
 
@@ -219,20 +181,3 @@ def _differentiable(
 
 
 recurrence.register_autograd(_derivative, setup_context=_keep)
-
-
-def padded_width(width: int) -> int:
-    """The next multiple of the lanes of a kernel."""
-    return -(-width // LANES) * LANES
-
-
-def _at(tensor: Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
-
-
-def _all_at(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
-    return (ctypes.c_void_p * max(len(tensors), 1))(*[tensor.data_ptr() for tensor in tensors])
-
-
-def _sizes(*sizes: int) -> list[ctypes.c_long]:
-    return [ctypes.c_long(size) for size in (torch.get_num_threads(), *sizes)]

@@ -41,8 +41,11 @@ def _step(
     equations: Equations, given: Tensor, vectors: Tensor, weights: Tensor, states: list[Tensor]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """The next states and the outputs."""
-    width = equations.width
-    products = [functional.linear(states[piece.source][:, :width], weights[g]) for g, piece in enumerate(equations.recurrent)]
+    width, padding = equations.width, states[0].shape[-1] - equations.width
+    products = [
+        functional.pad(functional.linear(states[piece.source][:, :width], weights[g]), (0, padding))
+        for g, piece in enumerate(equations.recurrent)
+    ]
     read: dict[str, Callable[[int], Tensor]] = {
         "given": lambda index: given[:, index],
         "recurrent": lambda index: products[index],

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from archc.runtime.kernels import build, operator
 from archc.runtime.run import Run
@@ -24,7 +25,7 @@ def test_a_run_trains_in_kernels_and_says_which(tmp_path: Path) -> None:
     assert operator.ran.total() > before
     (equations,) = (recurrence.equations for recurrence in program("recurrent", 1).plan.model.recurrences)
     assert equations is not None
-    assert recorded(run.folder) == {"body.bidirectional1": operator.identity(equations)}
+    assert recorded(run.folder) == {"body.bidirectional1": operator.identity(equations, torch.float32)}
     found = run.evaluate("validation")
     assert found["loss"] == pytest.approx(run.metrics["validation"]["loss"], rel=0, abs=0)
 
