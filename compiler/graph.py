@@ -415,8 +415,17 @@ class Objective(Frozen):
     span: Span
 
 
+class Made(NamedTuple):
+    """A value that a game names and that is such as the input `like`: its players make it, of draws (and labels) alone if `drawn`."""
+
+    name: str
+    like: str
+    players: tuple[str, ...]
+    drawn: bool
+
+
 class Game(Graph):
-    """A game: its outputs are its objectives, one number each, in the order in which a round takes them.
+    """A game: its outputs are its objectives, one number each, in the order in which a round takes them; then what it makes.
 
     Weights lie under the keys of `players`, each under one.
     """

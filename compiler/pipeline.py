@@ -27,7 +27,7 @@ from .hyperparameters import as_python, from_outside, from_train, is_plain
 from .resolve import Declared, Program, Reader, Shelf, resolve
 
 if TYPE_CHECKING:  # what is about training is imported where a spec trains
-    from .plan import Plan, SourceCall
+    from .plan import MadePlan, Plan, SourceCall
     from .training.columns import Columns, Schema, Schemas
     from .training.program import Checked
 
@@ -273,6 +273,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
         penalties=list(penalty_names(graph)),
         recurrences=recurrences(lowered),
         energies=has_machine(graph),
+        made=_made(graph),
     )
     return Compiled(
         name=declared.node.name.text,
@@ -286,6 +287,18 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
         hyperparameters=hypers,
         report=report,
     )
+
+
+def _made(graph: Graph) -> list[MadePlan]:
+    """What a game makes."""
+    from .graph import Game
+    from .plan import MadePlan
+
+    if not isinstance(graph, Game):
+        return []
+    from .game import made
+
+    return [MadePlan(name=m.name, like=m.like, players=list(m.players), drawn=m.drawn) for m in made(graph)]
 
 
 def _inputs(graph: Graph) -> list[Any]:

@@ -263,6 +263,15 @@ class RecurrencePlan(Frozen):
     reason: str = ""
 
 
+class MadePlan(Frozen):
+    """What a game makes: an output such as the input `like`, made by `players`; of draws and labels alone if `drawn`."""
+
+    name: str
+    like: str
+    players: list[str]
+    drawn: bool
+
+
 class ModelPlan(Frozen):
     """What stands in model.py: the root's class, the arguments of its constructor, its inputs and the names of its outputs in order.
 
@@ -278,6 +287,7 @@ class ModelPlan(Frozen):
     penalties: list[str] = []
     recurrences: list[RecurrencePlan] = []
     energies: bool = False  # it is an energy, or some are at work in it
+    made: list[MadePlan] = []  # of a game, whose method `make` gives it from the inputs and what `draw_round` gives
 
 
 class SolvePlan(Frozen):

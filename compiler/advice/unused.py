@@ -86,8 +86,17 @@ class _Body:
 
     def faults(self) -> Iterator[Fault]:
         yield from self._signature()
-        self._alive(self.node.body, set(self.programs))
+        self._alive(self.node.body, self.programs | self._made())
         yield from self.found
+
+    def _made(self) -> set[str]:
+        """Of a game, the names of what its players give: to be looked at, also where no objective reads it."""
+        players = {line.name.text for line in self.node.body if isinstance(line, ast.PlayerDef)}
+        found = set()
+        for line in self.node.body:
+            if isinstance(line, ast.Assign) and isinstance(line.value, ast.Call) and _said([line.value.function]) & players:
+                found |= _names(line.targets)
+        return found
 
     def _signature(self) -> Iterator[Fault]:
         node, where = self.node, f"the {self.node.kind} {self.node.name.text}"

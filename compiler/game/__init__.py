@@ -5,6 +5,7 @@ they are written. After this every weight belongs to one player, each player has
 """
 
 from .build import game, objective, player
+from .makes import made
 from .slope import gradient_penalty
 
-__all__ = ["game", "gradient_penalty", "objective", "player"]
+__all__ = ["game", "gradient_penalty", "made", "objective", "player"]

@@ -24,6 +24,7 @@ from ..errors.shapes import WrongDtype
 from ..graph import Game, Graph, Node, Objective, Output, Use
 from ..layers.base import Refusal
 from ..penalties import penalties_of
+from . import makes
 
 
 def in_game(body: Body, what: str, span: Span) -> None:
@@ -89,6 +90,8 @@ def game(body: Body, node: ast.Declaration, returned: list[tuple[object, ast.Exp
         made.append(Objective(name=name, players=names, span=span))
         outputs.append(Output(name=f"objective_{name}", ref=tensor.ref))
     graph: Graph = body.elaborator.graph(body, node, tuple(outputs))
+    values = {name: body.local(value).ref for name, value in body.scope.names.items() if isinstance(value, Tensor)}
+    graph = graph.model_copy(update={"outputs": (*graph.outputs, *makes.outputs(graph, values))})
     _check_owners(body, graph)
     for told, output in zip(made, outputs, strict=True):
         needed = graph.ancestors({output.ref.node})

@@ -25,5 +25,5 @@ def game_updates(root: Game, rounds: Sequence[RoundsPlan]) -> list[UpdatePlan]:
             method=f"objective_{o.name}",
             rounds=max(counts.get(player, 1) for player in o.players),
         )
-        for o, output in zip(root.objectives, root.outputs, strict=True)
+        for o, output in zip(root.objectives, root.outputs, strict=False)
     ]

@@ -12,8 +12,8 @@ from ..faults.sampling import BadSamplingOption, DecoderOfAnotherVersion
 from ..loading import recompiled
 from ..run_folder import SavedRun
 from ..stops import Misused
-from .dreams import Dreams
 from .given import told
+from .grids import Rows
 from .wanted import Wanted
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def fits(saved: SavedRun) -> bool:
     return not saved.exe.plan.model.energies and decoded(saved)[1] is not None
 
 
-def sample(saved: SavedRun, wanted: Wanted) -> Dreams:
+def sample(saved: SavedRun, wanted: Wanted) -> Rows:
     """One example for each draw from the priors."""
     wanted.refuse(KIND, "prompts", "tokens", "top_k", "top_p", "beam", "greedy", "cache", "temperature", "steps")
     import torch
@@ -53,7 +53,7 @@ def sample(saved: SavedRun, wanted: Wanted) -> Dreams:
         torch.manual_seed(wanted.seed)
         examples = torch.zeros(wanted.count, dtype=next(trunk.parameters()).dtype, device=where)
         made: Tensor = network(examples, *(value.expand(wanted.count, *value.shape) for value in given))
-        return Dreams(made.cpu().numpy())
+        return Rows(made.cpu().numpy(), "what it draws")
 
 
 def network_of(saved: SavedRun, trunk: "nn.Module", wanted: Wanted, where: "torch.device") -> "tuple[nn.Module, list[Tensor]]":

@@ -5,19 +5,17 @@ them. In a deep belief network the two topmost layers are one undirected machine
 (Hinton, Osindero & Teh, 2006).
 """
 
-import io
 from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...dsl.span import NOWHERE
-from ..faults.sampling import BadSamplingOption, NoChainOfEnergies
+from ..faults.sampling import NoChainOfEnergies
 from ..run_folder import SavedRun
 from ..stops import Misused
 from .given import told
-from .images import Array, grid, letters, png, sides
+from .grids import Rows
+from .images import Array
 from .wanted import Wanted
 
 if TYPE_CHECKING:
@@ -33,48 +31,7 @@ def fits(saved: SavedRun) -> bool:
     return saved.exe.plan.model.energies
 
 
-@dataclass(frozen=True)
-class Dreams:
-    """What was drawn, `[n, …]`: the means of the lowest visible units given all above."""
-
-    values: Array
-    notes: tuple[str, ...] = ()
-
-    def _images(self) -> Array | None:
-        """As `[n, H, W]` from 0 to 1; none where they are no images."""
-        found = sides(self.values.shape[1:])
-        if found is None:
-            return None
-        low, high = float(self.values.min()), float(self.values.max())
-        scaled = self.values if low >= 0 and high <= 1 else (self.values - low) / max(high - low, 1e-12)
-        images: Array = scaled.reshape(len(scaled), *found)
-        return images
-
-    def said(self) -> str:
-        images = self._images()
-        if images is not None:
-            return "\n\n".join(map(letters, images))
-        return "\n".join(" ".join(f"{x:.4g}" for x in row) for row in self.values.reshape(len(self.values), -1))
-
-    def records(self) -> list[dict[str, Any]]:
-        return [{"values": row.tolist()} for row in self.values]
-
-    def file(self, ending: str) -> bytes:
-        """A grid of images in `.png`, the numbers in `.npy`."""
-        if ending == ".npy":
-            made = io.BytesIO()
-            np.save(made, self.values)
-            return made.getvalue()
-        images = self._images()
-        if ending != ".png" or images is None:
-            reason = (
-                "its units are no image: .npy has their numbers" if ending == ".png" else "it is a .png, or a .npy of numbers"
-            )
-            raise Misused(BadSamplingOption(NOWHERE, "-o", f"a file that ends in {ending or 'nothing'}", reason))
-        return png(grid(images))
-
-
-def sample(saved: SavedRun, wanted: Wanted) -> Dreams:
+def sample(saved: SavedRun, wanted: Wanted) -> Rows:
     """States drawn by chains of their own, one for each sample."""
     wanted.refuse(KIND, "prompts", "tokens", "top_k", "top_p", "beam", "greedy", "cache", "temperature")
     import torch
@@ -90,7 +47,7 @@ def sample(saved: SavedRun, wanted: Wanted) -> Dreams:
         floors = stack_of(saved, model, where)
         values = dream(floors, wanted.count, wanted.steps or STEPS, further(floors[-1], wanted.given, where))
         found: Array = values.cpu().numpy()
-        return Dreams(found)
+        return Rows(found, "its units")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 KINDS: dict[str, str] = {
     "texts, token by token": "texts",
     "what an energy, or a stack of them, dreams": "dreams",
+    "what the players of a game make of draws": "made",
     "what follows from a draw z ~ q, where kl(q, prior) says what q should not stray from": "decoders",
 }
 """What a kind makes, in words, and its module."""

@@ -22,12 +22,13 @@ from torch import Tensor, nn
 from ...compiler.plan import PhasePlan, TrainPlan
 from ...dsl.diagnostic import Fault
 from ..data.batches import Batch
-from ..data.held import Held
+from ..data.held import Held, first
 from ..data.parts import Part
 from ..executable import Executable
 from ..faults.runs import NotFinite
 from ..stops import Interrupted, RunFailed, span_of
 from . import checkpoints, curves, determinism, initial, replay, weights
+from .gallery import ROWS, Gallery, keep
 from .games import Round
 from .health import Health
 from .journal import Journal, rows
@@ -89,6 +90,7 @@ class Engine:
         self.warnings: list[str] = []
         self.health = Health(self.model, setting.exe, span_of(setting.plan.place), self.warn)
         self.next_picture = 0.0
+        self.gallery: Gallery | None = None
         self.looks = False  # whether the next step is looked into
 
     @property
@@ -107,10 +109,20 @@ class Engine:
         self.model.load_state_dict(saved["model"])  # before the phase begins: what a part is given comes from the weights
         self.phase.begin()
         self.phase.restore(saved["phase"])
+        self.gallery = self.opened()
         determinism.restore(saved["random"])
         if self.state.best is not None:
             self.state.best.weights = {k: t.to(self.setting.device) for k, t in self.state.best.weights.items()}
         self.saved = self.state.step
+
+    def opened(self) -> Gallery | None:
+        """What a game makes is looked at."""
+        plan, phase = self.setting.exe.plan.model, self.phase
+        columns = self.setting.columns("train", phase)
+        if not phase.plan.is_game or not plan.made or columns is None:
+            return None
+        batch = first(columns, ROWS, self.setting.device, None)
+        return Gallery(plan, self.model, phase.wiring, batch, span_of(phase.plan.place), self.warn)
 
     def begin_phase(self) -> None:
         """The phase of the state, from its beginning."""
@@ -118,6 +130,7 @@ class Engine:
         for line in initial.apply(self.plan, self.model):
             self.progress.note(line)
         self.phase.begin()
+        self.gallery = self.opened()
         if self.plan.title:
             solved = self.plan.instance is not None and self.plan.instance.solve is not None
             self.progress.note(f"phase {self.plan.title}: {'solved' if solved else f'{self.phase.steps} steps'}")
@@ -223,7 +236,13 @@ class Engine:
         if not self.looks:
             return update(batches)
         self.looks = False
-        return self.health.watch(lambda: update(batches))
+        if not isinstance(update, Round):
+            return self.health.watch(lambda: update(batches))
+        update.see = self.health.see_player
+        try:
+            return self.health.watch(lambda: update(batches))
+        finally:
+            update.see = None
 
     def warn(self, fault: Fault) -> None:
         """Something about how the run learns, said once."""
@@ -275,11 +294,24 @@ class Engine:
         self.see_plateaus(values, row["train"]["loss"])
         state.epoch, state.position, state.loss_sum, state.loss_rows = state.epoch + 1, 0, 0.0, 0
         self.progress.epoch(state.step, row)
+        self.show_made()
         stop = self.plan.early_stop
         state.stopped_early = stop is not None and state.stale >= stop.patience
         state.ended = state.stopped_early or self.left <= 0
         if self.throttle.ready():
             self.save()
+
+    def show_made(self) -> None:
+        """After some epochs of a game: grids of what it makes; a run does not fail for them."""
+        state = self.state
+        epoch, epochs = state.epoch - state.first_epoch, -(-self.phase.steps // self.phase.per_epoch)
+        if self.gallery is None or not self.gallery.due(epoch, epochs):
+            return
+        with self.phase.averaged():
+            for picture in self.gallery.look(epoch, epochs):
+                self.progress.picture(state.step, picture)
+                with suppress(OSError):
+                    keep(self.folder, picture, state.epoch)
 
     def solve(self, phase: Staged) -> None:
         """A part in closed form; interrupted, it begins anew."""

@@ -5,7 +5,7 @@ take fresh batches and draws. While one player moves, the others stand still: th
 and their norms keep their statistics.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +67,7 @@ class Round:
     ) -> None:
         self.wiring, self.cast, self.clip = wiring, cast, plan.clip
         self.draw: Any = getattr(model, "draw_round", None)
+        self.see: Callable[[tuple[str, ...], list[nn.Parameter]], None] | None = None  # hears of the gradients of each update
         self.moves = [self._move(update, model, shares) for update in plan.updates]
 
     @staticmethod
@@ -110,6 +111,8 @@ class Round:
     def update(self, move: Move, given: tuple[Any, ...]) -> Tensor:
         with move.alone():
             value = self.backward(move, given)
+            if self.see is not None:
+                self.see(tuple(move.plan.targets), move.weights)
             cut(move.weights, self.clip)
             with torch.no_grad():
                 for step in move.steps:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ...dsl.diagnostic import Fault
 from ...dsl.span import Span
 from ..executable import Executable
+from ..faults.games import PlayerStarves
 from ..faults.health import DeadUnits, GradientsExplode, GradientsVanish, LossStands
 from .inspection import Looking, here, is_built
 from .weights import tied
@@ -85,6 +86,17 @@ class Health:
                 self.once("steep", GradientsExplode(self.place, name, ratio))
             if self.flat[name] >= LOOKS:
                 self.once("flat", GradientsVanish(self.place, name, ratio))
+
+    def see_player(self, players: tuple[str, ...], weights: list[nn.Parameter]) -> None:
+        """The gradients of one update of a game, all together."""
+        moved = [(weight, weight.grad) for weight in weights if weight.grad is not None]
+        if not moved:
+            return
+        norms = [torch.stack([torch.linalg.vector_norm(t.detach()) for t in part]).norm() for part in zip(*moved, strict=True)]
+        ratio, name = float(norms[1] / norms[0].clamp(min=1e-12)), " and ".join(players)
+        self.flat[name] = self.flat.get(name, 0) + 1 if ratio < FLAT else 0
+        if self.flat[name] >= LOOKS:
+            self.once(f"starves {name}", PlayerStarves(self.place, name, ratio))
 
     def epoch(self, loss: float) -> None:
         """The mean training loss of an epoch."""

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...dsl.diagnostic import Diagnostic
 from ...dsl.span import NOWHERE
 from ..faults.runs import NoTensorboard
+from ..sampling.images import png
 from ..stops import Misused
 from .progress import Progress
+
+if TYPE_CHECKING:
+    from .gallery import Picture
 
 FOLDER = "tensorboard"
 
@@ -48,6 +52,17 @@ class Board:
                 if self.writer is not None and not isinstance(value, list):
                     self.writer.add_scalar(f"{part}/{name}", value, step)
         self.inner.epoch(step, row)
+
+    def picture(self, step: int, picture: "Picture") -> None:
+        """As a PNG of our own making: TensorBoard's would ask for Pillow."""
+        if self.writer is not None:
+            from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
+
+            height, width = (int(size) for size in picture.sheet.shape)
+            image = Summary.Image(height=height, width=width, colorspace=1, encoded_image_string=png(picture.sheet))
+            value = Summary.Value(tag=picture.name, image=image)
+            self.writer._get_file_writer().add_summary(Summary(value=[value]), step)
+        self.inner.picture(step, picture)
 
     def note(self, text: str) -> None:
         self.inner.note(text)

@@ -6,7 +6,7 @@ The situations themselves are met in the tests of what finds them; here stands w
 from archc.dsl.diagnostic import Fault
 from archc.dsl.source import Source
 from archc.dsl.span import NOWHERE, Loc, Span
-from archc.runtime.faults import data, diagrams, exports, files, health, runs, sampling, specs, weights
+from archc.runtime.faults import data, diagrams, exports, files, games, health, runs, sampling, specs, weights
 
 SPEC = Source(
     "net.arch",
@@ -138,6 +138,8 @@ FACTS: tuple[Fault, ...] = (
     health.DeadUnits(RELU, 12, 16),
     health.GradientsExplode(LOSS, "head.weight", 4.2e5),
     health.GradientsVanish(LOSS, "dense1.weight", 1.3e-9),
+    games.Collapsed(LOSS, "G", "fake", "image", 0.0004),
+    games.PlayerStarves(LOSS, "G", 3.1e-9),
     sampling.NothingToSample(NOWHERE, "LeNet", ("texts, token by token",)),
     sampling.NoSuchToken(NOWHERE, "Q", "the run's text has no such character", ("a", "b", "q")),
     sampling.BadSamplingOption(NOWHERE, "--top-p", "1.5", "it is a probability, above 0 and up to 1"),

@@ -39,7 +39,10 @@ def methods(graph: Game) -> Iterator[Method]:
     if draws:
         outputs = [Output(name=graph.nodes[n].outputs[0].name or "draw", ref=Ref(n)) for n in draws]
         yield _cut(graph, "draw_round", "What the updates of a round share.", inputs, outputs)
-    for objective, output in zip(graph.objectives, graph.outputs, strict=True):
+    made = graph.outputs[len(graph.objectives) :]
+    if made:
+        yield _cut(graph, "make", "What the players make, in the order of the outputs.", [*inputs, *draws], list(made))
+    for objective, output in zip(graph.objectives, graph.outputs, strict=False):
         doc = f"What {' and '.join(objective.players)} minimize{'s' if len(objective.players) == 1 else ''}."
         yield _cut(graph, f"objective_{objective.name}", doc, [*inputs, *draws], [output])
 
