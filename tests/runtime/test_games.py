@@ -52,7 +52,7 @@ def moved(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 def gan_by_hand(model: Any, data: Iterator[Batch]) -> None:
-    for_d, for_g = adams(model)
+    for_d, for_g = adam(model.D, lr=4e-4), adam(model.G, lr=1e-3)
     for (image,) in islice(data, STEPS):
         fake = model.G(torch.randn(len(image), 32))
         moved(for_d, (F.softplus(-model.D(image)) + F.softplus(model.D(fake.detach()))).mean())
