@@ -47,6 +47,27 @@ def test_the_step_is_that_of_the_optimizer(name: str) -> None:
     assert torch.equal(*weights)
 
 
+@pytest.mark.parametrize("arguments", [{}, {"weight_decay": 0.1}, {"maximize": True}, {"momentum": 0.9}])
+def test_descent_by_the_kernel_alone_is_that_of_the_optimizer(arguments: dict[str, Any]) -> None:
+    """With fused kernels, a parameter without a gradient and a rate that moves; with momentum it is the optimizer's own step."""
+    weights, calls = [], []
+    for alone in (False, True):
+        torch.manual_seed(0)
+        net, other = torch.nn.Linear(5, 3), torch.nn.Linear(2, 2)
+        optimizer = torch.optim.SGD([*net.parameters(), *other.parameters()], lr=0.1, fused=True, **arguments)
+        step = step_of(optimizer) if alone else optimizer.step
+        calls.append(getattr(getattr(step, "func", None), "__name__", ""))
+        for rate in (0.1, 0.05, 0.2):
+            optimizer.param_groups[0]["lr"] = rate
+            optimizer.zero_grad()
+            net(torch.ones(2, 5)).square().sum().backward()
+            with torch.no_grad():
+                step()
+        weights.append(torch.cat([p.detach().flatten() for p in (*net.parameters(), *other.parameters())]))
+    assert torch.equal(*weights)
+    assert calls[1] == ("step" if "momentum" in arguments else "_plain_descent")
+
+
 def test_nothing_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "torch._dynamo", raising=False)
     functions = [getattr(torch.optim.Optimizer, method).__wrapped__ for method in METHODS]
