@@ -15,11 +15,16 @@ VALUES = {
     "/": "{a} / {b}",
     "neg": "-{a}",
     **{name: f"f_{name}({{a}})" for name in ("sigmoid", "tanh", "relu", "exp", "log", "sqrt", "abs", "sin", "cos", "logsigmoid")},
+    **{name: f"f_{name}({{a}})" for name in ("atan", "erf", "floor", "ceil", "round", "sign")},
+    "pow": "f_pow({a}, {b})",
+    **{op: f"({{a}} {op} {{b}} ? T(1) : T(0))" for op in ("<", "<=", ">", ">=", "==", "!=")},
+    "where": "({a} != T(0) ? {b} : {c})",
+    "stop": "{a}",
     "maximum": "({a} >= {b} ? {a} : {b})",
     "minimum": "({a} <= {b} ? {a} : {b})",
 }
 
-# What the adjoint `d` of a result `n` adds to the adjoints of its terms `a` and `b`.
+# What the adjoint `d` of a result `n` adds to the adjoints of its terms `a`, `b` and `c`; nothing where there is no slope.
 ADJOINTS: Mapping[str, tuple[str, ...]] = {
     "+": ("{d}", "{d}"),
     "-": ("{d}", "-{d}"),
@@ -36,6 +41,15 @@ ADJOINTS: Mapping[str, tuple[str, ...]] = {
     "sin": ("{d} * f_cos({a})",),
     "cos": ("-{d} * f_sin({a})",),
     "logsigmoid": ("{d} * f_sigmoid(-{a})",),
+    "atan": ("{d} / (T(1) + {a} * {a})",),
+    "erf": ("{d} * T(1.1283791670955126) * f_exp(-{a} * {a})",),
+    "pow": (
+        "({b} == T(0) ? T(0) : {d} * {b} * f_pow({a}, {b} - T(1)))",
+        "({a} == T(0) && {b} >= T(0) ? T(0) : {d} * {n} * f_log({a}))",
+    ),
+    **dict.fromkeys(("floor", "ceil", "round", "sign", "stop"), ("",)),
+    **dict.fromkeys(("<", "<=", ">", ">=", "==", "!="), ("", "")),
+    "where": ("", "({a} != T(0) ? {d} : T(0))", "({a} != T(0) ? T(0) : {d})"),
     # As in PyTorch: two equal tensors share, and a number has no adjoint to share.
     "maximum": (
         "({a} > {b} ? {d} : {a} == {b} ? {d} * {share} : T(0))",
@@ -78,10 +92,11 @@ def adjoints(terms: Sequence[Term], seeds: Sequence[tuple[int, str]]) -> tuple[l
             continue
         share = "T(1)" if terms[term.terms[-1]].op == "number" else "T(0.5)"
         for operand, rule in zip(term.terms, ADJOINTS[term.op], strict=True):
-            text = rule.format(d=f"d{number}", n=f"n{number}", share=share, **_operands(term))
-            parts.setdefault(operand, []).append(f"({text})")
+            if rule and terms[operand].op != "number":
+                text = rule.format(d=f"d{number}", n=f"n{number}", share=share, **_operands(term))
+                parts.setdefault(operand, []).append(f"({text})")
     return lines, leaves
 
 
 def _operands(term: Term) -> dict[str, str]:
-    return {name: f"n{operand}" for name, operand in zip("ab", term.terms, strict=False)}
+    return {name: f"n{operand}" for name, operand in zip("abc", term.terms, strict=False)}

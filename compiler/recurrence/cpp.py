@@ -50,6 +50,13 @@ template <class T> INLINE T f_sqrt(T x) { return std::sqrt(x); }
 template <class T> INLINE T f_log(T x) { return std::log(x); }
 template <class T> INLINE T f_sin(T x) { return std::sin(x); }
 template <class T> INLINE T f_cos(T x) { return std::cos(x); }
+template <class T> INLINE T f_atan(T x) { return std::atan(x); }
+template <class T> INLINE T f_erf(T x) { return std::erf(x); }
+template <class T> INLINE T f_pow(T x, T y) { return std::pow(x, y); }
+template <class T> INLINE T f_floor(T x) { return std::floor(x); }
+template <class T> INLINE T f_ceil(T x) { return std::ceil(x); }
+template <class T> INLINE T f_round(T x) { return std::nearbyint(x); } // a half goes to the even number
+template <class T> INLINE T f_sign(T x) { return T(x > T(0)) - T(x < T(0)); }
 template <class T> struct Lanes;
 template <> struct Lanes<float> { typedef float t __attribute__((vector_size(64), aligned(4))); };
 template <> struct Lanes<double> { typedef double t __attribute__((vector_size(128), aligned(8))); };

@@ -6,7 +6,6 @@ dense map is one recurrent product. What remains is elementwise, and is a list o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -16,6 +15,7 @@ from ..layers.functions import Clip
 from ..layers.linear import Dense
 from ..shapes import Size
 from ..values import Real
+from .lanes import RULES, lane
 from .terms import Equations, Given, Slice, Term, Vector
 
 
@@ -94,8 +94,10 @@ class _Reading:
                 return self._dense(number, node.op)
             case Clip():
                 return self._clip(number, node.op)
-            case Layer() if node.op.name in PLAIN and _is_plain(node.op):
-                return PLAIN[node.op.name](self, [self._operand(operand) for operand in node.inputs])
+            case Layer() if node.op.name in RULES:
+                found = lane(self, node.op, [self._operand(operand) for operand in node.inputs])
+                if found is not None:
+                    return found
         raise Unfit(f"its {node.op.title} has no kernel")
 
     def _dense(self, number: int, op: Dense) -> int:
@@ -166,32 +168,3 @@ class _Reading:
             self.seen[term] = len(self.terms)
             self.terms.append(term)
         return self.seen[term]
-
-
-def _is_plain(op: Layer) -> bool:
-    """Are all of its options as they are by default?"""
-    return all(getattr(op, name) == info.default for name, info in type(op).model_fields.items())
-
-
-Rule = Callable[[_Reading, list[int]], int]
-
-
-def _same(op: str) -> Rule:
-    return lambda reading, terms: reading.term(op, *terms)
-
-
-def _scaled(reading: _Reading, terms: list[int]) -> int:
-    return reading.term("*", terms[0], reading.term("sigmoid", *terms))
-
-
-def _squared(reading: _Reading, terms: list[int]) -> int:
-    return reading.term("*", terms[0], terms[0])
-
-
-# What the layers of these names compute, in the operations of `cpp`.
-PLAIN: dict[str, Rule] = {
-    **{name: _same(name) for name in ("+", "-", "*", "/", "sigmoid", "tanh", "relu", "exp", "log", "sqrt", "abs", "sin", "cos")},
-    **{name: _same(name) for name in ("logsigmoid", "maximum", "minimum", "neg")},
-    "silu": _scaled,
-    "square": _squared,
-}
