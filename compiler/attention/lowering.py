@@ -13,7 +13,7 @@ from .recognise import Form
 if TYPE_CHECKING:
     from ..layers.attention import Attend
 
-Kind = Literal["plain", "whole", "causal", "window", "kept", "batch"]
+Kind = Literal["plain", "whole", "causal", "window", "documents", "kept", "batch"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Lowering:
     """How, and why.
 
     `whole`: no mask at all; `causal`: the flag of scaled_dot_product_attention; `window`: by blocks of
-    queries with the keys near them; `kept`: with a mask built once; `batch`: with a mask
+    queries with the keys near them; `documents`: by blocks of queries with the keys from the first to the last that has
+    the number of one of them; `kept`: with a mask built once; `batch`: with a mask
     built in each forward; `plain`: scores written out.
     """
 
@@ -43,6 +44,9 @@ def lowering_of(op: Attend) -> Lowering:
     if mask is not None and bias is None and Form(mask).window is not None:
         reason = "is a window, computed by blocks: the cost grows with the window, not with the square of the length"
         return Lowering("window", f"{_said(op)} {reason}")
+    if mask is not None and bias is None and Form(mask).documents is not None:
+        reason = "keeps documents apart, computed by blocks: the cost grows with the documents, not with the square of the length"
+        return Lowering("documents", f"{_said(op)} {reason}")
     if any(equation is not None and equation.reads for equation in (mask, bias)):
         return Lowering("batch", f"{_said(op)} is built in each forward, since it reads tensors")
     return Lowering("kept", f"{_said(op)} is built once for each length and kept")

@@ -57,6 +57,16 @@ class Condition:
     place: int = -1
 
 
+@dataclass(frozen=True)
+class Documents:
+    """The terms with the number of each query's and of each key's document, and how many places before and behind it a query sees."""
+
+    ours: int
+    theirs: int
+    before: Linear | None
+    after: Linear | None
+
+
 class Form:
     """What a mask says: `conditions` hold all together."""
 
@@ -162,6 +172,26 @@ class Form:
         """Exactly `j <= i`."""
         below, above, others = self.bounds()
         return len(below) == 1 and not above and not others and below[0].rest == 0 and below[0].text == 0
+
+    @cached_property
+    def documents(self) -> Documents | None:
+        """Queries see the keys that have their number, `of[b, i] == of[b, j]`, perhaps within bounds on `i - j`; or none."""
+        below, above, others = self.bounds()
+        if len(others) != 1 or len(below) > 1 or len(above) > 1:
+            return None
+        linear = others[0].linear
+        if others[0].op != "==" or linear is None or linear.rest != 0 or linear.text != 0:
+            return None
+        if [factor for _, factor in linear.factors] not in ([1, -1], [-1, 1]):
+            return None
+        axes, places = self.equation.axes(), {}
+        for atom, _ in linear.factors:
+            if isinstance(atom, int):
+                places[axes[atom]] = atom
+        ours, theirs = places.get(frozenset("bi")), places.get(frozenset("bj"))
+        if ours is None or theirs is None:
+            return None
+        return Documents(ours, theirs, above[0] if above else None, below[0] if below else None)
 
     @cached_property
     def window(self) -> tuple[Linear, Linear] | None:

@@ -64,6 +64,10 @@ class Equation(Frozen):
         """Does it depend on tensors, or on sizes and hyperparameters alone?"""
         return bool(self.tensors)
 
+    def value_at(self, place: int) -> Equation:
+        """The equation whose value is an earlier term of this one."""
+        return self.model_copy(update={"terms": self.terms[: place + 1]})
+
     def axes(self) -> tuple[frozenset[str], ...]:
         """The indices that each term depends on."""
         found: list[frozenset[str]] = []

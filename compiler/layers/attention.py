@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from pydantic import SerializeAsAny
 
+from ..attention.helpers import HELPERS
 from ..attention.lowering import lowering_of
 from ..attention.terms import Equation
 from ..emit.code import Code, Show
@@ -18,45 +19,6 @@ from ._rules import disagree, want_float, want_rank
 from .base import Checker, Family, Layer, Number, Positive, Probability, Refusal
 
 NAMES = ("q", "k", "v")
-KEPT = '''\
-def kept(function):
-    """Keeps the last results of a function of sizes alone; what a compiler or an exporter traces is built anew."""
-    results = {}
-
-    def get(*sizes):
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():
-            return function(*sizes)
-        if sizes not in results:
-            if len(results) == 8:
-                del results[next(iter(results))]
-            with torch.inference_mode(False):
-                results[sizes] = function(*sizes)
-        return results[sizes]
-
-    return get
-'''
-
-WINDOWED = '''\
-def windowed(q: Tensor, k: Tensor, v: Tensor, before: int, after: int, **options) -> Tensor:
-    """Attention of each query to the keys from `before` places before it to `after` behind it, by blocks of queries."""
-    batch, heads, steps, _ = q.shape
-    keys, size = k.shape[2], max(before + after, 64)
-    if k.shape[1] != heads:
-        k, v = (t.repeat_interleave(heads // t.shape[1], dim=1) for t in (k, v))
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or steps <= 2 * size:
-        i, j = torch.arange(steps, device=q.device)[:, None], torch.arange(keys, device=q.device)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=(i - j <= before) & (j - i <= after), **options)
-    blocks = -(-steps // size)
-    q = F.pad(q, (0, 0, 0, blocks * size - steps)).unflatten(2, (blocks, size))  # [B, heads, blocks, size, d]
-    near = size + before + after  # each block sees so many keys; those of two neighbours overlap
-    k, v = (F.pad(t, (0, 0, before, blocks * size + after - keys)).unfold(2, near, size).mT for t in (k, v))
-    i = torch.arange(blocks * size, device=q.device).view(blocks, size, 1)
-    j = i[:, :1] - before + torch.arange(near, device=q.device)
-    mask = (i - j <= before) & (j - i <= after) & (j >= 0) & (j < keys)  # [blocks, size, near]
-    q, k, v = (t.flatten(0, 1) for t in (q, k, v))
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[None], **options)
-    return y.flatten(1, 2)[:, :steps].unflatten(0, (batch, heads))
-'''
 
 
 class Attend(Layer):
@@ -106,8 +68,8 @@ class Attend(Layer):
         return {name: equation for name, equation in given.items() if equation is not None}
 
     def called(self) -> str:
-        """The cache of masks that are built once, or the function of windows."""
-        return {"kept": KEPT, "window": WINDOWED}.get(lowering_of(self).kind, "")
+        """The cache of masks that are built once, or the function of windows or documents."""
+        return HELPERS.get(lowering_of(self).kind, "")
 
     def lowering(self, *inputs: Any) -> str:
         return lowering_of(self).reason

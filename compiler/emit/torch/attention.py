@@ -5,10 +5,12 @@ Comes in: a writer at an `attend`. Goes out: its lines, and the function of the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...attention.lowering import Kind, lowering_of
 from ...attention.recognise import Form
+from ...attention.terms import Equation
 from ...graph import Ref
 from ...layers.attention import Attend
 from ...shapes import Size
@@ -146,6 +148,8 @@ class _Attention:
             options["scale"] = self.show(self.op.scale)
         if kind == "window":
             return self._windowed(q, k, v, options)
+        if kind == "documents":
+            return self._documents(q, k, v, options)
         if self.heads.text != self.shared.text:
             options["enable_gqa"] = "True"
         return call("F.scaled_dot_product_attention", q, k, v, **options)
@@ -156,6 +160,20 @@ class _Attention:
         assert window is not None
         before, after = (self.show.dim(bound.text).text for bound in window)
         return call("windowed", q, k, v, before, after, **options)
+
+    def _documents(self, q: str, k: str, v: str, options: dict[str, str]) -> Code:
+        """Documents one after the other, by blocks of queries."""
+        assert self.op.mask is not None
+        found = Form(self.op.mask).documents
+        assert found is not None
+        numbers = {"ours": self.op.mask.value_at(found.ours), "theirs": self.op.mask.value_at(found.theirs)}
+        sheet = self._sheet(self.show, f"{q}.device", f"{q}.dtype", self.free, equations=numbers)
+        codes = [sheet.value(name).text for name in numbers]
+        for line in sheet.lines:
+            self.say(line)
+        bounds = {"before": found.before, "after": found.after}
+        given = {name: self.show.dim(bound.text).text for name, bound in bounds.items() if bound is not None}
+        return call("documents", q, k, v, *codes, **given, **options)
 
     def _built(self, q: str) -> str:
         """A mask or bias that is built here."""
@@ -169,9 +187,11 @@ class _Attention:
         self.say(f"{name} = {code}", "" if self.spans else f"[{axes}]")
         return name
 
-    def _sheet(self, show: Show, device: str, dtype: str, free: object, score: str = "") -> Sheet:
+    def _sheet(
+        self, show: Show, device: str, dtype: str, free: object, score: str = "", equations: Mapping[str, Equation] | None = None
+    ) -> Sheet:
         tensors = {place: code for place, code in enumerate(self.codes) if place >= 3}
-        sheet = Sheet(joined(self.op.equations), show, self.extents, tensors, device, dtype, free, score)  # type: ignore[arg-type]
+        sheet = Sheet(joined(equations or self.op.equations), show, self.extents, tensors, device, dtype, free, score)  # type: ignore[arg-type]
         if isinstance(self.op, StreamedAttend):
             sheet.walk(self.spans, self.op.moving)
         return sheet

@@ -59,6 +59,7 @@ WAYS = {
     "whole": {"whole": 1},
     "causal": {"causal": 1},
     "window": {"masked": 1},
+    "documents": {"masked": 1},
     "kept": {"masked": 1},
     "batch": {"masked": 1},
 }
@@ -190,6 +191,83 @@ def test_a_window_is_computed_by_blocks(before: int, after: int, shared: int) ->
         ours, theirs = (torch.autograd.grad((y * toward).sum(), inputs) for y in (found, wanted))
         for one, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-9)
+
+
+DOCUMENTS = [
+    "first[b, i] == second[b, j]",
+    "not (second[b, j] != first[b, i])",
+    "first[b, i] - second[b, j] == 0 and i >= j",
+    "not (j > i or first[b, i] + 1 != 1 + second[b, j])",
+    "abs(i - j) < 3 and -second[b, j] == -first[b, i]",
+]
+
+
+@pytest.mark.parametrize("text", DOCUMENTS)
+def test_documents_in_any_words(text: str) -> None:
+    assert compare(case_of(text, indices="b, h, i, j")) == "documents"
+
+
+@pytest.mark.parametrize(
+    "text", ["first[b, i] == second[b, j] + 1", "first[b, i] == first[b, i]", "first[b, i] == second[b, j] or j <= i"]
+)
+def test_what_does_not_keep_documents_apart(text: str) -> None:
+    assert compare(case_of(text, indices="b, h, i, j")) == "batch"
+
+
+@pytest.mark.parametrize("more", ["", " and j <= i", " and i - j <= 40 and j <= i + 9"])
+@pytest.mark.parametrize("shared", [1, 2])
+def test_documents_are_computed_by_blocks(more: str, shared: int) -> None:
+    """In order, in no order, and with queries whose document has no key."""
+    made = compiled(
+        f"""model Net(q: [B, T, 8], k: [B, S, {4 * shared}], v: [B, S, {4 * shared}], mine: int[B, T], other: int[B, S]) {{
+        mask[b, h, i, j] = mine[b, i] == other[b, j]{more}
+        return attend(q, k, v, heads=2, kv_heads={shared}, mask=mask)
+    }}"""
+    )
+    net = network(made)
+    for steps, keys in ((515, 300), (300, 700)):
+        for order in ("packed", "mixed", "absent"):
+            mine, other = torch.randint(0, 6, (2, steps)), torch.randint(0, 6, (2, keys))
+            if order != "mixed":
+                mine, other = mine.sort(-1).values, other.sort(-1).values
+            if order == "absent":
+                mine[:, 300:] = 9
+            q, k, v = (torch.randn(2, n, w).double().requires_grad_() for n, w in ((steps, 8), *(2 * ((keys, 4 * shared),))))
+            found, seen = ran(net, {"q": q, "k": k, "v": v, "mine": mine, "other": other})
+            assert seen == {"masked": -(-steps // 128)}
+            heads = [t.reshape(2, t.shape[1], -1, 4).transpose(1, 2) for t in (q, k, v)]
+            heads[1:] = [t.repeat_interleave(2 // shared, 1) for t in heads[1:]]
+            i, j = torch.arange(steps)[:, None], torch.arange(keys)
+            mask = mine[:, :, None] == other[:, None, :]
+            if "j <= i" in more:
+                mask = mask & (i - j <= 40) & (j <= i + 9) if "40" in more else mask & (j <= i)
+            weights = (heads[0] @ heads[1].mT / 2).masked_fill(~mask[:, None], -1e9).softmax(-1) * mask[:, None]
+            wanted = (weights @ heads[2]).transpose(1, 2).flatten(2)
+            torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
+            toward = torch.randn_like(wanted)
+            ours, theirs = (torch.autograd.grad((y * toward).sum(), (q, k, v)) for y in (found, wanted))
+            for one, its in zip(ours, theirs, strict=True):
+                torch.testing.assert_close(one, its, rtol=1e-8, atol=1e-9)
+
+
+def test_the_cost_of_documents_grows_with_them() -> None:
+    """Twice as many documents of one length cost twice as many scores, not four times as many."""
+    text = "model Net(x: [B, T, 8], of: int[B, T]) {\n    mask[b, h, i, j] = of[b, i] == of[b, j] and j <= i\n"
+    net = network(compiled(f"{text}    return attend(x, x, x, heads=2, mask=mask)\n}}"))
+    scores: list[int] = []
+    plain = F.scaled_dot_product_attention
+
+    def watched(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
+        scores[-1] += q.shape[:-1].numel() * k.shape[-2]
+        return plain(q, k, v, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(F, "scaled_dot_product_attention", watched)
+        for documents in (8, 16):
+            scores.append(0)
+            net(torch.randn(1, 128 * documents, 8).double(), torch.arange(documents).repeat_interleave(128)[None])
+    assert scores[0] == 2 * 8 * 128 * 128
+    assert scores[1] == 2 * scores[0]
 
 
 def test_the_blocks_of_a_window_are_small() -> None:
