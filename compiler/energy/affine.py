@@ -23,7 +23,7 @@ def is_affine(node: Node) -> bool:
         return False
     if isinstance(op, Dense):
         return len(node.inputs) == 1
-    return isinstance(op, Conv) and op.padding_mode == "zeros" and _numbers(op.padding) is not None
+    return isinstance(op, Conv) and op.padding_mode == "zeros" and padding_of(op) is not None
 
 
 def vanishes(node: Node) -> bool:
@@ -69,7 +69,7 @@ def through_conv(slope: Slope, number: int, node: Node, place: int, term: Term) 
     assert isinstance(op, Conv)
     x = slope.tensor(node.inputs[0])
     g = slope.filled(term, node) if term.value is not None else slope.build.ones(slope.body.tensor(number))
-    padding, more = _numbers(op.padding), _rest(slope, node, x.type)
+    padding, more = padding_of(op), _rest(slope, node, x.type)
     rank = x.type.rank - 2
     if padding is None or more is None:
         raise slope.bends(number, "the sizes of this convolution are known only when the model runs")
@@ -84,12 +84,19 @@ def through_conv(slope: Slope, number: int, node: Node, place: int, term: Term) 
     return Term(term.factor, slope.build.made(made, (g, slope.build.weight(node)), x.type), number)
 
 
-def _numbers(padding: object) -> tuple[Size, ...] | None:
-    """The padding of each axis, or of all; none where its two sides differ, or where it follows the kernel."""
+def padding_of(op: Conv) -> tuple[Size, ...] | None:
+    """The padding of each axis, or of all; none where its two sides differ."""
+    padding = op.padding
     if isinstance(padding, Size):
         return (padding,)
+    if padding == "same":
+        axes = max(len(each) if isinstance(each, tuple) else 1 for each in (op.kernel_size, op.dilation))
+        both = zip(per_axis(op.kernel_size, axes), per_axis(op.dilation, axes), strict=True)
+        around = [None if k.number is None or d.number is None else (k.number - 1) * d.number for k, d in both]
+        even = all(one is not None and one % 2 == 0 for one in around)
+        return tuple(Size.of(int(one) // 2) for one in around if one is not None) if even else None
     if isinstance(padding, tuple) and all(isinstance(side, Size) for side in padding):
-        return padding
+        return tuple(side for side in padding if isinstance(side, Size))
     return None
 
 
@@ -98,7 +105,7 @@ def _rest(slope: Slope, node: Node, x: TensorType) -> tuple[Size, ...] | None:
     op = node.op
     assert isinstance(op, Conv)
     rank = x.rank - 2
-    padding = _numbers(op.padding)
+    padding = padding_of(op)
     assert padding is not None
     found = []
     for at, stride in enumerate(per_axis(op.stride, rank)):

@@ -11,9 +11,19 @@ from ..elaborate.body import Body
 from ..elaborate.expressions import one
 from ..elaborate.statements import Returned
 from ..elaborate.values import Poison, Tensor, describe
-from ..errors.energies import LayerAway, NameOfMethod, NotAnEnergy, PartInEnergy, TermBends, UnitsUnused, WrongVariance
+from ..errors.energies import (
+    ConvOfEnergy,
+    LayerAway,
+    NameOfMethod,
+    NotAnEnergy,
+    PartInEnergy,
+    TermBends,
+    UnitsUnused,
+    WrongVariance,
+)
 from ..graph import SWEEPS, Crossing, Graph, Input, Latent, Machine, Parameter, Ref, Repeat, Start, TensorType, Units, Use
 from ..layers.base import Layer, Owner, Refusal
+from ..layers.convolution import Conv
 from ..shapes import Size
 from ..values import Real, as_real
 from .affine import is_affine
@@ -123,6 +133,8 @@ def _only_arithmetic(body: Body, node: ast.Declaration) -> None:
             or (isinstance(op, Layer) and made.key is None and op.pure)
             or is_affine(made)
         )
+        if not plain and isinstance(op, Conv):
+            raise Refusal(ConvOfEnergy(made.span, node.name.text))
         if not plain:
             what = f"the {op.graph.kind} {op.title}" if isinstance(op, Use) else op.title
             what = f"a {what}" if isinstance(op, Repeat) else what

@@ -185,6 +185,20 @@ class LayerAway(Fault):
         )
 
 
+class ConvOfEnergy(Fault):
+    """What goes up through a convolution goes down through its transpose, which knows zeros around an image, as many on either side. So
+    a `conv` in an energy has `padding_mode="zeros"` and its padding as numbers, or `"same"` with an odd kernel; its weights are its own."""
+
+    code = "E0924"
+    title = "a convolution that cannot be gone back through"
+
+    energy: str
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (Help("pad with zeros, as many on either side: conv(16, 3, padding=1)"),)
+        return self.say(f"the units of {self.energy} cannot be drawn back through this convolution", "no way back", helps=helps)
+
+
 class NameOfMethod(Fault):
     """The class of an energy has methods that are derived; no parameter can have the name of one."""
 

@@ -85,28 +85,29 @@ def _sample(block: Units, span: Span) -> list[Line]:
 
 def _gibbs(graph: Machine, span: Span) -> list[Line]:
     given, visible = inputs_of(graph), [identifier(block.name) for block in graph.visible]
-    steps = [_turn(block) for block in graph.hidden]
+    step, count = _free("step", graph), _free("steps", graph)
+    steps = [_turn(block, step) for block in graph.hidden]
     steps += [f"{identifier(b.name)} = self.sample_{b.name}({', '.join(inputs_of(b.mean))})" for b in graph.visible]
     kind = "Tensor" if len(visible) == 1 else f"tuple[{', '.join(['Tensor'] * len(visible))}]"
     hidden = [identifier(block.name) for block in graph.hidden]
     known = ", ".join(f"{name}: Tensor | None = None" for name in hidden)
     return [
         Line("@torch.no_grad()", span),
-        Line(f"def gibbs({_signature(given)}, steps: int = 1, {known}) -> {kind}:", span),
+        Line(f"def gibbs({_signature(given)}, {count}: int = 1, {known}) -> {kind}:", span),
         Line('"""The visible units after so many steps of a Gibbs chain, which draws block by block given the rest.', span, 1),
         Line("", span),
         Line(f"The first step takes {_listed(hidden)} for the means of the hidden units, where they are known.", span, 1),
         Line('"""', span, 1),
-        Line("for step in range(steps):", span, 1),
+        Line(f"for {step} in range({count}):", span, 1),
         *(Line(step, span, 2) for step in steps),
         Line(f"return {', '.join(visible)}", span, 1),
     ]
 
 
-def _turn(block: Units) -> str:
+def _turn(block: Units, step: str) -> str:
     """A block of hidden units is drawn, in the first step from means that may be known."""
     name, given = identifier(block.name), ", ".join(inputs_of(block.mean))
-    return f"{name} = self.sample_{block.name}({given}) if step or {name} is None else {DRAWS[block.kind].format(name)}"
+    return f"{name} = self.sample_{block.name}({given}) if {step} or {name} is None else {DRAWS[block.kind].format(name)}"
 
 
 def _whole_gibbs(graph: Machine, span: Span) -> list[Line]:
@@ -116,10 +117,10 @@ def _whole_gibbs(graph: Machine, span: Span) -> list[Line]:
     known = ", ".join(f"{name}: Tensor | None = None" for name in hidden)
     steps = [f"{identifier(b.name)} = self.sample_{b.name}({', '.join(inputs_of(b.mean))})" for b in blocks]
     drawn = ", ".join(DRAWS[b.kind].format(identifier(b.name)) for b in graph.hidden)
-    names = ", ".join(hidden)
+    names, count = ", ".join(hidden), _free("steps", graph)
     return [
         Line("@torch.no_grad()", span),
-        Line(f"def gibbs({_signature(given)}, steps: int = 1, {known}) -> tuple[{', '.join(['Tensor'] * len(blocks))}]:", span),
+        Line(f"def gibbs({_signature(given)}, {count}: int = 1, {known}) -> tuple[{', '.join(['Tensor'] * len(blocks))}]:", span),
         Line('"""All units after so many steps of a Gibbs chain, which draws block by block given the rest.', span, 1),
         Line("", span),
         Line(f"It goes on from {_listed(hidden)}; without them it begins with what mean field tells of them.", span, 1),
@@ -127,7 +128,7 @@ def _whole_gibbs(graph: Machine, span: Span) -> list[Line]:
         Line(f"if {hidden[0]} is None:", span, 1),
         Line(f"{names} = self({', '.join(given)})", span, 2),
         Line(f"{names} = {drawn}", span, 2),
-        Line("for _ in range(steps):", span, 1),
+        Line(f"for _ in range({count}):", span, 1),
         *(Line(step, span, 2) for step in steps),
         Line(f"return {', '.join(identifier(b.name) for b in blocks)}", span, 1),
     ]
@@ -138,11 +139,12 @@ def _mean_field(graph: Machine, span: Span) -> list[Line]:
     given, hidden = inputs_of(graph), [identifier(block.name) for block in graph.hidden]
     gives = [identifier(output.name) for output in graph.outputs]
     kind = "Tensor" if len(gives) == 1 else f"tuple[{', '.join(['Tensor'] * len(gives))}]"
+    count = _free("steps", graph)
     return [
-        Line(f"def forward({_signature(given)}, steps: int = {SWEEPS}) -> {kind}:", span),
+        Line(f"def forward({_signature(given)}, {count}: int = {SWEEPS}) -> {kind}:", span),
         Line('"""The means of the hidden units by mean field: each block in turn, given the means of the others."""', span, 1),
         Line(f"{', '.join(hidden)} = self.start({', '.join(given)})", span, 1),
-        Line("for _ in range(steps - 1):", span, 1),
+        Line(f"for _ in range({count} - 1):", span, 1),
         *(Line(f"{identifier(b.name)} = self.mean_{b.name}({', '.join(inputs_of(b.mean))})", span, 2) for b in graph.hidden),
         Line(f"return {', '.join(gives)}", span, 1),
     ]
@@ -173,6 +175,14 @@ def _forward(graph: Machine, span: Span) -> list[Line]:
         Line(f"def forward({_signature(inputs_of(graph))}) -> {kind}:", span),
         Line(f"return {', '.join(means)}", span, 1),
     ]
+
+
+def _free(word: str, graph: Machine) -> str:
+    """A name of a number of the chain that no tensor has."""
+    taken = {*inputs_of(graph), *(identifier(block.name) for block in graph.blocks)}
+    while word in taken:
+        word += "_"
+    return word
 
 
 def _signature(names: list[str]) -> str:

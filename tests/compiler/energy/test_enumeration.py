@@ -73,11 +73,11 @@ energy M(v: binary[B, 3]) {
 
 
 CONVOLUTIONAL = """
-energy M(v: binary[B, 1, 3, 2]) {
-    latent h: binary[B, 2, 2, 1]
-    layer filter = conv(2, 2, init=normal(std=1.0), bias_init=normal(std=1.0))
+energy M(v: binary[B, 1, 2, 3]) {
+    latent h: binary[B, 1, 2, 3]
+    layer filter = conv(1, [3, 1], padding="same", init=normal(std=1.0), bias_init=normal(std=1.0))
     param a: [1] = normal(std=1.0)
-    param b: [2] = normal(std=1.0)
+    param b: [1] = normal(std=1.0)
     return -sum(filter(v) * h, dim=[1, 2, 3]) - sum(h, dim=[2, 3]) @ b - sum(v, dim=[2, 3]) @ a
 }
 """
@@ -121,7 +121,7 @@ CASES = [
         ["h", "g"],
     ),
     (CONDITIONAL, {"v": ("binary", (3,)), "u": ("given", (2,)), "h": ("binary", (3,))}, ["h"]),
-    (CONVOLUTIONAL, {"v": ("binary", (1, 3, 2)), "h": ("binary", (2, 2, 1))}, ["h"]),
+    (CONVOLUTIONAL, {"v": ("binary", (1, 2, 3)), "h": ("binary", (1, 2, 3))}, ["h"]),
     (STRIDED, {"v": ("binary", (2, 4)), "h": ("binary", (2, 2))}, ["h"]),
     (SHARED, {"v": ("binary", (3,)), "h": ("binary", (2,))}, ["h"]),
 ]
@@ -228,3 +228,23 @@ model Net(x: [B, 4]) {
     lower = next(module for module in model.modules() if hasattr(module, "gibbs"))
     torch.testing.assert_close(lower.mean_v(torch.zeros(2, 3).double()), torch.sigmoid(torch.full((2, 4), 0.5).double()))
     assert lower.gibbs(torch.zeros(2, 4).double()).shape == (2, 4)
+
+
+@pytest.mark.parametrize("meeting", ["", " - sum(step * weight, dim=-1)"])
+def test_units_may_have_the_names_that_chains_use(meeting: str) -> None:
+    text = f"""
+energy M(steps: binary[B, 3]) {{
+    latent step: binary[B, 3]
+    latent weight: binary[B, 3]
+    param W: [3] = normal(std=1.0)
+    return -sum(steps * (step + weight) * W, dim=-1){meeting}
+}}
+"""
+    model = built(text)
+    v = torch.ones(4, 3).double()
+    torch.manual_seed(0)
+    found = model.gibbs(v, 2)
+    assert (found[0] if meeting else found).shape == v.shape
+    total, slope = model.statistics(v, v, v, torch.ones(4).double())
+    torch.testing.assert_close(slope, torch.full((3,), 8.0).double())
+    torch.testing.assert_close(total, -model.energy(v, v, v).sum())
