@@ -107,5 +107,6 @@ SPECS: dict[str, Callable[..., Any]] = {
     "rbm": partial(shipped, "rbm", None),
     "dbn": partial(shipped, "dbn", "DBN"),
     "dsn": partial(shipped, "dsn", "tuned"),
+    **{name: partial(shipped, name, None) for name in ("vae", "stacked_autoencoder", "vqvae", "simclr", "byol")},
     **{name: partial(program, name) for name in CLAUSES},
 }

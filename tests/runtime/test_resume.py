@@ -306,15 +306,16 @@ def test_a_killed_program_goes_on_to_the_same_bits(tmp_path: Path, name: str) ->
     assert_same(train(SPECS[name](epochs=2), out=tmp_path / "whole", progress=False).folder, tmp_path / "run")
 
 
+EPOCHS = {"lenet": 60, "rbm": 20, "dbn": 15, "dsn": 15, "vae": 40, "stacked_autoencoder": 15, "vqvae": 15, "simclr": 6, "byol": 6}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "spec", ["accumulating", "phases", "altered", "workers", "parts", "averages", "lenet", "rbm", "dbn", "dsn"]
-)
+@pytest.mark.parametrize("spec", ["accumulating", "phases", "altered", "workers", "parts", "averages", *EPOCHS])
 def test_ten_kills_at_random_moments(tmp_path: Path, spec: str) -> None:
     """Ten runs of a program with accumulation and a schedule, of one of two phases, one with alterations, one with workers, persistent
-    chains, parts that are trained or solved one after another, and more: each killed at a random moment and resumed in a fresh process;
-    one undisturbed beside a busy loop."""
-    epochs = {"lenet": 60, "rbm": 20, "dbn": 15, "dsn": 15}.get(spec, 40)
+    chains, parts that are trained or solved one after another, draws, codebooks and averages that follow, and more: each killed at a
+    random moment and resumed in a fresh process; one undisturbed beside a busy loop."""
+    epochs = EPOCHS.get(spec, 40)
     draw = random.Random(spec)
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
@@ -341,6 +342,22 @@ def test_ten_kills_at_random_moments(tmp_path: Path, spec: str) -> None:
             assert f"goes on after step {step}" in said
         assert_same(tmp_path / "whole", folder)
     assert past_zero
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("spec", "calls"), [("stacked_autoencoder", (20, 110, 200)), ("vqvae", (10, 35)), ("byol", (7, 20)), ("vae", (5, 40))]
+)
+def test_killed_in_each_phase_of_what_draws_or_follows(tmp_path: Path, spec: str, calls: tuple[int, ...]) -> None:
+    """kill -9 within a step: of either layer and of the fine-tuning; while a codebook or a slow copy is on its way."""
+    whole = train(SPECS[spec](epochs=2), out=tmp_path / "whole", progress=False)
+    for call in calls:
+        process = worker(tmp_path / str(call), "step", call, spec=spec, epochs=2)
+        _, said = process.communicate(timeout=240)
+        assert process.returncode == -signal.SIGKILL, said
+        again = worker(tmp_path / str(call), spec=spec, epochs=2)
+        assert again.wait(timeout=240) == 0, again.communicate()
+        assert_same(whole.folder, tmp_path / str(call))
 
 
 def test_the_state_holds_every_random_state(lenet_run: Run) -> None:
