@@ -146,6 +146,7 @@ def _network(
 
 def _exported(exe: Executable, model: "nn.Module", formats: Sequence[str], fixed: dict[str, int]) -> list[Exported]:
     from . import sizes
+    from .drawn import check_drawn
     from .elsewhere import proved
     from .formats import OPSET, names_of
 
@@ -159,6 +160,7 @@ def _exported(exe: Executable, model: "nn.Module", formats: Sequence[str], fixed
         raise InputFaults(NoSizes(NOWHERE, exe.name, tuple(n for n in names if n not in fixed and n != sizes.BATCH), said))
     small = sizes.spread(dims, fixed, runs, (0, 1, 2), 2) or fixed
     limits = sizes.bounds(model, inputs, small)
+    check_drawn(exe, model, sizes.tensors(inputs, small, limits, seed=0))
     traced = _traced(exe, model, dims, fixed, runs, limits) if {*formats} - {"safetensors"} else None
     begun = _from(exe, dims, traced, fixed, limits) if traced is not None else dims
     cases = _cases(exe, model, begun, fixed, runs, limits)

@@ -1,4 +1,4 @@
-"""Faults of exporting, and of what is loaded from elsewhere (E0758 to E0789)."""
+"""Faults of exporting, and of what is loaded from elsewhere (E0758 to E0789, E0991)."""
 
 from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
 from .data import listed
@@ -189,4 +189,22 @@ class NotExported(Fault):
         return self.say(
             f"{self.path} cannot be loaded by itself: {self.problem}",
             helps=(Help(f'in Python: archc.load("SPEC", weights="{self.path}")'),),
+        )
+
+
+class DrawsAnew(Fault):
+    """A model that draws in evaluation gives another answer each time: a code `z ~ q` of a variational autoencoder. A file is proved by
+    comparing what it gives with what the network gives, and is to give one answer for one input; so evaluation has to take something that
+    is not drawn, such as the mean. `archc sample` draws from the run itself.
+    """
+
+    code = "E0991"
+    title = "the network draws its outputs"
+    model: str
+    outputs: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"{self.model} draws anew each time it is run, and {', '.join(self.outputs)} depend on it",
+            helps=(Help("let evaluation take the mean of the draw z ~ q: z if training else q.mean"),),
         )

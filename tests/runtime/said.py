@@ -120,6 +120,7 @@ FACTS: tuple[Fault, ...] = (
     exports.NoSizes(NOWHERE, "Net", ("H", "W"), "B=2"),
     exports.TooBigForOnnx(NOWHERE, "5.2 GiB"),
     exports.WeightsUnfit(NOWHERE, "net.safetensors", "head.weight is [10, 16], and [3, 16] is wanted"),
+    exports.DrawsAnew(NOWHERE, "VAE", ("rebuilt", "logits")),
     exports.NotExported(NOWHERE, "net.safetensors", "it has no archc_spec"),
     exports.SequencesInCells(NOWHERE, "out.csv", ("states", "scores"), "out.jsonl"),
     weights.NoSuchMap(NOWHERE, "gtp2", ("bert", "gpt2", "llama")),

@@ -121,11 +121,9 @@ class VQVAE(Learner):
             self.words.follow(z.detach().flatten(0, 2), codes.flatten())
         return z, word, z + (word - z).detach(), codes
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         _, _, through, codes = self.quantized(image)
-        shares = torch.bincount(codes.flatten(), minlength=len(self.words.codebook)) / codes.numel()
-        entropy = -torch.special.xlogy(shares, shares).sum()
-        return self.decode(through.movedim(-1, 1)), codes, entropy.exp()
+        return self.decode(through.movedim(-1, 1)), codes
 
     def loss(self, *batch: Tensor) -> Tensor:
         z, word, through, _ = self.quantized(batch[0])
