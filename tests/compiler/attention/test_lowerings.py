@@ -215,9 +215,9 @@ def test_what_does_not_keep_documents_apart(text: str) -> None:
 
 
 @pytest.mark.parametrize("more", ["", " and j <= i", " and i - j <= 40 and j <= i + 9"])
-@pytest.mark.parametrize("shared", [1, 2])
-def test_documents_are_computed_by_blocks(more: str, shared: int) -> None:
-    """In order, in no order, and with queries whose document has no key."""
+def test_documents_are_computed_by_blocks(more: str) -> None:
+    """In order, in no order, and with queries whose document has no key; with shared keys."""
+    shared = 1 if "40" in more else 2
     made = compiled(
         f"""model Net(q: [B, T, 8], k: [B, S, {4 * shared}], v: [B, S, {4 * shared}], mine: int[B, T], other: int[B, S]) {{
         mask[b, h, i, j] = mine[b, i] == other[b, j]{more}
@@ -225,7 +225,7 @@ def test_documents_are_computed_by_blocks(more: str, shared: int) -> None:
     }}"""
     )
     net = network(made)
-    for steps, keys in ((515, 300), (300, 700)):
+    for steps, keys in ((515, 300), (270, 400)):
         for order in ("packed", "mixed", "absent"):
             mine, other = torch.randint(0, 6, (2, steps)), torch.randint(0, 6, (2, keys))
             if order != "mixed":
