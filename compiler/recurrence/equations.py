@@ -55,7 +55,7 @@ class _Reading:
         for number, node in enumerate(graph.nodes):
             if number in needed and (number not in starts or isinstance(node.op, Input)):
                 self.at[number] = self._node(number)
-            elif number not in needed and not node.is_free:
+            elif number not in needed and not node.is_free and not isinstance(node.op, Dense | Parameter):
                 raise Unfit(f"its {node.op.title} does more than compute a value")
         ends = [self._leaf(output.ref) for output in graph.outputs]
         return Equations(
