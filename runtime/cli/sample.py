@@ -29,6 +29,7 @@ def run(
     ] = None,
     beam: Annotated[int | None, typer.Option("--beam", metavar="K", help="Search for the likeliest text with K beams.")] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Take the likeliest token each time.")] = False,
+    stop: Annotated[str | None, typer.Option("--stop", metavar="TEXT", help="A text ends before the first TEXT in it.")] = None,
     given: Annotated[
         list[str] | None, typer.Option("--given", metavar="NAME=VALUE", help="An input of the model. May be given several times.")
     ] = None,
@@ -59,6 +60,7 @@ def run(
             top_p=top_p,
             beam=beam,
             greedy=greedy,
+            stop=stop,
             seed=seed,
             steps=steps,
             cache=cache,

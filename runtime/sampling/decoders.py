@@ -39,7 +39,7 @@ def fits(saved: SavedRun) -> bool:
 
 def sample(saved: SavedRun, wanted: Wanted) -> Rows:
     """One example for each draw from the priors."""
-    wanted.refuse(KIND, "prompts", "tokens", "top_k", "top_p", "beam", "greedy", "cache", "temperature", "steps")
+    wanted.refuse(KIND, "prompts", "tokens", "top_k", "top_p", "beam", "greedy", "stop", "cache", "temperature", "steps")
     import torch
 
     from ..run import trained

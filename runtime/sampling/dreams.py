@@ -33,7 +33,7 @@ def fits(saved: SavedRun) -> bool:
 
 def sample(saved: SavedRun, wanted: Wanted) -> Rows:
     """States drawn by chains of their own, one for each sample."""
-    wanted.refuse(KIND, "prompts", "tokens", "top_k", "top_p", "beam", "greedy", "cache", "temperature")
+    wanted.refuse(KIND, "prompts", "tokens", "top_k", "top_p", "beam", "greedy", "stop", "cache", "temperature")
     import torch
 
     from ..run import trained

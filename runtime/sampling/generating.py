@@ -4,7 +4,7 @@ Prompts of different lengths go as one batch: all are read up to where the short
 long as its prompt lasts, and a chosen one after it. So all stand at one position, nothing is padded, and no mask is needed for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -32,9 +32,17 @@ class Stepper(Protocol):
 
 
 def generate(
-    stepper: Stepper, prompts: Sequence[Sequence[int]], count: int, choose: Choose, device: torch.device, stop: int | None = None
+    stepper: Stepper,
+    prompts: Sequence[Sequence[int]],
+    count: int,
+    choose: Choose,
+    device: torch.device,
+    stop: int | None = None,
+    finished: Callable[[list[int]], bool] | None = None,
 ) -> list[list[int]]:
     """The `count` tokens after each prompt (at least one token long), or those up to `stop`, without it.
+
+    A text of which `finished` holds goes on with the others, but no further than they do.
 
     Where the context is full, the newer half of it is read anew, as a text that begins there.
     """
@@ -52,6 +60,9 @@ def generate(
         if stop is not None:
             ended |= ~given & (chosen == stop)
         at += 1
+        if finished is not None:
+            for row in (~ended & ~given).nonzero().flatten().tolist():
+                ended[row] = finished(tokens[row, len(prompts[row]) : at].tolist())
         if at == total or bool(ended.all()):
             break
         logits = advanced(stepper, tokens[:, :at])

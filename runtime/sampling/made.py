@@ -29,7 +29,7 @@ def fits(saved: SavedRun) -> bool:
 
 def sample(saved: SavedRun, wanted: Wanted) -> Rows:
     """What the game makes first of those values that draws suffice for."""
-    wanted.refuse(KIND, "prompts", "tokens", "top_k", "top_p", "beam", "greedy", "cache", "temperature", "steps")
+    wanted.refuse(KIND, "prompts", "tokens", "top_k", "top_p", "beam", "greedy", "stop", "cache", "temperature", "steps")
     import torch
 
     from ..run import trained

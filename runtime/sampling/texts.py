@@ -5,6 +5,7 @@ it is an encoder-decoder, which reads the prompt there and writes the other.
 """
 
 import json
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -165,8 +166,18 @@ class Writer:
         count, stop = wanted.tokens or TOKENS, None if self.read is None else FILL
         choose = greedy if wanted.greedy else drawing(wanted.temperature, wanted.top_k, wanted.top_p, wanted.seed, self.device)
         stepper = self.stepper(prompts, max(map(len, heads)) + count, wanted.cache)
-        made = generate(stepper, heads, count, choose, self.device, stop)
-        return [Text(prompt, self.written.decode(row), row) for prompt, row in zip(prompts, made, strict=True)]
+        last = wanted.stop
+        finished = None if last is None else lambda row: last in self.written.decode(row)
+        made = generate(stepper, heads, count, choose, self.device, stop, finished)
+        made = made if last is None else [self.before(last, row) for row in made]
+        texts = [self.written.decode(row) for row in made]
+        if last is not None:
+            texts = [text.partition(last)[0] for text in texts]
+        return [Text(prompt, text, row) for prompt, text, row in zip(prompts, texts, made, strict=True)]
+
+    def before(self, last: str, row: list[int]) -> list[int]:
+        """The tokens of a text up to the one that completes `last`."""
+        return row[: bisect_left(range(len(row)), True, key=lambda length: last in self.written.decode(row[:length]))]
 
     def searched(self, prompts: list[str], heads: list[list[int]], wanted: Wanted) -> list[Text]:
         from .generating import beams

@@ -14,7 +14,8 @@ class Wanted:
     """The options of `archc sample`; a kind refuses those that mean nothing to it, see `refuse`.
 
     `prompts` are what texts begin with, or what an encoder reads. `count` samples of each. `cache` is false where all tokens are computed
-    anew at each step. `steps` are those of a Gibbs chain. `given` are inputs by name, for models that are told what to make.
+    anew at each step. `steps` are those of a Gibbs chain. A text ends before
+    `stop`. `given` are inputs by name, for models that are told what to make.
     """
 
     prompts: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class Wanted:
     given: tuple[tuple[str, str], ...] = ()
     steps: int | None = None
     device: str = "auto"
+    stop: str | None = None
 
     def check(self) -> None:
         """Raises `Misused` for the first option that is out of its range, or that another one contradicts."""
@@ -42,6 +44,12 @@ class Wanted:
         ):
             if value is not None and value < low:
                 raise Misused(BadSamplingOption(NOWHERE, name, str(value), f"it is a whole number from {low} up"))
+        if self.stop == "":
+            raise Misused(BadSamplingOption(NOWHERE, "--stop", "''", "each text has it before its first letter"))
+        if self.stop is not None and self.beam is not None:
+            raise Misused(
+                BadSamplingOption(NOWHERE, "--stop", self.stop, "beams are compared at one length; give one of the two")
+            )
         if not 0 <= self.temperature < math.inf:
             rule = "it is a number from 0 up; at 0 the likeliest token is taken"
             raise Misused(BadSamplingOption(NOWHERE, "--temperature", str(self.temperature), rule))

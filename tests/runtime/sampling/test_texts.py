@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,3 +98,21 @@ def test_what_does_not_fit_is_said(writer: Run, lenet_run: Run, tmp_path: Path) 
 def test_options_are_checked_before_a_run_is_read() -> None:
     with pytest.raises(Stopped):
         Wanted(tokens=0).check()
+
+
+def test_a_text_ends_before_its_last_word(writer: Run) -> None:
+    """Each text as if it had gone on, up to there; its tokens end with those that complete the word."""
+    prompts = ("The ", "An expression", "x")
+    whole = writer.sample(*prompts, tokens=40, seed=4).records()
+    last = whole[0]["text"][3:5]
+    ended = writer.sample(*prompts, tokens=40, seed=4, stop=last).records()
+    assert ended[0]["text"] == whole[0]["text"].partition(last)[0]
+    assert len(ended[0]["tokens"]) == whole[0]["text"].index(last) + 2
+    assert [one["text"] for one in ended] == [one["text"].partition(last)[0] for one in whole]
+
+
+@pytest.mark.parametrize("options", [{"stop": ""}, {"stop": "x", "beam": 2}])
+def test_a_last_word_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(Stopped) as caught:
+        Wanted(**options).check()
+    assert caught.value.report.diagnostics[0].code == BadSamplingOption.code
