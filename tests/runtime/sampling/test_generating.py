@@ -110,3 +110,17 @@ def test_one_seed_gives_one_sequence_of_draws() -> None:
     logits = torch.randn(64, 9, generator=torch.Generator().manual_seed(0))
     one, same, other = (drawing(1.0, None, None, seed, CPU)(logits).tolist() for seed in (5, 5, 6))
     assert one == same != other
+
+
+@torch.no_grad()
+def test_no_token_is_made_when_all_texts_are_finished() -> None:
+    model, calls = Chain(), 0
+
+    def counted(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    model.register_forward_hook(counted)
+    made = generate(Recomputed(model, None, None), [[1], [2]], 20, greedy, CPU, finished=lambda row: len(row) == 4)
+    assert calls == 4
+    assert made[0][:4] == by_hand(model, [1], 4)
