@@ -158,3 +158,26 @@ def test_without_gradients_time_goes_in_chunks(name: str, steps: int, tmp_path: 
         cells = [net.get_submodule("recur1") for net in (fused, plain)]
         for got, want in zip(*(cell(x, length=n) for cell in cells), strict=True):
             torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
+
+
+def test_torch_compile_sees_one_node(tmp_path: Path) -> None:
+    _, fused = both(tmp_path, CASES["gru"])
+    seen: list[str] = []
+
+    def looked(graph: torch.fx.GraphModule, _: list[Tensor]) -> torch.fx.GraphModule:
+        seen.extend(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
+        return graph
+
+    x, n = torch.randn(2, 3, 5, dtype=torch.float64), torch.tensor([3, 2])
+    want = fused(x, n)  # builds the kernel of this dtype, which cannot be done while it is traced
+    compiled = torch.compile(fused, backend=looked, fullgraph=True)
+    torch.testing.assert_close(compiled(x, n), want, rtol=1e-12, atol=1e-12)
+    assert sum("archc.recurrence" in name for name in seen) == 1
+
+
+def test_an_export_is_of_pytorch_alone(tmp_path: Path) -> None:
+    _, fused = both(tmp_path, CASES["gru"])
+    x, n = torch.randn(2, 3, 5, dtype=torch.float64), torch.tensor([3, 2])
+    program = torch.export.export(fused, (x, n))
+    assert not any("archc" in str(node.target) for node in program.graph.nodes)
+    torch.testing.assert_close(program.module()(x, n), fused(x, n), rtol=1e-12, atol=1e-12)
