@@ -147,7 +147,7 @@ def builds() -> None:
         for name in ("cold", "cached"):
             build.library.cache_clear()
             began = time.perf_counter()
-            build.library(translation_unit(recurrence.equations, "float"))
+            build.library(translation_unit([recurrence.equations], "float"))
             print(f"a kernel, {name}: {time.perf_counter() - began:.3f} s")
         del os.environ["ARCHC_KERNELS"]
         os.environ.update({} if before is None else {"ARCHC_KERNELS": before})

@@ -17,7 +17,7 @@ import archc
 
 UTTERANCES = Path(__file__).parent.parent / "specs" / "data" / "japanese_vowels.npz"
 PROGRAMS = {"LSTM": "Speaker", "GRU": "gru", "RNN": "rnn"}
-GRID = {"width": [64, 128], "depth": [1, 2], "drop": [0.5]}
+GRID = {"width": [64, 128], "depth": [1, 2], "drop": [0.2, 0.5]}
 FOLDS = 5
 
 

@@ -15,7 +15,7 @@ VALUES = {
     "/": "{a} / {b}",
     "neg": "-{a}",
     **{name: f"f_{name}({{a}})" for name in ("sigmoid", "tanh", "relu", "exp", "log", "sqrt", "abs", "sin", "cos", "logsigmoid")},
-    **{name: f"f_{name}({{a}})" for name in ("atan", "erf", "floor", "ceil", "round", "sign")},
+    **{name: f"f_{name}({{a}})" for name in ("atan", "erf", "expm1", "log1p", "floor", "ceil", "round", "sign")},
     "pow": "f_pow({a}, {b})",
     **{op: f"({{a}} {op} {{b}} ? T(1) : T(0))" for op in ("<", "<=", ">", ">=", "==", "!=")},
     "where": "({a} != T(0) ? {b} : {c})",
@@ -43,6 +43,8 @@ ADJOINTS: Mapping[str, tuple[str, ...]] = {
     "logsigmoid": ("{d} * f_sigmoid(-{a})",),
     "atan": ("{d} / (T(1) + {a} * {a})",),
     "erf": ("{d} * T(1.1283791670955126) * f_exp(-{a} * {a})",),
+    "expm1": ("{d} * ({n} + T(1))",),
+    "log1p": ("{d} / (T(1) + {a})",),
     "pow": (
         "({b} == T(0) ? T(0) : {d} * {b} * f_pow({a}, {b} - T(1)))",
         "({a} == T(0) && {b} >= T(0) ? T(0) : {d} * {n} * f_log({a}))",

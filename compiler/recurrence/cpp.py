@@ -7,6 +7,7 @@ stands in the padding is never read across columns, so that no number of it (not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from .adjoint import adjoints, values
@@ -52,6 +53,8 @@ template <class T> INLINE T f_sin(T x) { return std::sin(x); }
 template <class T> INLINE T f_cos(T x) { return std::cos(x); }
 template <class T> INLINE T f_atan(T x) { return std::atan(x); }
 template <class T> INLINE T f_erf(T x) { return std::erf(x); }
+template <class T> INLINE T f_expm1(T x) { return std::expm1(x); }
+template <class T> INLINE T f_log1p(T x) { return std::log1p(x); }
 template <class T> INLINE T f_pow(T x, T y) { return std::pow(x, y); }
 template <class T> INLINE T f_floor(T x) { return std::floor(x); }
 template <class T> INLINE T f_ceil(T x) { return std::ceil(x); }
@@ -182,21 +185,26 @@ template <class T> void backward(const T* given, const T* product, const T* vect
 """
 
 INTERFACE = r"""
-extern "C" void pack_weights(T* packed, const T* const* weights, const long* strides, long threads, long H, long P) {
-  pack<T>(packed, weights, strides, threads, H, P); }
-extern "C" void forward_steps(const T* given, T* product, const T* vectors, const T* packed, T* const* states, T* const* results,
+extern "C" void pack_weights_@(T* packed, const T* const* weights, const long* strides, long threads, long H, long P) {
+  cell_@::pack<T>(packed, weights, strides, threads, H, P); }
+extern "C" void forward_steps_@(const T* given, T* product, const T* vectors, const T* packed, T* const* states, T* const* results,
     const long* length, long kept, long threads, long Tn, long B, long H, long P) {
-  forward<T>(given, product, vectors, packed, states, results, length, kept, threads, Tn, B, H, P); }
-extern "C" void backward_steps(const T* given, const T* product, const T* vectors, const T* const* weights, const long* strides,
+  cell_@::forward<T>(given, product, vectors, packed, states, results, length, kept, threads, Tn, B, H, P); }
+extern "C" void backward_steps_@(const T* given, const T* product, const T* vectors, const T* const* weights, const long* strides,
     T* const* states, const T* const* dresults, T* const* dstates, T* dgiven, T* dproduct, T* dvectors, const long* length,
     long threads, long Tn, long B, long H, long P) {
-  backward<T>(given, product, vectors, weights, strides, states, dresults, dstates, dgiven, dproduct, dvectors, length, threads,
+  cell_@::backward<T>(given, product, vectors, weights, strides, states, dresults, dstates, dgiven, dproduct, dvectors, length, threads,
     Tn, B, H, P); }
 """
 
 
-def translation_unit(equations: Equations, dtype: Literal["float", "double"]) -> str:
-    """The whole C++ text. It depends on the equations and the dtype alone, not on their width, the batch or the number of steps."""
+def translation_unit(cells: Sequence[Equations], dtype: Literal["float", "double"]) -> str:
+    """The whole C++ text, the functions of each cell named by its number. It depends on the equations and the dtype alone, not on widths,
+    the batch or the number of steps."""
+    return "".join([PRELUDE, f"typedef {dtype} T;\n", *(_cell(equations, number) for number, equations in enumerate(cells))])
+
+
+def _cell(equations: Equations, number: int) -> str:
     sources = ", ".join(str(piece.source) for piece in equations.recurrent) or "0"
     counts = {
         "C": len(equations.given),
@@ -206,18 +214,9 @@ def translation_unit(equations: Equations, dtype: Literal["float", "double"]) ->
         "O": len(equations.results),
     }
     constants = ", ".join(f"{name} = {count}" for name, count in counts.items())
-    head = f"constexpr int {constants};\nconstexpr int SOURCE[] = {{{sources}}};\n"
-    code = [
-        PRELUDE,
-        "namespace {\n",
-        head,
-        _step(equations),
-        _back_step(equations),
-        FORWARD,
-        BACKWARD,
-        f"typedef {dtype} T;\n}}\n",
-    ]
-    return "".join([*code, INTERFACE])
+    head = f"namespace {{ namespace cell_{number} {{\nconstexpr int {constants};\nconstexpr int SOURCE[] = {{{sources}}};\n"
+    code = [head, _step(equations), _back_step(equations), FORWARD, BACKWARD, "} }\n"]
+    return "".join([*code, INTERFACE.replace("@", str(number))])
 
 
 def _step(equations: Equations) -> str:

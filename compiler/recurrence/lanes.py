@@ -52,7 +52,8 @@ class _Lane:
         return self.do("/", self.do("neg", self.do("logsigmoid", self.do("*", self.do("neg", self.x), beta))), beta)
 
     def between(self, x: int, low: float | Size | Real, high: float | Size | Real) -> int:
-        return self.do("minimum", self.do("maximum", x, low), high)
+        """Without a slope at the bounds themselves."""
+        return self.do("where", self.do("<=", x, low), low, self.do("where", self.do(">=", x, high), high, x))
 
     def hard(self) -> int:
         """The logistic function of straight lines: 0 up to -3, 1 from 3."""
@@ -91,8 +92,14 @@ def _leaky(lane: _Lane, op: Any) -> int:
     return lane.do("+", lane.do("relu", lane.x), lane.do("*", lane.below_zero(), op.negative_slope))
 
 
+def _softplus(lane: _Lane, op: Any) -> int:
+    """Where it is a straight line for the eye, it is one in PyTorch."""
+    straight = lane.do(">", lane.do("*", lane.x, op.beta), op.threshold)
+    return lane.do("where", straight, lane.x, lane.softplus(op.beta))
+
+
 def _softshrink(lane: _Lane, op: Any) -> int:
-    return lane.do("-", lane.x, lane.between(lane.x, -_known(op.lambd), _known(op.lambd)))
+    return lane.do("-", lane.x, lane.do("minimum", lane.do("maximum", lane.x, -_known(op.lambd)), _known(op.lambd)))
 
 
 def _hardshrink(lane: _Lane, op: Any) -> int:
@@ -132,7 +139,7 @@ _DIRECT = (
         "erf",
         "logsigmoid",
     ),
-    *("maximum", "minimum", "<", "<=", ">", ">=", "==", "!=", "where", "floor", "ceil", "round", "sign"),
+    *("maximum", "minimum", "<", "<=", ">", ">=", "==", "!=", "where", "floor", "ceil", "round", "sign", "expm1", "log1p"),
 )
 RULES: dict[str, Rule] = {
     **{name: _same(name) for name in _DIRECT},
@@ -150,12 +157,10 @@ RULES: dict[str, Rule] = {
     "square": lambda lane, _: lane.do("*", lane.x, lane.x),
     "reciprocal": lambda lane, _: lane.do("/", 1.0, lane.x),
     "rsqrt": lambda lane, _: lane.do("/", 1.0, lane.do("sqrt", lane.x)),
-    "expm1": lambda lane, _: lane.do("-", lane.do("exp", lane.x), 1.0),
-    "log1p": lambda lane, _: lane.do("log", lane.do("+", lane.x, 1.0)),
     "log2": lambda lane, _: lane.do("/", lane.do("log", lane.x), log(2)),
     "log10": lambda lane, _: lane.do("/", lane.do("log", lane.x), log(10)),
     "tan": lambda lane, _: lane.do("/", lane.do("sin", lane.x), lane.do("cos", lane.x)),
-    "softplus": lambda lane, op: lane.softplus(op.beta),
+    "softplus": _softplus,
     "mish": lambda lane, _: lane.do("*", lane.x, lane.do("tanh", lane.softplus())),
     "gelu": _gelu,
     "selu": _selu,

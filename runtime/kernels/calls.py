@@ -3,7 +3,7 @@
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,13 +20,17 @@ class Kernel:
 
     equations: Equations
     library: ctypes.CDLL
+    number: int = 0  # of the cell in its library
+
+    def _function(self, name: str) -> Any:
+        return getattr(self.library, f"{name}_{self.number}")
 
     def packed(self, weights: Sequence[Tensor]) -> Tensor:
         """The weights of states in the order in which the products read them."""
         width = self.equations.width
         padded = padded_width(width)
         made = torch.empty(len(weights) * width * padded, dtype=weights[0].dtype if weights else torch.float32)
-        self.library.pack_weights(_at(made), *_rows(weights), *_sizes(width, padded))
+        self._function("pack_weights")(_at(made), *_rows(weights), *_sizes(width, padded))
         return made
 
     def forward(
@@ -45,7 +49,7 @@ class Kernel:
         steps, batch, _, padded = given.shape
         given, vectors = given.contiguous(), vectors.contiguous()
         length = None if length is None else length.contiguous()
-        self.library.forward_steps(
+        self._function("forward_steps")(
             *map(_at, (given, product, vectors, packed)),
             _all_at(states),
             _all_at(results),
@@ -72,7 +76,7 @@ class Kernel:
         steps, batch, _, padded = given.shape
         given, vectors = given.contiguous(), vectors.contiguous()
         length = None if length is None else length.contiguous()
-        self.library.backward_steps(
+        self._function("backward_steps")(
             *map(_at, (given, product, vectors)),
             *_rows(weights),
             *map(_all_at, (states, d_results, d_states)),

@@ -26,16 +26,28 @@ ran: Counter[str] = Counter()  # how often each kernel ran forward in this proce
 
 def register(equations: Equations, dtype: torch.dtype, *, cached: bool = False) -> str:
     """Builds the kernel, or where only what is `cached` is wanted loads it, and gives its name; raises `CannotBuild`."""
-    name = f"{sha256(repr(equations).encode()).hexdigest()[:32]}_{DTYPES[dtype]}"
+    name = name_of(equations, dtype)
     if name not in _kernels:
-        library = build.library(translation_unit(equations, DTYPES[dtype]), cached=cached)
+        library = build.library(translation_unit([equations], DTYPES[dtype]), cached=cached)
         _kernels[name] = Kernel(equations, library)
     return name
 
 
+def register_all(cells: Sequence[Equations], dtype: torch.dtype) -> list[str]:
+    """As `register`, of many cells in one library."""
+    library = build.library(translation_unit(cells, DTYPES[dtype]))
+    names = [name_of(equations, dtype) for equations in cells]
+    _kernels.update({name: Kernel(cells[number], library, number) for number, name in enumerate(names)})
+    return names
+
+
+def name_of(equations: Equations, dtype: torch.dtype) -> str:
+    return f"{sha256(repr(equations).encode()).hexdigest()[:32]}_{DTYPES[dtype]}"
+
+
 def identity(equations: Equations, dtype: torch.dtype) -> str:
     """That from which the bits of the kernel follow: its text, the compiler with its flags, and the processor."""
-    return build.identity(translation_unit(equations, DTYPES[dtype]))
+    return build.identity(translation_unit([equations], DTYPES[dtype]))
 
 
 @torch.library.custom_op("archc::recurrence", mutates_args=())

@@ -17,7 +17,7 @@ OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "neg": torch.neg,
     **{name: getattr(torch, name) for name in ("sigmoid", "tanh", "relu", "exp", "log", "sqrt", "abs", "sin", "cos")},
     **{name: getattr(torch, name) for name in ("maximum", "minimum")},
-    **{name: getattr(torch, name) for name in ("atan", "erf", "pow", "floor", "ceil", "round", "sign")},
+    **{name: getattr(torch, name) for name in ("atan", "erf", "pow", "expm1", "log1p", "floor", "ceil", "round", "sign")},
     "logsigmoid": functional.logsigmoid,
     "<": lambda a, b: (a < b).to(a.dtype),
     "<=": lambda a, b: (a <= b).to(a.dtype),
