@@ -254,6 +254,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
     from .plan import ModelPlan, Plan
     from .recurrence.ladder import recurrences
     from .training.program import shape_plan
+    from .training.targets import nexts_of
 
     file = PurePath(program.main.source.name).name
     lowered = PASSES.run(graph)
@@ -271,6 +272,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
         outputs=[output.name for output in graph.outputs],
         output_shapes=[shape_plan(graph.type_of(output.ref)) for output in graph.outputs],
         penalties=list(penalty_names(graph)),
+        nexts=nexts_of(graph),
         recurrences=recurrences(lowered),
         energies=has_machine(graph),
         made=_made(graph),

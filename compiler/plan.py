@@ -285,6 +285,7 @@ class ModelPlan(Frozen):
     outputs: list[str]
     output_shapes: list[list[int | str]] = []
     penalties: list[str] = []
+    nexts: list[str] = []  # the buffers that have a next value, as targets name them
     recurrences: list[RecurrencePlan] = []
     energies: bool = False  # it is an energy, or some are at work in it
     made: list[MadePlan] = []  # of a game, whose method `make` gives it from the inputs and what `draw_round` gives

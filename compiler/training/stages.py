@@ -25,6 +25,7 @@ from ..resolve import Unit
 from .columns import Columns, constant
 from .energies import hooks
 from .instances import Instance, instances, parts_of
+from .targets import nexts_of
 from .terms import Terms
 
 METHODS = ("ridge", "least_squares", "logistic")
@@ -186,6 +187,7 @@ class Stages:
             arguments={},
             inputs=[input_plan(node) for node in graph.inputs],
             outputs=[output.name for output in graph.outputs],
+            nexts=nexts_of(graph),
         )
         return InstancePlan(
             part=instance.graph.name,

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from ...dsl import ast
 from ..errors.training import UnknownTarget
-from ..graph import Graph, Node, Repeat, Weight
+from ..graph import Graph, Next, Node, Repeat, Weight
 from ..layers.base import Refusal
 
 Path = tuple[str, ...]
@@ -29,11 +29,11 @@ class Targets:
         """By what may be written, the paths that it stands for; the root's own name is everything."""
         found: dict[str, dict[str, None]] = {self.root.name: {"": None}}
         parts: dict[str, dict[str, None]] = {}
-        for path, part in _walk(self.root, (), ()):
+        for path, node, child in _walk(self.root, (), ()):
             text = ".".join(path)
             parts.setdefault(text, {})[text] = None
-            if part is not None:
-                found.setdefault(part, {})[text] = None
+            if child is not None and not isinstance(node.op, Repeat):
+                found.setdefault(child.name, {})[text] = None
         return {name: list(paths) for name, paths in {**found, **parts}.items()}
 
     def resolve(self, node: ast.Expr) -> list[str]:
@@ -57,8 +57,13 @@ def dotted(node: ast.Expr) -> str | None:
     return None
 
 
-def _walk(graph: Graph, path: Path, above: tuple[Path, ...], single: bool = False) -> Iterator[tuple[Path, str | None]]:
-    """The path of each part below a graph that stands at `path`, and its declaration if it has one."""
+def nexts_of(root: Graph) -> list[str]:
+    """The paths of the buffers that have a next value."""
+    return list(dict.fromkeys(".".join(path) for path, node, _ in _walk(root, (), ()) if isinstance(node.op, Next)))
+
+
+def _walk(graph: Graph, path: Path, above: tuple[Path, ...], single: bool = False) -> Iterator[tuple[Path, Node, Graph | None]]:
+    """The path of each part below a graph that stands at `path`, with its node, and its body (the first) if it has one."""
     inside: dict[int, list[Graph]] = {}
     for node, child in graph.children():
         inside.setdefault(id(node), []).append(child)
@@ -69,7 +74,7 @@ def _walk(graph: Graph, path: Path, above: tuple[Path, ...], single: bool = Fals
         here = owner if single and node.owner == 0 else (*owner, node.key)
         level = isinstance(node.op, Repeat)
         children = inside.get(id(node), [])
-        yield here, None if level or not children else children[0].name
+        yield here, node, children[0] if children else None
         for child in children:
             yield from _walk(child, here, (path, *above) if level else (), _is_single(node))
 

@@ -2,7 +2,7 @@
 
 All updates of a round share its first batch and draws, and each sees the weights that the one before it left; a player's further updates
 take fresh batches and draws. While one player moves, the others stand still: their weights get no gradient, so no work is done for any,
-and their norms keep their statistics.
+and their norms keep their statistics, their buffers their values.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ...compiler.plan import ClipPlan, PhasePlan, UpdatePlan
 from ..data.batches import Batch
 from .averaging import NORMS
+from .nexts import Nexts
 from .targets import depth
 from .untraced import step_of
 from .updates import PLAIN, Casting
@@ -31,11 +32,12 @@ class Move:
     weights: list[nn.Parameter]
     still: list[nn.Parameter]
     norms: Sequence[nn.Module]  # of those who stand still
+    nexts: Nexts  # likewise
     steps: list[Any]
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Within: only its weights have gradients, and only the norms of its players keep statistics."""
+        """Within: only its weights have gradients, and only the norms and buffers of its players follow."""
         for weight in self.weights:
             weight.requires_grad_(True)
             weight.grad = None
@@ -45,11 +47,13 @@ class Move:
         followed: list[Any] = [norm for norm in self.norms if getattr(norm, "track_running_stats", False)]
         for norm in followed:
             norm.track_running_stats = False
+        before = self.nexts.values()
         try:
             yield
         finally:
             for norm in followed:
                 norm.track_running_stats = True
+            self.nexts.put(before)
             for weight in self.still:
                 weight.requires_grad_(True)
 
@@ -70,8 +74,7 @@ class Round:
         self.see: Callable[[tuple[str, ...], list[nn.Parameter]], None] | None = None  # hears of the gradients of each update
         self.moves = [self._move(update, model, shares) for update in plan.updates]
 
-    @staticmethod
-    def _move(update: UpdatePlan, model: nn.Module, shares: Sequence[tuple[torch.optim.Optimizer, Sequence[str]]]) -> Move:
+    def _move(self, update: UpdatePlan, model: nn.Module, shares: Sequence[tuple[torch.optim.Optimizer, Sequence[str]]]) -> Move:
         names = dict(model.named_parameters())
         trained = [name for _, share in shares for name in share]
         own = [name for name in trained if depth(name, update.targets) >= 0]
@@ -79,7 +82,8 @@ class Round:
         norms = [m for name, m in model.named_modules() if isinstance(m, NORMS) and depth(name, update.targets) < 0]
         steps = [step_of(optimizer) for optimizer, share in shares if not set(share).isdisjoint(own)]
         objective = getattr(model, update.method)
-        return Move(update, objective, [names[n] for n in own], [names[n] for n in others], norms, steps)
+        still = Nexts(model, self.wiring.nexts, update.targets)
+        return Move(update, objective, [names[n] for n in own], [names[n] for n in others], norms, still, steps)
 
     def given(self, batch: Batch) -> tuple[Any, ...]:
         """What every objective is computed from: the inputs, then the draws."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...compiler.plan import ClipPlan, Precision, UpdatePlan
 from ..data.batches import Batch
+from .nexts import Nexts
 from .untraced import step_of
 from .wiring import Bound, Wiring
 
@@ -54,6 +55,7 @@ class Update:
         alone = len(self.losses) == 1 and self.cast is None and self.scaler is None
         self.known = self.losses[0] if alone and self.losses[0].slopes is not None else None
         self.parameters = list(self.model.parameters())
+        self.nexts = Nexts(self.model, self.wiring.nexts)
         self.lbfgs = any(isinstance(o, torch.optim.LBFGS) for o in self.optimizers)
 
     def __call__(self, batches: Sequence[Batch]) -> Tensor:
@@ -89,8 +91,10 @@ class Update:
             return self.backward(batches[0], None)
         rows = [len(batch[0]) for batch in batches]
         total = sum(rows)
+        before = self.nexts.values()
         values = self.backward(batches[0], rows[0] / total)
         for batch, count in zip(batches[1:], rows[1:], strict=True):
+            self.nexts.put(before)
             values = values + self.backward(batch, count / total)
         return values
 
@@ -131,15 +135,20 @@ class Update:
     def with_closure(self, batches: Sequence[Batch]) -> Tensor:
         """An optimizer that looks at the loss several times a step (L-BFGS); what is told is the loss before the step."""
         first: list[Tensor] = []
+        before, after = self.nexts.values(), []
 
         def closure() -> Tensor:
             self.forget()
+            self.nexts.put(before)
             values = self.gradients(batches)
             if self.clips:
                 self.cut()
+            if not first:
+                after.extend(self.nexts.values())
             first.append(values)
             return values if values.dim() == 0 else values[0]
 
         for optimizer in self.optimizers:
             optimizer.step(closure)  # type: ignore[arg-type]
+        self.nexts.put(after)
         return first[0]

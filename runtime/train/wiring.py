@@ -43,6 +43,7 @@ class Wiring:
     of_model: bool = False  # some term is of the model itself, which is the last of a step's values
     unread: int = 0  # outputs that are not computed, since no term reads any
     kind: torch.dtype | None = None  # what floats are turned into; none for as they are
+    nexts: tuple[str, ...] = ()  # the buffers that have a next value, as targets name them
 
     def of(self, update: UpdatePlan) -> tuple[Bound, ...]:
         """The losses of one update."""
@@ -163,6 +164,7 @@ def wire(
         metrics=tuple(bound(t) for t in (*phase.metrics, *phase.watch)),
         penalties=tuple(model.penalties),
         kind=torch.float64 if phase.precision == "float64" else None,
+        nexts=tuple(model.nexts),
     )
 
 
