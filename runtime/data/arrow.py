@@ -11,12 +11,12 @@ import numpy as np
 
 from ...dsl.span import Span
 from ..faults.data import EmptyData, TextColumn
-from ..faults.files import UnsupportedColumn, VaryingLength
+from ..faults.files import UnsupportedColumn, VaryingLength, WrongValue
 from ..stops import InputFaults
-from .calls import Wanted
+from .calls import Wanted, is_utf8, not_utf8
 from .collecting import Collector, in_blocks
 from .images import Encoded, image_field
-from .lists import named_sizes
+from .lists import WANTED, named_sizes
 from .table import Array, Dtype, Field, Ragged, Schema, Table
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ class Arrow:
                     away = block[name].lengths == 0  # type: ignore[union-attr]
                 else:
                     if fields[name].dtype == "text" and name not in wanted.words:
-                        raise InputFaults(TextColumn(self.span, self.name, name, str(column[0])))
+                        raise InputFaults(TextColumn(self.span, self.name, name, str(self.words(name, column[:1], start)[0])))
+                    self.of_one_kind(name, kind, fields[name], start)
                     block[name], away = self.converted(name, column, fields[name], start)
                 if away.any():
                     gone[name] = away
@@ -118,8 +119,8 @@ class Arrow:
         """A column of a batch, and which of its rows are missing."""
         gone = np.asarray(column.is_null().to_numpy(zero_copy_only=False))
         if not field.shape:
-            values = flat(column, field.dtype)
-            return values, gone | ~np.isfinite(values) if values.dtype.kind == "f" else gone
+            values = self.words(name, column, start) if field.dtype == "text" else flat(column, field.dtype)
+            return values, gone | np.isnan(values) if values.dtype.kind == "f" else gone
         lengths = np.where(gone, 0, lengths_of(column, nulls=True))
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         values, inner = column.drop_null().flatten(), field.shape[1:]
@@ -130,7 +131,7 @@ class Arrow:
             values = values.flatten()
         numbers = flat(values, field.dtype)
         holes = np.asarray(values.is_null().to_numpy(zero_copy_only=False))
-        holes = holes | ~np.isfinite(numbers) if numbers.dtype.kind == "f" else holes
+        holes = holes | np.isnan(numbers) if numbers.dtype.kind == "f" else holes
         made = Ragged(numbers.reshape(-1, *map(int, inner)), offsets, str(field.shape[0]))
         if holes.any():
             bad = np.flatnonzero(holes.reshape(len(made.values), -1).any(axis=1))
@@ -144,6 +145,27 @@ class Arrow:
         whole = np.zeros((len(column), size, *map(int, inner)), numbers.dtype)
         whole[full] = made.values.reshape(-1, size, *map(int, inner))
         return whole, gone
+
+    def words(self, name: str, column: Any, start: int) -> Array:
+        """A column of words; "" where one is missing."""
+        import pyarrow as pa
+
+        words = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        try:
+            return np.array(["" if v is None else v for v in words.to_pylist()], dtype=np.str_)
+        except UnicodeDecodeError:
+            raw = words.cast(pa.large_binary()).to_pylist()
+            row = next(i for i, value in enumerate(raw) if value is not None and not is_utf8(value))
+            raise InputFaults(not_utf8(self.span, self.name, f"row {start + row}", name, raw[row])) from None
+
+    def of_one_kind(self, name: str, kind: Any, field: Field, start: int) -> None:
+        """A fault where a later file has other kinds of values than the first rows."""
+        inner = kind
+        while is_list(inner):
+            inner = inner.value_type
+        dtype = dtype_of(inner)
+        if dtype is None or (dtype == "text") != (field.dtype == "text") or is_list(kind) != bool(field.shape):
+            raise InputFaults(WrongValue(self.span, self.name, f"row {start}", name, f"a value of {kind}", WANTED[field.dtype]))
 
     def one_length(self, name: str, lengths: Array, size: int, rows: Array) -> None:
         wrong = np.flatnonzero(lengths != size)
@@ -195,14 +217,10 @@ def lengths_of(column: Any, *, nulls: bool = False) -> Array:
 
 
 def flat(column: Any, dtype: Dtype) -> Array:
-    """A column of single values; 0 or "" where one is missing."""
+    """A column of single numbers or truth values; 0 where one is missing."""
     import pyarrow as pa
 
     kind = column.type
-    if dtype == "text":
-        if pa.types.is_dictionary(kind):
-            column = column.dictionary_decode()
-        return np.array(["" if v is None else v for v in column.to_pylist()], dtype=np.str_)
     if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
         column = column.cast(pa.float32() if pa.types.is_float16(kind) else pa.float64())
     if dtype == "float":

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ...compiler.plan import Argument, Place, SourceCall
-from ...dsl.diagnostic import Report, nearest
+from ...dsl.diagnostic import Fault, Report, nearest
 from ...dsl.source import Source
 from ...dsl.span import Span
-from ..faults.data import BadDataArgument, BadSourceArgument, NoSuchFile, UnreadableFile
-from ..faults.files import NoShippedData
+from ..faults.data import BadDataArgument, BadSourceArgument, NoSuchFile, UnreadableFile, WrongEncoding
+from ..faults.files import NoShippedData, WrongValue
 from ..stops import InputFaults, span_of
 
 COMMAND_LINE = "--data"  # the name of the source text that `--data` is
@@ -133,7 +133,22 @@ def located(call: SourceCall, path: str, base: Path, *, folder: bool = False) ->
     return full
 
 
-def first_undecodable(path: Path, encoding: str) -> int:
+PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def undecodable(span: Span, source: str, path: Path, name: str, encoding: str) -> Fault:
+    """What is wrong with a file of text that is not in its encoding: it is packed, or in another that its first bytes may tell."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    packed = next((kind for mark, kind in PACKED.items() if head.startswith(mark)), None)
+    if packed is not None:
+        return UnreadableFile(span, name, f"it is packed with {packed}; unpack it first")
+    likely = next((kind for mark, kind in MARKS.items() if head.startswith(mark)), "latin-1")
+    return WrongEncoding(span, name, encoding, _first_undecodable(path, encoding), source, likely)
+
+
+def _first_undecodable(path: Path, encoding: str) -> int:
     """The first line that is not in the encoding."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -142,6 +157,19 @@ def first_undecodable(path: Path, encoding: str) -> int:
             except UnicodeDecodeError:
                 return number
     return 1
+
+
+def is_utf8(value: bytes) -> bool:
+    try:
+        value.decode("utf-8")
+        return True
+    except UnicodeDecodeError:
+        return False
+
+
+def not_utf8(span: Span, path: str, place: str, column: str, value: bytes) -> WrongValue:
+    """The fault of a word that is kept in other bytes than those of utf-8."""
+    return WrongValue(span, path, place, column, repr(bytes(value[:20])), "a word in utf-8")
 
 
 def shipped(span: Span, name: str) -> Path:

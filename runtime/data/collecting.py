@@ -11,11 +11,13 @@ import numpy as np
 
 from ...dsl.span import Span
 from ..faults.data import EmptyData, MissingValue, RowsDisagree
+from ..faults.files import WrongValue
 from ..stops import InputFaults
 from .calls import Wanted
 from .memory import Growing
 from .table import Array, Column, Ragged, Rows, Table, storage
 
+BLOCK = 65_536  # rows that are looked at together
 Block = Array | Ragged
 Gone = Mapping[str, Array]
 
@@ -51,6 +53,8 @@ class Collector:
     def add(self, block: Mapping[str, Block], gone: Gone, lines: Array | None = None) -> None:
         """A block with, for columns where values are missing, where they are; and the line of each row in a text file."""
         rows = len(next(iter(block.values()))) if block else 0
+        for name, column in block.items():
+            self.refuse_too_great(name, column, lines)
         keep = np.ones(rows, dtype=bool)
         filled = {name: self.filled(name, column, gone.get(name), keep, lines) for name, column in block.items()}
         index = np.flatnonzero(keep)
@@ -69,6 +73,19 @@ class Collector:
         self.seen += rows
         self.kept += len(index)
 
+    def refuse_too_great(self, name: str, column: Block, lines: Array | None) -> None:
+        """A fault at the first number that float32 cannot hold; what is missing is not looked at."""
+        found = too_great(column.values if isinstance(column, Ragged) else column)
+        if found is not None:
+            at, value = found
+            row = int(np.searchsorted(column.offsets, at, side="right")) - 1 if isinstance(column, Ragged) else at
+            wanted = "a finite number" if np.isinf(value) else "a number that 32 bits can hold"
+            raise InputFaults(WrongValue(self.span, self.name, self.place(row, lines), name, f"{value:g}", wanted))
+
+    def place(self, row: int, lines: Array | None) -> str:
+        """Where a row of a block stands."""
+        return f"row {self.seen + row}" if lines is None else f"line {lines[row]}"
+
     def filled(self, name: str, column: Block, gone: Array | None, keep: Array, lines: Array | None) -> Block:
         """The column with what stands for its missing values; rows that are to be dropped leave `keep`."""
         if gone is None or not gone.any():
@@ -79,9 +96,7 @@ class Collector:
             keep &= ~gone
             return column
         if isinstance(self.missing, str) or isinstance(column, Ragged):
-            at = int(np.argmax(gone))
-            place = f"row {self.seen + at}" if lines is None else f"line {lines[at]}"
-            raise InputFaults(MissingValue(self.span, self.name, place, name))
+            raise InputFaults(MissingValue(self.span, self.name, self.place(int(np.argmax(gone)), lines), name))
         if column.dtype.kind == "U":
             return np.where(gone, str(self.missing), column)
         marked = gone.reshape(len(gone), *[1] * (column.ndim - 1))
@@ -103,6 +118,19 @@ class Collector:
             raise InputFaults(EmptyData(self.span, self.name))
         lines = self.lines.whole() if self.lines.held or self.lines.file is not None else None
         return Table(self.name, columns, lines, **further)
+
+
+def too_great(values: Array) -> tuple[int, float] | None:
+    """The first number of floats that is no NaN and that float32 cannot hold, with its index in the first dim; none where there is none."""
+    if values.dtype.kind != "f":
+        return None
+    for start in range(0, len(values), BLOCK):
+        some = values[start : start + BLOCK]
+        great = np.abs(some) > np.finfo(np.float32).max
+        if great.any():
+            at = np.unravel_index(int(np.argmax(great)), great.shape)
+            return start + int(at[0]), float(some[at])
+    return None
 
 
 def in_blocks(collectors: Iterable[Collector]) -> Iterator[Table]:

@@ -21,10 +21,9 @@ from ..faults.data import (
     RaggedRow,
     TextColumn,
     UnreadableFile,
-    WrongEncoding,
 )
 from ..stops import InputFaults, span_of
-from .calls import MISSING, Parameter, Signature, Wanted, first_undecodable, located, missing_policy, told
+from .calls import MISSING, Parameter, Signature, Wanted, located, missing_policy, told, undecodable
 from .collecting import Collector, in_blocks
 from .memory import refuse_too_large
 from .table import Array, Dtype, Field, Schema, Table
@@ -80,10 +79,8 @@ class Cells:
                 if first is None:
                     raise InputFaults(EmptyData(self.span, self.name))
                 yield self.names(first[1]), rows if self.header else _chained(first, rows)
-        except UnicodeDecodeError:
-            raise InputFaults(
-                WrongEncoding(self.span, self.name, self.encoding, first_undecodable(self.path, encoding))
-            ) from None
+        except UnicodeError:
+            raise InputFaults(undecodable(self.span, "csv", self.path, self.name, self.encoding)) from None
         except (OSError, csv.Error) as error:
             problem = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise InputFaults(UnreadableFile(self.span, self.name, problem)) from None

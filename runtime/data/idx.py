@@ -15,10 +15,10 @@ import numpy as np
 from ...compiler.plan import SourceCall
 from ...dsl.span import Span
 from ..faults.data import EmptyData, MissingValue, UnreadableFile
-from ..faults.files import NotIdx, WrongLength
+from ..faults.files import NotIdx, WrongLength, WrongValue
 from ..stops import InputFaults, span_of
 from .calls import Parameter, Signature, Wanted, located, told
-from .collecting import one_length
+from .collecting import one_length, too_great
 from .memory import HELD, Growing, refuse_too_large
 from .table import Array, Field, Schema, Table, kind_of, storage
 
@@ -86,13 +86,22 @@ def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
         raise InputFaults(
             NotIdx(span, name, f"its images are of different size: {' and '.join(str(list(s)) for s in sorted(shapes))}")
         )
-    columns = {n: storage(_joined(pieces[n])) for n in wanted.names}
-    for column, array in columns.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            row = int(np.argmax(~np.isfinite(array).reshape(len(array), -1).all(axis=1)))
-            raise InputFaults(MissingValue(span, name, f"row {row}", column))
+    arrays = {n: _joined(pieces[n]) for n in wanted.names}
+    for column, array in arrays.items():
+        refuse_unfinished(span, name, column, array)
     parts = np.concatenate(pieces["part"]) if len(pairs) > 1 else None
-    return Table(name, columns, parts=parts)
+    return Table(name, {n: storage(array) for n, array in arrays.items()}, parts=parts)
+
+
+def refuse_unfinished(span: Span, name: str, column: str, array: Array) -> None:
+    """A fault at the first number that is not there, or too great."""
+    if array.dtype.kind != "f":
+        return
+    if (found := too_great(array)) is not None:
+        raise InputFaults(WrongValue(span, name, f"row {found[0]}", column, f"{found[1]:g}", "a finite number"))
+    missing = np.isnan(array).reshape(len(array), -1).any(axis=1)
+    if missing.any():
+        raise InputFaults(MissingValue(span, name, f"row {int(np.argmax(missing))}", column))
 
 
 def _joined(pieces: list[Array]) -> Array:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ...compiler.plan import SourceCall
-from ..faults.data import DuplicateColumn, EmptyData, TextColumn, UnreadableFile, WrongEncoding
+from ..faults.data import DuplicateColumn, EmptyData, TextColumn, UnreadableFile
 from ..faults.files import BadLine, UnsupportedColumn
 from ..stops import InputFaults, span_of
-from .calls import MISSING, POLICY, Parameter, Signature, Wanted, first_undecodable, located, missing_policy, told
+from .calls import MISSING, POLICY, Parameter, Signature, Wanted, located, missing_policy, told, undecodable
 from .collecting import Collector, in_blocks
 from .lists import Place, converted, guess, named_sizes
 from .memory import refuse_too_large
@@ -49,8 +49,8 @@ class Lines:
                         raise self.bad(number, f"it is longer than {LONGEST:,} characters")
                     if line.strip():
                         yield number, self.parsed(number, line)
-        except UnicodeDecodeError:
-            raise InputFaults(WrongEncoding(self.span, self.name, "utf-8", first_undecodable(self.path, "utf-8"))) from None
+        except UnicodeError:
+            raise InputFaults(undecodable(self.span, "json", self.path, self.name, "utf-8")) from None
         except OSError as error:
             raise InputFaults(UnreadableFile(self.span, self.name, error.strerror or str(error))) from None
 
@@ -70,7 +70,8 @@ class Lines:
             where = "the line ends too early" if error.pos >= len(line.rstrip()) else f"column {error.colno} is not understood"
             raise self.bad(number, f"this is no JSON: {where} ({error.msg})") from None
         except (RecursionError, ValueError) as error:
-            raise self.bad(number, "it is nested too deep" if isinstance(error, RecursionError) else str(error)) from None
+            problem = "it is nested too deep" if isinstance(error, RecursionError) else "a number in it has too many digits"
+            raise self.bad(number, problem) from None
         if not isinstance(value, dict):
             what = "a list" if isinstance(value, list) else "a single value"
             raise self.bad(number, f'it is {what}, and each line is to be an object such as {{"x": 1}}')

@@ -15,8 +15,8 @@ from numpy.lib import format as npy
 from ...compiler.plan import SourceCall
 from ..faults.data import UnreadableFile, UnsupportedArray
 from ..stops import InputFaults, span_of
-from .calls import MISSING, Parameter, Signature, Wanted, located, missing_policy, told
-from .collecting import Collector, one_length, selected
+from .calls import MISSING, Parameter, Signature, Wanted, is_utf8, located, missing_policy, not_utf8, told
+from .collecting import BLOCK, Collector, one_length, selected
 from .lists import named_sizes
 from .memory import HELD, Growing, refuse_too_large
 from .table import Array, Field, Ragged, Schema, Table, kind_of, storage
@@ -27,7 +27,6 @@ SIGNATURE = Signature(
     'npz("file.npz", missing="error" or "drop" or a number)',
 )
 OFFSETS = "_offsets"
-BLOCK = 65_536  # rows that are looked at together
 UNPACKED = 2**24  # bytes
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, SyntaxError)
 
@@ -80,7 +79,17 @@ class Archive:
                     flat = self.unpacked(name, member, header)
         except BROKEN as error:
             raise self.unreadable(error) from None
-        return flat.reshape(header.shape, order="F" if header.fortran else "C")
+        whole = flat.reshape(header.shape, order="F" if header.fortran else "C")
+        return self.decoded(name, whole) if whole.dtype.kind == "S" else whole
+
+    def decoded(self, name: str, values: Array) -> Array:
+        """Words that are kept as bytes."""
+        try:
+            return np.char.decode(values, "utf-8")
+        except UnicodeDecodeError:
+            bad = next(i for i, value in enumerate(values.reshape(-1).tolist()) if not is_utf8(value))
+            row = bad * len(values) // values.size
+            raise InputFaults(not_utf8(self.span, self.name, f"row {row}", name, values.reshape(-1)[bad])) from None
 
     def mapped(self, info: zipfile.ZipInfo, header: Header) -> Array | None:
         """The array where it lies in the file, if it is not compressed."""
@@ -168,18 +177,19 @@ def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
 
 
 def unfinished(array: Array) -> bool:
-    """Is a number in it not finite? Looked at block by block."""
+    """Is a number in it not there, or too great? Looked at block by block."""
     if array.dtype.kind != "f":
         return False
-    return any(not np.isfinite(array[start : start + BLOCK]).all() for start in range(0, len(array), BLOCK))
+    most = np.finfo(np.float32).max
+    return any(not (np.abs(array[start : start + BLOCK]) <= most).all() for start in range(0, len(array), BLOCK))
 
 
 def missing(column: Array | Ragged) -> Array | None:
-    """Which rows have a number that is not finite."""
+    """Which rows have a number that is NaN."""
     values = column.values if isinstance(column, Ragged) else column
     if values.dtype.kind != "f":
         return None
-    bad = np.asarray(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+    bad = np.asarray(np.isnan(values).reshape(len(values), -1).any(axis=1))
     if not isinstance(column, Ragged) or not bad.any():
         return bad if bad.any() else None
     gone = np.zeros(len(column), dtype=bool)

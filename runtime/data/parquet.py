@@ -6,7 +6,7 @@ from typing import Any
 
 from ...compiler.plan import SourceCall
 from ...dsl.span import Span
-from ..faults.data import NoPackage, UnreadableFile
+from ..faults.data import MissingColumn, NoPackage, UnreadableFile
 from ..stops import InputFaults, span_of
 from .arrow import BATCH, Arrow
 from .calls import MISSING, POLICY, Parameter, Signature, Wanted, located, missing_policy, told
@@ -68,6 +68,9 @@ def batches(span: Span, name: str, paths: list[Path], names: list[str] | None) -
             with pq.ParquetFile(path) as file:
                 groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
                 refuse_too_large(span, name, sum(max(g.total_byte_size, 0) for g in groups))
+                known = file.schema_arrow.names
+                if lacking := [n for n in names or () if n not in known]:
+                    raise InputFaults(*(MissingColumn(span, n, told(str(path)), tuple(known)) for n in lacking))
                 yield from file.iter_batches(batch_size=BATCH, columns=names)
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
             raise InputFaults(UnreadableFile(span, told(str(path)), str(error).splitlines()[0])) from None

@@ -14,10 +14,10 @@ import numpy as np
 
 from ...compiler.plan import SourceCall
 from ...dsl.span import Span
-from ..faults.data import EmptyData, NoPackage, UnreadableFile, WrongEncoding
+from ..faults.data import EmptyData, NoPackage, UnreadableFile
 from ..faults.files import NoTokenizer, TextTooShort
 from ..stops import InputFaults, span_of
-from .calls import Parameter, Signature, Wanted, first_undecodable, located, told
+from .calls import Parameter, Signature, Wanted, located, told, undecodable
 from .memory import Growing, refuse_too_large
 from .table import Array, Field, Rows, Schema, Table
 
@@ -90,10 +90,8 @@ class Tokens:
             with self.path.open(encoding=encoding) as file:
                 while piece := file.read(PIECE):
                     yield piece
-        except UnicodeDecodeError:
-            raise InputFaults(
-                WrongEncoding(self.span, self.name, self.encoding, first_undecodable(self.path, encoding))
-            ) from None
+        except UnicodeError:
+            raise InputFaults(undecodable(self.span, "text", self.path, self.name, self.encoding)) from None
         except OSError as error:
             raise InputFaults(UnreadableFile(self.span, self.name, error.strerror or str(error))) from None
 

@@ -86,9 +86,13 @@ class WrongEncoding(Fault):
     path: str
     encoding: str
     line: int
+    source: str = "csv"
+    likely: str = "latin-1"
 
     def diagnostic(self) -> Diagnostic:
-        mend = Help('name its encoding: csv("…", encoding="latin-1")')
+        mend = Help(f'name its encoding: {self.source}("…", encoding="{self.likely}")')
+        if self.source == "json":
+            mend = Help(f"json lines are utf-8: iconv -f {self.likely} -t utf-8 writes them so")
         return self.say(
             f"{self.path} is not {self.encoding}: line {self.line} holds bytes that it cannot mean", "named here", helps=(mend,)
         )
