@@ -8,7 +8,7 @@ the names of the declaration that the graph belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
@@ -436,11 +436,20 @@ class Game(Graph):
 
 def has_machine(graph: Graph) -> bool:
     """Is it an energy, or are some at work in it?"""
+    return _any_graph(graph, lambda here: isinstance(here, Machine))
+
+
+def has_gates(graph: Graph) -> bool:
+    """Is there a gate, at any depth?"""
+    return _any_graph(graph, lambda here: any(node.gate for node in here.nodes))
+
+
+def _any_graph(graph: Graph, wanted: Callable[[Graph], bool]) -> bool:
     seen: set[int] = set()
     pending = [graph]
     while pending:
         here = pending.pop()
-        if isinstance(here, Machine):
+        if wanted(here):
             return True
         if id(here) not in seen:
             seen.add(id(here))

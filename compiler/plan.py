@@ -323,13 +323,15 @@ class InstancePlan(Frozen):
 class PhasePlan(Frozen):
     """A phase: in every step its `updates` in order, on one batch. Exactly one of `epochs` and `steps` is set.
 
-    `name` is empty for a program without phases. `watch` terms are evaluated as metrics are, and decide nothing.
+    `name` is empty for a program without phases. `watch` terms are evaluated as metrics are, and decide nothing. With `gates`, each gate of
+    the model is looked at after every epoch.
     """
 
     name: str = ""
     updates: list[UpdatePlan]
     metrics: list[Term] = []
     watch: list[Term] = []
+    gates: bool = False
     optimizers: list[OptimizerPlan]
     schedules: list[SchedulePlan] = []
     epochs: int | None = None

@@ -19,6 +19,7 @@ from .faults.specs import NoSuchSpec
 from .loader import build
 from .run_folder import RECORD, WEIGHTS, is_run
 from .specs import LIBRARY, Reader, reader, shipped
+from .stepping import give_steps
 from .stops import InputFaults, Misused
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def load(
         from .compiling import compile_spec
 
         compiled = compile_spec(path_or_name, model=model, **hyperparameters)
-        made = build(compiled)
+        made = give_steps(build(compiled), compiled)
         if fused:
             _fuse(made, compiled)
     return put(made, Path(weights)).eval() if weights is not None else made
@@ -153,7 +154,8 @@ def _from_file(path: Path) -> "nn.Module":
         model, hypers = str(spec["model"]), dict(spec["hyperparameters"])
     except (KeyError, StopIteration, TypeError, ValueError, AttributeError):
         raise InputFaults(NotExported(NOWHERE, str(path), "what it says of its spec is broken")) from None
-    return build(recompiled(sources, model, hypers))
+    compiled = recompiled(sources, model, hypers)
+    return give_steps(build(compiled), compiled)
 
 
 def recompiled(sources: dict[str, str], model: str, hypers: dict[str, Any]) -> Compiled:

@@ -115,6 +115,7 @@ class Run:
 def trained(saved: SavedRun) -> "nn.Module":
     """The network of a run with its best weights, in evaluation mode."""
     from .loader import build
+    from .stepping import give_steps
     from .train import weights
     from .train.wiring import in_precision
 
@@ -133,7 +134,7 @@ def trained(saved: SavedRun) -> "nn.Module":
         from .kernels.attach import attach
 
         attach(model, saved.exe.plan.model.recurrences, cached=True)
-    return model.eval()
+    return give_steps(model, saved.exe).eval()
 
 
 def packed_fitted(fitted: "Fitted") -> dict[str, Any]:

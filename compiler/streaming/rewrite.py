@@ -1,7 +1,8 @@
 """The graph of a step, from the graph of the whole: see the package.
 
 Of each value it is known along which dim it moves with the tokens that come, if along any: the one whose size is that of the input that
-grows. What moves is computed for the new tokens alone; what does not stands still, and at the root is computed once before all steps.
+grows. What moves is computed for the new tokens alone; what does not stands still, and at the root is computed once before all steps. What
+is told of the last token alone (`last.h` of a recurrence, `x[:, -1]`) has no such dim, and is new in each step for all that: it is `NOW`.
 """
 
 from __future__ import annotations
@@ -30,14 +31,15 @@ from ..graph import (
 )
 from ..layers.attention import Attend
 from ..layers.base import Layer
-from ..layers.indexing import Index, Slice
+from ..layers.indexing import At, Index, Slice
 from ..layers.positions import Rotary, SinusoidalPositions
-from ..passes.base import without
+from ..passes.base import returned, without
 from ..shapes import Dim, Size
 from ..values import AxisName, Truth, names_of
 from .ops import Grown, Lookup, Memory, Once, Positions, SinusoidalAt, StreamedAttend, StreamedRecur
 
 NAME = "cache"
+NOW = -1
 MIXES = frozenset({"cumsum", "cumprod", "sort", "argsort", "flip", "roll", "group_norm", "instance_norm", "local_response_norm"})
 FAMILIES = frozenset({"convolution", "pooling", "loss", "metric", "distribution", "column"})
 
@@ -50,24 +52,31 @@ class NotStreamed(Exception):
 class Streamed:
     """`step` reads the input that grows and the cache; before all steps `before` gives what it also reads, from all other inputs.
 
-    `passed` are the names of the outputs of `before`, which are the first inputs of `step`, in order.
+    `passed` are the names of the outputs of `before`, which are the first inputs of `step`, in order. `moving` has for each output of the
+    root the dim of the tokens, or `NOW`; none where no token has a part in it.
     """
 
     step: Graph
+    moving: tuple[int | None, ...]
     before: Graph | None = None
     passed: tuple[str, ...] = ()
 
 
-def streamed(root: Graph, target: str) -> Streamed:
-    """The root in two: what is computed once, and a step. Raises `NotStreamed`."""
+def streamed(root: Graph, target: str, *, together: bool = False) -> Streamed:
+    """The root in two: what is computed once, and a step. Raises `NotStreamed`. `together`: inputs with as many steps grow with it."""
     place = next(i for i, node in enumerate(root.nodes) if isinstance(node.op, Input) and node.op.name == target)
     grows = root.nodes[place].type.shape[1].value
     if grows.symbol is None:
         raise NotStreamed(f"{target} has a fixed length")
-    flags = tuple(1 if node is root.nodes[place] else None for node in root.inputs)
+
+    def moves(node: Node) -> bool:
+        also = together and node.type.rank > 1 and node.type.shape[1].value == grows
+        return node is root.nodes[place] or also
+
+    flags = tuple(1 if moves(node) else None for node in root.inputs)
     done = _Streaming(grows.symbol).graph(root, flags)
     if not done.cached:
-        raise NotStreamed("no attention keeps anything from token to token")
+        raise NotStreamed("nothing in it is kept from step to step")
     return _split(root, done, target, grows.symbol)
 
 
@@ -232,6 +241,11 @@ class _Body:
         op = node.op
         assert isinstance(op, Layer)
         axes = [self.streaming.axis(edge.type) for edge in node.outputs]
+        if self.of_now(number) or self.is_last(number, op):
+            if any(axis is not None for axis in axes):
+                raise NotStreamed(f"{op.title} brings what is told of the last step back to all steps")
+            self.keep(number, self.add(node), [NOW] * len(axes))
+            return
         if op.family in FAMILIES or getattr(op, "name", "") in MIXES or any(axis is None for axis in axes):
             raise NotStreamed(f"{op.title} mixes what stands at different tokens")
         if "dim" in type(op).model_fields and self.along(number, op):
@@ -245,8 +259,27 @@ class _Body:
                 node = node.model_copy(update={"op": SinusoidalAt(base=op.base), "inputs": (*node.inputs, self.positions(node))})
         self.keep(number, self.add(node), axes)
 
+    def of_now(self, number: int) -> bool:
+        """Does it read what is told of the last step, and nothing of each?"""
+        flags = {self.moving[ref] for ref in self.old.nodes[number].refs} - {None}
+        if NOW in flags and len(flags) > 1:
+            raise NotStreamed(f"{self.old.nodes[number].op.title} brings what is told of the last step back to all steps")
+        return flags == {NOW}
+
+    def is_last(self, number: int, op: Layer) -> bool:
+        """Is it `x[:, -1]`, the last step of a tensor?"""
+        ref = self.old.nodes[number].refs[0]
+        axis = self.moving[ref]
+        if not isinstance(op, Index) or axis is None or len(op.items) <= axis:
+            return False
+        items = op.items[: axis + 1]
+        whole = all(isinstance(item, Slice) and item == Slice() for item in items[:-1])
+        return whole and isinstance(items[-1], At) and items[-1].place.number == -1
+
     def along(self, number: int, op: Layer) -> bool:
         """Does it run along the dim of the tokens, and leave it as long as it was?"""
+        if op.name == "unsqueeze":  # its dim is one of those that come out
+            return False
         ref = self.old.nodes[number].refs[0]
         axis, given, dim = self.moving[ref], self.old.type_of(ref), getattr(op, "dim", None)
         for one in dim if isinstance(dim, tuple | list) else (dim,):
@@ -342,7 +375,8 @@ class _Body:
             raise NotStreamed("a recurrence whose start or lengths depend on the tokens")
         made = StreamedRecur.model_construct(**{name: getattr(op, name) for name in type(op).model_fields})
         at = self.add(node.model_copy(update={"op": made, "inputs": (*node.inputs, self.remembered())}))
-        self.keep(number, at, [self.streaming.axis(edge.type) for edge in node.outputs])
+        axes = [self.streaming.axis(edge.type) for edge in node.outputs]
+        self.keep(number, at, [NOW if axis is None else axis for axis in axes])
 
     def flags_of(self, graph: Graph, operands: list[object]) -> tuple[int | None, ...]:
         return tuple(self.moving[x] if isinstance(x, Ref) else None for x in operands)
@@ -359,7 +393,8 @@ class _Body:
             if op.kind == "parallel" or after == flags[: op.carried]:
                 break
             flags[: op.carried] = after
-        outputs = [self.streaming.axis(edge.type) for edge in node.outputs]
+        given = [returned(op, k) for k in range(len(node.outputs))]
+        outputs = [next((d.moving[k] for d in done if d.moving[k] is not None), None) for k in given]
         if not any(d.cached for d in done):
             self.keep(number, self.add(node), outputs)
             return
@@ -388,11 +423,11 @@ def _split(root: Graph, done: _Done, target: str, symbol: str) -> Streamed:
         if back.get(Ref(number)) not in given:
             crossing |= {back[ref]: None for ref in node.refs if back.get(ref) in given}
     if not crossing:
-        return Streamed(_trimmed(done.graph))
+        return Streamed(_trimmed(done.graph), done.moving)
     names = tuple(root.nodes[ref.node].outputs[ref.output].name or f"given{k}" for k, ref in enumerate(crossing))
     outputs = tuple(Output(name=name, ref=ref) for name, ref in zip(names, crossing, strict=True))
     before = _trimmed(root.model_copy(update={"outputs": outputs, "assertions": _about(root, symbol)}))
-    return Streamed(_given(done, crossing, names), before, names)
+    return Streamed(_given(done, crossing, names), done.moving, before, names)
 
 
 def _is_made(root: Graph, ref: Ref, inputs: set[int]) -> bool:

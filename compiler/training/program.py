@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...dsl import ast
@@ -11,7 +11,7 @@ from ...dsl.diagnostic import nearest
 from ...dsl.span import Span
 from ..elaborate.body import Body
 from ..elaborate.elaborator import Elaborator
-from ..elaborate.values import POISON, Value
+from ..elaborate.values import MISSING, POISON, Value
 from ..errors.games import NotInGames
 from ..errors.stages import BesideEach
 from ..errors.training import (
@@ -23,7 +23,7 @@ from ..errors.training import (
     NameClash,
     UnknownClause,
 )
-from ..graph import Game, Graph, Node, TensorType
+from ..graph import Game, Graph, Node, TensorType, has_gates
 from ..layers.base import Refusal
 from ..penalties import penalty_terms
 from ..plan import ClipPlan, EarlyStopPlan, InputPlan, InstancePlan, PhasePlan, Term, TrainPlan, UpdatePlan
@@ -37,6 +37,7 @@ from .targets import Targets
 from .terms import TermGraph, Terms
 
 BATCH_SIZE = 32
+GATES = "gates"  # watched all together by this name
 BESIDE = {  # clauses that have no meaning where parts are trained by themselves
     "loss": "each part has an objective of its own",
     "freeze": "only the part that is trained moves",
@@ -195,9 +196,27 @@ class _Program:
         for name in clauses.TERMS:
             for clause in said.get(name, ()):
                 try:
-                    self.of_clause[id(clause)] = self.terms.of(clause, losses if name == "loss" else others)
+                    written = self._without_gates(clause) if name == "watch" else clause
+                    self.of_clause[id(clause)] = self.terms.of(written, losses if name == "loss" else others)
                 except Refusal as refusal:
                     self._report(refusal)
+
+    def _without_gates(self, clause: ast.Clause) -> ast.Clause:
+        """A `watch` clause with what it watches beside the gates."""
+        gates = [arg for arg in clause.args if self._means_gates(arg)]
+        if gates and isinstance(self.root, Game):
+            self._report(Refusal(NotInGames(gates[0].span, "watch gates", "the gates of its players are not looked at")))
+        elif gates and not has_gates(self.root):
+            wanted = f"{self.root.name} has no gate to watch: in a cell or a block, gate z = … declares one"
+            self._report(Refusal(BadClause(gates[0].span, wanted)))
+        return replace(clause, args=tuple(arg for arg in clause.args if arg not in gates))
+
+    def _means_gates(self, arg: ast.Arg) -> bool:
+        """`watch gates`, where no tensor has that name."""
+        return isinstance(arg.value, ast.Name) and arg.value.id == GATES and self.names.scope.get(GATES) is MISSING
+
+    def _watches_gates(self, said: Said) -> bool:
+        return any(self._means_gates(arg) for clause in said.get("watch", ()) for arg in clause.args)
 
     def _terms(self, said: Said, name: str) -> list[Term]:
         return [term for clause in said.get(name, ()) for term in self.of_clause.get(id(clause), ())]
@@ -270,6 +289,7 @@ class _Program:
             updates=updates,
             metrics=self._terms(said, "metric"),
             watch=self._terms(said, "watch"),
+            gates=self._watches_gates(said),
             optimizers=[] if solved else self._values(said, "optimizer"),
             instance=instance,
             schedules=self._values(said, "schedule"),

@@ -112,3 +112,32 @@ class DecoderOfAnotherVersion(Fault):
     def diagnostic(self) -> Diagnostic:
         mend = Help("archc train it again, or sample with the version that is in its run.json")
         return self.say(f"the decoder of {self.model} cannot be told from its text", helps=(mend,))
+
+
+class NotStepped(Fault):
+    """`step(x, state)` computes a network with cells one step at a time, from the states that the step before left. Where what is said of a
+    step depends on later ones (a recurrence in reverse, a convolution or a mean over the steps), or where the steps have a fixed number,
+    there is nothing to go on from: the whole sequence is given to the network itself."""
+
+    code = "E0992"
+    title = "the network cannot be computed step by step"
+    model: str
+    reason: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"{self.model} has no step: {self.reason}", helps=(Help("call the network with the whole sequence"),))
+
+
+class BadState(Fault):
+    """`initial_state(batch)` gives what the states are before the first step, and `step(x, state)` wants what it gave, or what the step
+    before gave. Sizes that are free, and inputs that are the same at all steps, are given to `initial_state` by name."""
+
+    code = "E0993"
+    title = "a step that is wrongly called"
+    model: str
+    rule: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"{self.model}: {self.rule}", helps=(Help("state = net.initial_state(batch); y, state = net.step(x, state)"),)
+        )

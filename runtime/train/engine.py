@@ -30,6 +30,7 @@ from ..stops import Interrupted, RunFailed, span_of
 from . import checkpoints, curves, determinism, initial, replay, weights
 from .gallery import ROWS, Gallery, keep
 from .games import Round
+from .gates import GateWatch
 from .health import Health
 from .journal import Journal, rows
 from .measure import evaluate
@@ -91,6 +92,7 @@ class Engine:
         self.health = Health(self.model, setting.exe, span_of(setting.plan.place), self.warn)
         self.next_picture = 0.0
         self.gallery: Gallery | None = None
+        self.gates: GateWatch | None = None
         self.looks = False  # whether the next step is looked into
 
     @property
@@ -109,7 +111,7 @@ class Engine:
         self.model.load_state_dict(saved["model"])  # before the phase begins: what a part is given comes from the weights
         self.phase.begin()
         self.phase.restore(saved["phase"])
-        self.gallery = self.opened()
+        self.gallery, self.gates = self.opened(), self.gates_watched()
         determinism.restore(saved["random"])
         if self.state.best is not None:
             self.state.best.weights = {k: t.to(self.setting.device) for k, t in self.state.best.weights.items()}
@@ -124,13 +126,21 @@ class Engine:
         batch = first(columns, ROWS, self.setting.device, None)
         return Gallery(plan, self.model, phase.wiring, batch, span_of(phase.plan.place), self.warn)
 
+    def gates_watched(self) -> GateWatch | None:
+        """Gates are looked at where the phase watches them."""
+        columns = self.setting.columns("train", self.phase)
+        if not self.plan.gates or columns is None:
+            return None
+        wiring = self.phase.judge or self.phase.wiring
+        return GateWatch(self.setting.exe, self.model, wiring, first(columns, self.plan.batch, self.setting.device, None))
+
     def begin_phase(self) -> None:
         """The phase of the state, from its beginning."""
         self.phase = self.setting.phases[self.state.phase]
         for line in initial.apply(self.plan, self.model):
             self.progress.note(line)
         self.phase.begin()
-        self.gallery = self.opened()
+        self.gallery, self.gates = self.opened(), self.gates_watched()
         if self.plan.title:
             solved = self.plan.instance is not None and self.plan.instance.solve is not None
             self.progress.note(f"phase {self.plan.title}: {'solved' if solved else f'{self.phase.steps} steps'}")
@@ -287,6 +297,8 @@ class Engine:
             if self.phase.average is not None:
                 self.phase.average.count, self.phase.average.values = average
             raise
+        if self.gates is not None:
+            row["gates"] = self.gates.look()
         self.journal.row(row)
         self.journal.show()
         self.health.epoch(row["train"]["loss"])
@@ -477,6 +489,8 @@ class Engine:
                 weights.put(self.model, last)
         if self.plan.title:
             final["phases"] = [*state.done, self.told()]
+        if self.gates is not None:
+            final["gates"] = self.gates.look()
         self.journal.row({"final": final})
         state.final, state.finished = final, True
 

@@ -162,22 +162,24 @@ class Live(Lines):
 
 
 def table(final: Mapping[str, Any]) -> list[str]:
-    """The final table: a row a part, a column a loss or metric."""
+    """The final table: a row a part, a column a loss or metric; then a row a gate where they are watched."""
     parts = {name: final[name] for name in ("validation", "test") if final.get(name)}
     head = f"{final['epochs']} epochs, {final['steps']} steps" + (", stopped early" if final.get("stopped_early") else "")
     if "best_epoch" in final:
         head += f"; best after epoch {final['best_epoch']}"
-    if not parts:
-        return [head]
-    names = [name for name, value in next(iter(parts.values())).items() if not isinstance(value, list)]
-    rows = [["", *names], *([part, *(f"{values[n]:.4g}" for n in names)] for part, values in parts.items())]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(names) + 1)]
+    return [head, *_aligned("", parts), *_aligned("gate", final.get("gates") or {})]
+
+
+def _aligned(title: str, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A row of numbers for each name, under the names of the numbers."""
+    if not rows:
+        return []
+    names = [name for name, value in next(iter(rows.values())).items() if not isinstance(value, list)]
+    cells = [[title, *names], *([name, *(f"{values[n]:.4g}" for n in names)] for name, values in rows.items())]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(names) + 1)]
     return [
-        head,
-        *(
-            "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(r, widths, strict=True)))
-            for r in rows
-        ),
+        "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        for row in cells
     ]
 
 

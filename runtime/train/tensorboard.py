@@ -51,6 +51,10 @@ class Board:
             for name, value in row.get(part, {}).items():
                 if self.writer is not None and not isinstance(value, list):
                     self.writer.add_scalar(f"{part}/{name}", value, step)
+        for gate, numbers in row.get("gates", {}).items():
+            for name, value in numbers.items():
+                if self.writer is not None:
+                    self.writer.add_scalar(f"gates/{gate}/{name}", value, step)
         self.inner.epoch(step, row)
 
     def picture(self, step: int, picture: "Picture") -> None:

@@ -149,4 +149,6 @@ FACTS: tuple[Fault, ...] = (
     sampling.LooksAhead(NOWHERE, "Bert"),
     sampling.DecoderOfAnotherVersion(NOWHERE, "VAE"),
     sampling.NoChainOfEnergies(NOWHERE, "Net", "something stands between two of its energies"),
+    sampling.NotStepped(NOWHERE, "BiRNN", "a recurrence that begins at the end"),
+    sampling.BadState(NOWHERE, "LSTM", "it is called as step(lines, state)"),
 )
