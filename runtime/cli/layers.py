@@ -10,6 +10,7 @@ from .options import Json
 from .show import out, out_json, table
 
 if TYPE_CHECKING:
+    from ...compiler.emit.summary import Summary
     from ...compiler.layers.base import Layer
     from ..library import Part
 
@@ -101,9 +102,37 @@ def page(layer: "type[Layer]", asked: str) -> str:
     if layer.formula:
         parts += ["", f"    {layer.formula}"]
     parts += ["", "example:", "", *(f"    {line}" for line in example_block(layer).rstrip().split("\n"))]
+    example = summary_of_example(layer)
+    if example is not None:
+        parts += ["", f"it gives {', '.join(map(str, example.rows[-1].outputs))}, and costs {_costs(example)}"]
     if layer.synonyms:
         parts += ["", f"elsewhere: {', '.join(layer.synonyms)}"]
     return "\n".join(parts)
+
+
+def summary_of_example(layer: "type[Layer]") -> "Summary | None":
+    """What the example gives and costs; none of what stands in a column or a train program, not in a body."""
+    from ...compiler.emit.summary import summarise
+    from ...compiler.layers.base import example_block
+    from ...compiler.pipeline import compile_source
+    from ...dsl.source import Source
+
+    if layer.family in ("column", "energy"):
+        return None
+    compiled, _ = compile_source(Source(f"{layer.name}.arch", example_block(layer).replace("block ", "model ", 1)))
+    return None if compiled is None else summarise(compiled.graph)
+
+
+def _costs(summary: "Summary") -> str:
+    """`448 parameters, 432·B·H·W multiply-adds, 64·B·H·W bytes of activations`."""
+    from ..summary_table import shown
+
+    counts = [
+        (f"{summary.parameters:,} parameters", summary.parameters != 0),
+        (f"{shown(summary.multiply_adds)} multiply-adds", summary.multiply_adds != 0),
+        (f"{shown(summary.activation_bytes)} bytes of activations", summary.activation_bytes != 0),
+    ]
+    return ", ".join(count for count, some in counts if some) or "nothing"
 
 
 def signature(layer: "type[Layer]") -> str:
@@ -135,6 +164,7 @@ def described(layer: "type[Layer]") -> dict[str, Any]:
     """The reference as data."""
     from ...compiler.layers.base import example_block
 
+    example = summary_of_example(layer)
     return {
         "name": layer.name,
         "family": layer.family,
@@ -142,6 +172,7 @@ def described(layer: "type[Layer]") -> dict[str, Any]:
         "doc": inspect.cleandoc(layer.__doc__ or ""),
         "formula": layer.formula,
         "example": example_block(layer),
+        "example_costs": None if example is None else example.json_object(),
         "owns_weights": layer.owns,
         "synonyms": list(layer.synonyms),
     }

@@ -164,6 +164,23 @@ def test_a_page_of_a_layer_has_an_example_that_checks(archc: Archc, name: str) -
     assert archc("layers", name).out.startswith(f"{name}(")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("conv", "it gives [B, 16, H, W], and costs 448 parameters, 432·B·H·W multiply-adds, 64·B·H·W bytes of activations"),
+        ("chunk", "it gives [B, 4], [B, 4], [B, 4], and costs nothing"),
+        ("mse", "it gives [], and costs 4 bytes of activations"),
+    ],
+)
+def test_a_page_of_a_layer_says_what_its_example_costs(archc: Archc, name: str, said: str) -> None:
+    assert said in archc("layers", name).out.splitlines()
+
+
+def test_a_page_of_a_layer_without_a_body_to_stand_in_has_no_costs(archc: Archc) -> None:
+    assert json.loads(archc("layers", "standardize", "--json").out)["example_costs"] is None
+    assert "costs" not in archc("layers", "standardize").out
+
+
 def test_a_layer_by_its_name_elsewhere(archc: Archc) -> None:
     assert archc("layers", "Conv2d").out.startswith("Conv2d is conv here.")
     assert "did you mean conv" in archc("layers", "covn").err
