@@ -8,10 +8,10 @@ say, so a key never moves because a number changed.
 import keyword
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import fields
+from collections.abc import Callable
 
 from ..dsl import ast
+from ..dsl.walk import children
 
 # Attributes of every nn.Module; a test holds the list equal to PyTorch's. A key of one of these names would break the module.
 RESERVED_KEYS = frozenset(
@@ -129,35 +129,3 @@ def recipe_kind(value: ast.Expr, kind: KindOf) -> str | None:
     arguments hold nothing but numbers, texts and names, is looked at by the elaborator. Here only the bare name counts.
     """
     return kind(value.id) if isinstance(value, ast.Name) else None
-
-
-def children(node: ast.Node) -> Iterator[ast.Node]:
-    """The nodes below, in the order of the text."""
-    for name in _fields(type(node)):
-        yield from _nodes(getattr(node, name))
-
-
-def _fields(kind: type[ast.Node]) -> tuple[str, ...]:
-    if kind not in _KNOWN:
-        _KNOWN[kind] = tuple(item.name for item in fields(kind) if item.name != "span")
-    return _KNOWN[kind]
-
-
-_KNOWN: dict[type[ast.Node], tuple[str, ...]] = {}
-
-
-def _nodes(value: object) -> Iterator[ast.Node]:
-    if isinstance(value, ast.Node):
-        yield value
-    elif isinstance(value, tuple):
-        for inner in value:
-            yield from _nodes(inner)
-
-
-def descendants(node: ast.Node) -> Iterator[ast.Node]:
-    """The node and all below it, in the order of the text."""
-    waiting = [node]
-    while waiting:
-        current = waiting.pop()
-        yield current
-        waiting += reversed([*children(current)])

@@ -226,7 +226,7 @@ def _reached(declared: Declared, graph: Graph | None) -> set[int]:
 
 
 def _named(declared: Declared, found: set[int]) -> set[int]:
-    from .keys import descendants
+    from ..dsl.walk import descendants
 
     if id(declared.node) not in found:
         found.add(id(declared.node))

@@ -16,8 +16,9 @@ from ..dsl.diagnostic import Edit, Report
 from ..dsl.parser import parse
 from ..dsl.source import Source
 from ..dsl.span import Loc, Span
+from ..dsl.walk import children, descendants
 from .errors.names import BoundInOneBranch, ImportCycle, ImportFailed, NameTaken, ReservedKey, UnknownDtype, UnknownName
-from .keys import children, descendants, is_reserved_key
+from .keys import is_reserved_key
 from .layers import registry
 
 Reader = Callable[[str, bool, str], Source | str]

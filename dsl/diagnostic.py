@@ -4,7 +4,7 @@ A fault is a frozen dataclass with a stable code; its prose is written once, in 
 diagnostic is shown (see `render`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, dataclass_transform
@@ -142,21 +142,3 @@ class Report:
 
     def ordered(self) -> list[Diagnostic]:
         return sorted(self.diagnostics, key=lambda d: (d.span, d.code))
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that `name` most probably meant, or none."""
-    from difflib import get_close_matches
-
-    pool = {c.lower(): c for c in candidates}
-    found = get_close_matches(name.lower(), pool, n=1, cutoff=0.6)
-    return pool[found[0]] if found else None
-
-
-def did_you_mean(name: str, span: Span, candidates: Iterable[str], synonyms: Mapping[str, str] | None = None) -> tuple[Help, ...]:
-    """A help that carries the edit, when a name in scope, or a known synonym of one, is near `name`."""
-    other = (synonyms or {}).get(name)
-    if other is not None:
-        return (Help(f"what others call {name} is {other} here", (Edit(span, other),)),)
-    near = nearest(name, candidates)
-    return (Help(f"did you mean {near}?", (Edit(span, near),)),) if near else ()

@@ -69,6 +69,7 @@ for _op in ("+", "-", "*", "/", "//", "%", "@", "**", "&", "|"):
     FOREIGN[_op + "="] = ("=", f"a name is given anew with `x = x {_op} …`")
 
 LITERALS = {"True": "true", "False": "false", "None": "none"}
+ODD_NAMES = frozenset({*LITERALS, "elif"})
 
 # A token after which a value is complete, so that + and ~ after it have a left side
 ENDS = frozenset({"NAME", "PRIMED", "NUMBER", "STRING", ")", "]", "}", "true", "false", "none"})
@@ -141,7 +142,7 @@ class Lexer:
             if kind == "name":
                 if text in RESERVED:
                     tokens.append(Token(text, text, number, column, self.first))
-                elif text.isascii() and text[-1] != "'" and text not in LITERALS and text != "elif":
+                elif text.isascii() and text[-1] != "'" and text not in ODD_NAMES:
                     tokens.append(Token("NAME", text, number, column, self.first))
                 else:
                     self._odd_name(text, column)

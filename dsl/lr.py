@@ -10,11 +10,13 @@ from typing import Any
 from .layout import CLOSER, DECLARES, DEFINES
 from .lexer import Token
 from .span import Loc
-from .table import END, Table
+from .table import END, NOWHERE, Plan, Table
 
 Make = Callable[[list[Any], Loc, Loc], Any]
 
 RETRY, KEEP, DROP = "retry", "keep", "drop"
+
+REMEMBERED = 12  # states that a plan may hang on and be remembered, so that no text fills the memory
 
 # Reserved words with which an operand or a statement begins: after one of these a word before them was no operand
 _OPENS = frozenset("true false none not stack parallel return assert".split())
@@ -44,38 +46,33 @@ class Automaton:
         self.starts: list[Loc] = [Loc(1, 1)]
         self.depths = [0]
         self.resumed = -1
-        self.words = {t for t in table.terminals if t.isalpha() or "_" in t}
-        self.chains: dict[tuple[int, int, str], int] = {}
 
     def run(self, tokens: list[Token]) -> Any:
         """The value of the whole text."""
         self.tokens = tokens
         states, values, starts, depths = self.states, self.values, self.starts, self.depths
-        table, words = self.table.states, self.words
-        i, looked, end = 0, -1, Loc(1, 1)
+        table, words = self.table.states, self.table.words
+        i, last = 0, Token("", "", 1, 1)
         while True:
             token = tokens[i]
             type = token.type
             row = table[states[-1]]
             if type == "NAME" and token.text in words and self._is_word(token.text, row, i):
                 type = token.text
-            target = row.get(type)
-            if target is not None and target < 0 and i != looked:  # LALR tables reduce before they notice that a token is wrong
-                looked = i
-                target = target if self.accepts(type) else None
-            if target is None:
-                i, looked = self._recover(i), -1
-            elif target < 0:
-                self._reduce(~target, type, end)
-            else:
-                states.append(target)
-                values.append(token)
-                starts.append(token.start)
-                depths.append(0)
-                if type == END:
-                    return values[-2]
-                end = token.end
-                i += 1
+            target = row.get(type, NOWHERE)
+            if target < 0:
+                target = self._reduced(type, last) if target != NOWHERE else NOWHERE
+            if target == NOWHERE:
+                i = self._recover(i)
+                continue
+            states.append(target)
+            values.append(token)
+            starts.append(token.start)
+            depths.append(0)
+            if type == END:
+                return values[-2]
+            last = token
+            i += 1
 
     def _is_word(self, text: str, row: dict[str, int], i: int) -> bool:
         """The name at `i` is a word of the grammar here."""
@@ -90,68 +87,86 @@ class Automaton:
             return self.tokens[i + 2].type in ("=", ":")
         return following.type in ("NAME", "PRIMED") or following.type in _OPENS
 
-    def _reduce(self, number: int, type: str, end: Loc) -> None:
-        rule = self.table.rules[number]
-        states, n = self.states, rule.length
-        if n == 1 and rule.passes:
-            self._pass(number, type)
-            return
-        values, starts, depths = self.values, self.starts, self.depths
-        if n:
-            start, depth = starts[-n], max(depths[-n:])
-            children = values[-n:]
-            del states[-n:], values[-n:], starts[-n:], depths[-n:]
-        else:
-            start, depth, children = end, 0, []
-        make, deeper = self.make[number]
-        if make is None:
-            value = _listed(rule.parts, children) if rule.lists else children[rule.parts[0] >> 1]
-        else:
-            value = make(_taken(rule.parts, children), start, end)
-        depth += deeper
-        if depth > self.limit:
-            value, depth = self.too_deep(value, start, end), 0
-        states.append(self.table.states[states[-1]][rule.origin])
-        values.append(value)
-        starts.append(start)
-        depths.append(depth)
+    def _reduced(self, type: str, last: Token) -> int:
+        """Make what is complete with the `last` token, before one of this type; the state after that, or NOWHERE and nothing is made.
 
-    def _pass(self, number: int, type: str) -> None:
-        """A chain of rules that hand on their only child, from atom up to expr say, in one step; what it comes to is remembered."""
-        states = self.states
-        key = (states[-2], states[-1], type)
-        found = self.chains.get(key)
-        if found is None:
-            table, rules, state = self.table.states, self.table.rules, states[-1]
-            while True:
-                state = table[key[0]][rules[number].origin]
-                target = table[state].get(type, 0)
-                number = ~target
-                if target >= 0 or not (rules[number].passes and rules[number].length == 1):
-                    break
-            found = self.chains[key] = state
-        states[-1] = found
+        (LALR tables reduce before they notice that a token is wrong.)
+        """
+        plan, end = self._plan(type), last.end
+        states, values, starts, depths = self.states, self.values, self.starts, self.depths
+        rules = self.table.rules
+        for number, state in plan.steps:
+            if number < 0:
+                states[-1] = state
+                continue
+            rule = rules[number]
+            n = rule.length
+            if n:
+                start, depth = starts[-n], max(depths[-n:])
+                children = values[-n:]
+                del states[-n:], values[-n:], starts[-n:], depths[-n:]
+            else:
+                start, depth, children = end, 0, []
+            make, deeper = self.make[number]
+            if make is not None:
+                value = make(children if rule.plain else _taken(rule.parts, children), start, end)
+            else:
+                value = _listed(rule.parts, children) if rule.lists else children[rule.parts[0] >> 1]
+            depth += deeper
+            if depth > self.limit:
+                value, depth = self.too_deep(value, start, end), 0
+            states.append(state)
+            values.append(value)
+            starts.append(start)
+            depths.append(depth)
+        return plan.target
+
+    def _plan(self, type: str) -> Plan:
+        """What a token of this type brings with it here; remembered with the table by the states that it hangs on."""
+        known = self.table.plans.get(type)
+        depth = len(self.states)
+        while isinstance(known, dict):
+            depth -= 1
+            known = known.get(self.states[depth])
+        return known or self._new_plan(type)
+
+    def _new_plan(self, type: str) -> Plan:
+        table, rules = self.table.states, self.table.rules
+        below, top = self.states, list[int]()
+        depth = lowest = len(below)  # those of `below` that are left, and the least that there were
+        steps: list[tuple[int, int]] = []
+        while True:
+            target = table[top[-1] if top else below[depth - 1]].get(type, NOWHERE)
+            lowest = min(lowest, depth - (not top))
+            if target >= 0 or target == NOWHERE:
+                break
+            rule, number = rules[~target], ~target
+            popped = min(rule.length, len(top))
+            depth -= rule.length - popped
+            del top[len(top) - popped :]
+            lowest = min(lowest, depth - (not top))
+            state = table[top[-1] if top else below[depth - 1]][rule.origin]
+            top.append(state)
+            if not (rule.passes and rule.length == 1):
+                steps.append((number, state))
+            elif steps:  # a chain of rules that hand on their only child, from atom up to expr say, is one step
+                steps[-1] = (steps[-1][0], state)
+            else:
+                steps.append((-1, state))
+        plan = Plan(tuple(steps) if target >= 0 else (), target)
+        if len(below) - lowest <= REMEMBERED:
+            node: dict[Any, Any] = self.table.plans
+            for key in [type, *below[:lowest:-1]]:
+                node = node.setdefault(key, {})
+            node[below[lowest]] = plan
+        return plan
 
     # Recovery ---------------------------------------------------------------------------------------------------------
 
-    def accepts(self, type: str, more: tuple[int, ...] = ()) -> bool:
-        """A token of this type would be taken here (after the states `more`), after whatever reductions it brings with it."""
-        table, rules = self.table.states, self.table.rules
-        below, top = self.states, list(more)
-        depth = len(below)
-        while True:
-            target = table[top[-1] if top else below[depth - 1]].get(type)
-            if target is None:
-                return False
-            if target >= 0:
-                return True
-            rule = rules[~target]
-            if rule.length < len(top):
-                del top[len(top) - rule.length :]
-            else:
-                depth -= rule.length - len(top)
-                top.clear()
-            top.append(table[top[-1] if top else below[depth - 1]][rule.origin])
+    def accepts(self, type: str) -> bool:
+        """A token of this type would be taken here, after whatever reductions it brings with it."""
+        target = self.table.states[self.states[-1]].get(type, NOWHERE)
+        return target >= 0 or (target != NOWHERE and self._plan(type).target >= 0)
 
     def expected(self) -> set[str]:
         """All token types that could stand here."""
@@ -187,7 +202,10 @@ class Automaton:
     def _place(self) -> tuple[int, bool]:
         """The state after a broken thing here, and whether that thing is an item of the file."""
         broken = self.table.states[self.states[-1]]["ERROR"]
-        return broken, self.accepts(END, (broken,))
+        self.states.append(broken)
+        top = self.accepts(END)
+        self.states.pop()
+        return broken, top
 
     def _unwind(self) -> int:
         """Pop to where a statement, clause, column or item can begin; the number of `{` that were popped on the way."""

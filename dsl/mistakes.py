@@ -6,11 +6,12 @@ The mistakes that people make are named one by one, most telling first; what non
 from collections.abc import Callable
 
 from . import faults as f
-from .diagnostic import Fault, Help, did_you_mean
+from .diagnostic import Fault, Help
 from .faults.words import quoted
 from .layout import DECLARES, DEFINES
 from .lexer import RESERVED, Token
 from .lr import DROP, KEEP, RETRY, Automaton
+from .nearest import did_you_mean
 from .span import Span
 from .table import END
 

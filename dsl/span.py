@@ -1,18 +1,19 @@
-"""Places in a source text: frozen, ordered, 1-based as editors count them."""
+"""Places in a source text: frozen, ordered, 1-based as editors count them.
 
-from dataclasses import dataclass
+They are tuples, since there are two of the one and one of the other for each token and node, and all are compared.
+"""
+
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Loc:
+class Loc(NamedTuple):
     """A place between two characters: line and column count from 1, columns in characters."""
 
     line: int
     column: int
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of one source, `end` exclusive; `source` is the name under which the text was read."""
 
     source: str

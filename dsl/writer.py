@@ -5,11 +5,11 @@ stand only where the language lets a line go on: before `->`, an operator, `else
 again, as if its author had broken it; so width is measured on the text that a node would have on one line, whoever broke it.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import fields
+from collections.abc import Callable
 
 from . import ast, flat
 from .span import Loc
+from .walk import children
 
 WIDTH = 120
 STEP = 4
@@ -328,17 +328,3 @@ class ExpressionWriter:
                     self.write(side, indent)
 
         return None if solid else self.flat.item(node), forced, write
-
-
-def children(node: ast.Node) -> Iterator[ast.Node]:
-    """The nodes right below one."""
-    for field in fields(node):
-        yield from _nodes(getattr(node, field.name))
-
-
-def _nodes(value: object) -> Iterator[ast.Node]:
-    if isinstance(value, ast.Node):
-        yield value
-    elif isinstance(value, tuple):
-        for x in value:
-            yield from _nodes(x)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.pipeline import Compiled, compile_source
-from ..dsl.diagnostic import nearest
+from ..dsl.nearest import nearest
 from ..dsl.source import Source
 from ..dsl.span import NOWHERE
 from .faults.exports import NotExported, WeightsUnfit

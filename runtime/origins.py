@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from ..compiler.keys import descendants
 from ..compiler.plan import DataPlan
 from ..dsl import ast
 from ..dsl.diagnostic import Report
 from ..dsl.parser import parse
 from ..dsl.source import Source
+from ..dsl.walk import descendants
 from .executable import CompiledLike
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from ..dsl.diagnostic import nearest
+from ..dsl.nearest import nearest
 from ..dsl.source import Source
 from ..dsl.span import Loc, Span
 from .faults.specs import EmptyFolder, NoSuchSpec, NotText, SpecIsFolder, SpecUnreadable

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from ...dsl import ast
 from ...dsl.diagnostic import Edit, Fault
 from ...dsl.span import Span
+from ...dsl.walk import descendants
 from ..errors.advice import DropoutLast, NothingToLearn, OneAlone, ScoresRaw, ScoresSquashed
 from ..graph import Graph, Input, Ref
-from ..keys import descendants
 from ..layers import registry
 from ..layers.base import Layer
 from .flow import Flow, Made, axis_of, maker

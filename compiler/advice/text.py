@@ -9,8 +9,8 @@ from ...dsl import ast
 from ...dsl.diagnostic import Edit
 from ...dsl.source import Source
 from ...dsl.span import Loc, Span
+from ...dsl.walk import children
 from ..graph import Node
-from ..keys import children
 from ..resolve import Program, Unit
 
 

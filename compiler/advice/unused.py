@@ -9,8 +9,8 @@ from ...dsl import ast
 from ...dsl.diagnostic import Edit, Fault
 from ...dsl.source import Source
 from ...dsl.span import Span
+from ...dsl.walk import children, descendants
 from ..errors.advice import HidesLayer, UnusedHyperparameter, UnusedImport, UnusedLayer, UnusedParam, UnusedTensor, UnusedValue
-from ..keys import children, descendants
 from ..layers import registry
 from ..resolve import Unit
 from .text import whole_lines

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from ...dsl import ast
 from ...dsl.span import Span
+from ...dsl.walk import descendants
 from ..graph import Axis, Graph, Output, TensorType, Use
-from ..keys import descendants
 from ..layers import registry
 from ..layers.base import Refusal
 from ..shapes import Dim, Size

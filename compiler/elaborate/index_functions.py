@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from ...dsl import ast
 from ...dsl.span import Span
+from ...dsl.walk import descendants
 from ..attention.ranges import Range, range_of
 from ..attention.terms import FUNCTIONS, INDICES, Equation, Reach, Terms
 from ..errors.attention import (
@@ -25,7 +26,6 @@ from ..errors.attention import (
 )
 from ..errors.calls import BadArithmetic, TooLarge
 from ..graph import DType
-from ..keys import descendants
 from ..layers import registry
 from ..layers._elementwise import Elementwise
 from ..layers.attention import Attend

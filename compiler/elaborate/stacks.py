@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from ...dsl import ast
 from ...dsl.span import Span
+from ...dsl.walk import descendants
 from ..errors.calls import NotATensor, TooLarge, Unpacking
 from ..errors.names import NotCompiledYet
 from ..errors.stacks import BadCount, NotAList, TiedChanges
 from ..graph import Assertion, Graph, Input, Level, Ref, Repeat, TensorType, Use
-from ..keys import descendants
 from ..layers.base import Layer, Refusal
 from ..penalties import penalty_names
 from ..shapes import Dim, Size

@@ -306,6 +306,6 @@ def _values(body: Body, condition: ast.Expr) -> tuple[str, tuple[tuple[Span, str
 
 
 def _names(condition: ast.Expr) -> list[str]:
-    from ..keys import descendants
+    from ...dsl.walk import descendants
 
     return list(dict.fromkeys(node.id for node in descendants(condition) if isinstance(node, ast.Name)))

@@ -1,6 +1,7 @@
 """Faults of calls and of compile-time values: arguments, hyperparameters, results, contracts."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, did_you_mean
+from ...dsl.diagnostic import Diagnostic, Fault, Help, Label
+from ...dsl.nearest import did_you_mean
 from ...dsl.span import NOWHERE, Span
 
 

@@ -1,6 +1,7 @@
 """Faults of column expressions: what speaks of one row and cannot, and what is asked of a column that is not there (E0850 to E0869)."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, did_you_mean
+from ...dsl.diagnostic import Diagnostic, Fault, Help
+from ...dsl.nearest import did_you_mean
 
 
 class NoSequence(Fault):

@@ -1,6 +1,7 @@
 """Faults of adversarial games: players and objectives that do not fit together."""
 
-from ...dsl.diagnostic import Diagnostic, Edit, Fault, Help, Label, nearest
+from ...dsl.diagnostic import Diagnostic, Edit, Fault, Help, Label
+from ...dsl.nearest import nearest
 from ...dsl.span import NOWHERE, Span
 
 

@@ -1,6 +1,7 @@
 """Faults of names: unknown, taken twice, not where they may stand."""
 
-from ...dsl.diagnostic import Diagnostic, Edit, Fault, Help, Label, did_you_mean
+from ...dsl.diagnostic import Diagnostic, Edit, Fault, Help, Label
+from ...dsl.nearest import did_you_mean
 from ...dsl.span import NOWHERE, Span
 
 FOREIGN = {

@@ -1,6 +1,7 @@
 """Faults of phases that train a model's parts one after another: `each X minimizes …`, `each X solves LAYER by …`."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, did_you_mean
+from ...dsl.diagnostic import Diagnostic, Fault, Help, Label
+from ...dsl.nearest import did_you_mean
 from ...dsl.span import NOWHERE, Span
 
 

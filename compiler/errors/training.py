@@ -1,6 +1,7 @@
 """Faults of `data` and `train`: clauses, columns, names that losses speak of."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, did_you_mean
+from ...dsl.diagnostic import Diagnostic, Fault, Help, Label
+from ...dsl.nearest import did_you_mean
 from ...dsl.span import Span
 
 

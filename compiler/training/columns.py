@@ -265,7 +265,7 @@ class Reader:
 
     def names_known(self, body: Body, expression: ast.Expr, *, own: bool = False) -> bool:
         """Report names that the source does not have."""
-        from ..keys import descendants
+        from ...dsl.walk import descendants
 
         known = True
         for node in descendants(expression):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...dsl import ast
-from ...dsl.diagnostic import nearest
+from ...dsl.nearest import nearest
 from ...dsl.span import Span
 from ..elaborate.body import Body
 from ..elaborate.elaborator import Elaborator

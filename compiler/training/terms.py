@@ -124,7 +124,7 @@ class Terms:
         return one(apply_layer(body, LayerRecipe(registry()["mean"], {}, self.node, built=True), (value,), span, {}))
 
     def _known(self, expression: ast.Expr) -> bool:
-        from ..keys import descendants
+        from ...dsl.walk import descendants
 
         known = True
         for node in descendants(expression):

@@ -1,6 +1,7 @@
 """Faults of well-bracketed text that means nothing: targets, arguments, parameters, values that are lost."""
 
-from ..diagnostic import Diagnostic, Edit, Fault, Help, Label, did_you_mean
+from ..diagnostic import Diagnostic, Edit, Fault, Help, Label
+from ..nearest import did_you_mean
 from ..span import Span
 from .words import quoted
 

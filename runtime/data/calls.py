@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ...compiler.plan import Argument, Place, SourceCall
-from ...dsl.diagnostic import Fault, Report, nearest
+from ...dsl.diagnostic import Fault, Report
+from ...dsl.nearest import nearest
 from ...dsl.source import Source
 from ...dsl.span import Span
 from ..faults.data import BadDataArgument, BadSourceArgument, NoSuchFile, UnreadableFile, WrongEncoding

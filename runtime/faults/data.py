@@ -3,7 +3,8 @@
 Every one points at the `data` program (or at the text given with `--data`) and names file, row and column where it knows them.
 """
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, did_you_mean, nearest
+from ...dsl.diagnostic import Diagnostic, Fault, Help
+from ...dsl.nearest import did_you_mean, nearest
 
 
 def listed(names: tuple[str, ...], limit: int = 12) -> str:

@@ -1,6 +1,7 @@
 """Faults of exporting, and of what is loaded from elsewhere (E0758 to E0789, E0991)."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
+from ...dsl.diagnostic import Diagnostic, Fault, Help
+from ...dsl.nearest import nearest
 from .data import listed
 
 

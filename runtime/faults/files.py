@@ -1,6 +1,7 @@
 """Faults of data files that are not as they should be: broken, mixed, of another kind than what names them (E0623 to E0639)."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
+from ...dsl.diagnostic import Diagnostic, Fault, Help
+from ...dsl.nearest import nearest
 from .data import listed
 
 

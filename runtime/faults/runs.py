@@ -1,6 +1,7 @@
 """Faults of runs: folders, devices, and what goes wrong while a run runs (E07xx)."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, Label, nearest
+from ...dsl.diagnostic import Diagnostic, Fault, Help, Label
+from ...dsl.nearest import nearest
 from ...dsl.span import Span
 from .data import listed
 

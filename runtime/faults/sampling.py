@@ -1,6 +1,7 @@
 """Faults of sampling: options that do not fit, and models that make nothing (E0890 to E0896, E0990)."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
+from ...dsl.diagnostic import Diagnostic, Fault, Help
+from ...dsl.nearest import nearest
 from .data import listed
 
 

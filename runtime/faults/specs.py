@@ -1,6 +1,7 @@
 """Faults of specs as files: not there, not readable, not text; and of what the command line says about them (E075x)."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
+from ...dsl.diagnostic import Diagnostic, Fault, Help
+from ...dsl.nearest import nearest
 
 
 def listed(names: tuple[str, ...], most: int) -> str:

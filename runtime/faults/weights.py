@@ -1,6 +1,7 @@
 """Faults of weights from outside: the file, the map, and what of either is left over (E0860 to E0889)."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, nearest
+from ...dsl.diagnostic import Diagnostic, Fault, Help
+from ...dsl.nearest import nearest
 from .data import listed
 
 

@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ...dsl.diagnostic import nearest
+from ...dsl.nearest import nearest
 from ...dsl.source import Source
 from ...dsl.span import NOWHERE, Loc, Span
 from ..faults.weights import BadMapLine, MapUnreadable, NoSuchMap

@@ -226,7 +226,7 @@ def _expression(tokens: list[tuple[str, str]], at: int, depth: int) -> tuple[Wri
     if kind != "call":
         raise BadPattern("a name of a tensor or a call is missing" if kind == "end" else f"{text!r} is no name of a tensor")
     if text not in TAKES:
-        from ...dsl.diagnostic import nearest
+        from ...dsl.nearest import nearest
 
         near = nearest(text, TAKES)
         raise BadPattern(f"there is no {text}(…)" + (f"; did you mean {near}?" if near else f"; there are {', '.join(TAKES)}"))

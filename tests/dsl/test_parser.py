@@ -17,7 +17,7 @@ from archc.dsl.parser import parse
 from archc.dsl.printer import format_source
 from archc.dsl.render import render_report, to_json
 from archc.dsl.source import Source
-from archc.dsl.writer import children
+from archc.dsl.walk import children
 
 EVERYTHING = Path(__file__).with_name("everything.arch").read_text(encoding="utf-8")
 SPECS = sorted((Path(__file__).parents[2] / "specs").rglob("*.arch"))
