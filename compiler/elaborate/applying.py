@@ -85,8 +85,8 @@ def apply_layer(
         raise Refusal(WrongTensorCount(span, layer.name, takes, len(operands)))
     if not operands:
         raise Refusal(WrongTensorCount(span, layer.name, "at least 1 tensor", 0))
-    if layer.owns and body.function:
-        raise Refusal(OwnsWeights(span, f"the layer {layer.name}"))
+    if body.function and (layer.owns or layer.stateful):
+        raise Refusal(OwnsWeights(span, f"the layer {layer.name}", "is learned" if layer.owns else "acts in training alone"))
     instance = build(body, recipe, places, operands)
     checker = LayerChecker(body, operands, {**argument_places(recipe), **places}, span)
     types = tuple(value.type if isinstance(value, Tensor) else value for value in operands)

@@ -42,6 +42,7 @@ class Body:
     nodes: list[Node] = field(default_factory=list)
     dims: dict[str, Axis] = field(default_factory=dict)
     sizes: dict[str, Size] = field(default_factory=dict)  # the dims of the signature by their names
+    rest: tuple[Size, ...] | None = None  # what `...` of the signature stands for
     constants: dict[str, Value] = field(default_factory=dict)  # hyperparameters that are no numbers: reading one fixes it
     assumptions: dict[Text, str] = field(default_factory=dict)
     assertions: list[Assertion] = field(default_factory=list)

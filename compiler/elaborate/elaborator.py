@@ -292,8 +292,8 @@ class Elaborator:
 
     def _same_rest(self, body: Body, run_: tuple[Size, ...]) -> bool:
         """`...` in a result is the run of dims that `...` stood for in the inputs."""
-        rest = [size for name, size in body.sizes.items() if name.startswith("dim") and name[3:].isdigit()]
-        return not rest or (len(rest) == len(run_) and all(body.same(a, b) for a, b in zip(rest, run_, strict=True)))
+        rest = body.rest
+        return rest is None or (len(rest) == len(run_) and all(body.same(a, b) for a, b in zip(rest, run_, strict=True)))
 
     # Facts and limits -------------------------------------------------------------------------------------------------
 

@@ -8,11 +8,10 @@ from dataclasses import replace
 from ...dsl import ast
 from ...dsl.span import Span
 from ..errors.calls import BadArithmetic, NoAttribute, NotATensor, PrimeMisplaced, TooManyArguments
-from ..errors.names import NotCompiledYet
 from ..graph import TensorType, Weight
 from ..layers import registry
 from ..layers.base import Refusal
-from ..resolve import FUNCTIONS, SPECIAL
+from ..resolve import FUNCTIONS
 from ..shapes import Size
 from ..values import AxisName, Real, Truth, formula
 from . import numbers
@@ -99,7 +98,7 @@ def _evaluate(body: Body, node: ast.Node) -> Value:
             return _next(body, node)
         case ast.Record():
             return _record(body, node)
-    raise Refusal(NotCompiledYet(node.span, "this form"))
+    raise TypeError(f"{type(node).__name__} is no expression")
 
 
 def _stack(body: Body, node: ast.Stack) -> StackRecipe:
@@ -150,8 +149,6 @@ def name(body: Body, node: ast.Name) -> Value:
         return Function(node.id)
     if node.id == "training":
         return Mode()
-    if node.id in SPECIAL:
-        raise Refusal(NotCompiledYet(node.span, node.id))
     return POISON
 
 

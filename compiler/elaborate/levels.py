@@ -101,7 +101,9 @@ def _row_key(value: Value) -> object:
 def _build(stack: StackInMaking, types: list[TensorType], row: dict[str, Value]) -> _Built | None:
     """Elaborate the body of a level."""
     outer = stack.body
-    body = Body(outer.elaborator, outer.unit, stack.name, stack.keys, outer, Scope(outer.scope))
+    body = Body(
+        outer.elaborator, outer.unit, stack.name, stack.keys, outer, Scope(outer.scope), function=outer.function, rows=outer.rows
+    )
     body.carried = frozenset(stack.carried) if stack.node.carries else frozenset()
     inputs = []
     for number, (name, type_) in enumerate(zip(stack.carried, types, strict=True)):

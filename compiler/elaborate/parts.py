@@ -14,7 +14,7 @@ from ..errors.calls import (
     UnknownArgument,
     WrongTensorCount,
 )
-from ..errors.names import NotCompiledYet
+from ..errors.games import GameApplied
 from ..errors.recurrence import NeedsRecur
 from ..errors.shapes import DimsDisagree
 from ..graph import Axis, Graph, TensorType, Use
@@ -121,25 +121,34 @@ def apply_part(
         return POISON
     if declared.kind == "cell":
         raise Refusal(NeedsRecur(span, declared.name.text, declared.name.span))
-    if declared.kind not in ("block", "model", "attention", "energy"):
-        raise Refusal(NotCompiledYet(declared.name.span, f"the {declared.kind} {declared.name.text}"))
-    if body.function:
-        raise Refusal(NotCompiledYet(span, f"the {declared.kind} {declared.name.text} outside of a model"))
+    if declared.kind == "adversarial":
+        raise Refusal(GameApplied(span, declared.name.text, declared.name.span))
     given = given_tensors(declared, values, named, span, places)
     made = instantiate(body, recipe, given, span)
     if made is None:
         return POISON
+    outputs = _outputs(body, recipe, made, span, key, owner, shared=shared)
+    for tensor, output in zip(outputs, made.graph.outputs if made.record else (), strict=False):
+        tensor.body.label(tensor.ref.node, tensor.ref.output, output.name)
+    if made.record:
+        return Fields({output.name: tensor for output, tensor in zip(made.graph.outputs, outputs, strict=True)})
+    return outputs[0] if len(outputs) == 1 else Outputs(outputs)
+
+
+def _outputs(
+    body: Body, recipe: PartRecipe, made: Instance, span: Span, key: str | None, owner: int, *, shared: bool
+) -> tuple[Tensor, ...]:
+    """What the part gives: a node that holds its graph, or its steps where there are no modules."""
     graph = made.graph
+    if body.function:
+        from .unfolding import unfold
+
+        return unfold(body, graph, [body.local(tensor) for tensor in made.tensors], made.names, span)
     types = tuple(renamed(graph.type_of(output.ref), made.names) for output in graph.outputs)
-    key, owner, named_key = placed(body, recipe, span, graph, snake(declared.name.text), key, owner, shared=shared)
+    key, owner, named_key = placed(body, recipe, span, graph, snake(recipe.declared.node.name.text), key, owner, shared=shared)
     node = Use.model_construct(graph=graph, arguments=made.arguments, dims=made.dims)
     number = body.add(node, body.operands(made.tensors), types, span, key, owner=owner, named=named_key)
-    outputs = tuple(body.tensor(number, i) for i in range(len(types)))
-    if made.record:
-        for i, output in enumerate(graph.outputs):
-            body.label(number, i, output.name)
-        return Fields({output.name: tensor for output, tensor in zip(graph.outputs, outputs, strict=True)})
-    return outputs[0] if len(outputs) == 1 else Outputs(outputs)
+    return tuple(body.tensor(number, i) for i in range(len(types)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from ...dsl.span import Span
 from ..errors.calls import (
     MissingArgument,
 )
-from ..errors.names import NotCompiledYet
+from ..errors.shapes import RestOfNothing
 from ..graph import Graph, TensorType
 from ..layers.base import Refusal
 from ..resolve import Declared
@@ -32,7 +32,9 @@ def root_inputs(declared: Declared, body: Body) -> tuple[TensorType | None, ...]
         for dim in param.type.dims:
             if isinstance(dim, ast.Rest):
                 if not body.elaborator.standalone:
-                    raise Refusal(NotCompiledYet(dim.span, "... in the signature of a root"))
+                    raise Refusal(
+                        RestOfNothing(dim.span, f"nothing uses {declared.node.name.text}, which is a {declared.node.kind}")
+                    )
                 shape.append(Size.of(Dim.of("...")))
                 continue
             if isinstance(dim, ast.Name) and dim.id[0].isupper():

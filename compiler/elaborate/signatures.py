@@ -12,8 +12,7 @@ from ...dsl.span import NOWHERE, Span
 from ..errors.calls import (
     BadArithmetic,
 )
-from ..errors.names import NotCompiledYet
-from ..errors.shapes import DimsDisagree, WrongDtype, WrongRank
+from ..errors.shapes import DimsDisagree, RestOfNothing, WrongDtype, WrongRank
 from ..graph import Axis, DType, TensorType
 from ..layers.base import Refusal
 from ..shapes import Dim, Size
@@ -105,36 +104,46 @@ def _local_type(
     what = f"{param.name.text} of {body.name}"
     wanted = body.unit.source.slice(signature.span)
     aligned = _aligned(signature, given.rank)
-    if aligned is None:
+    split = split_rest(signature.dims, given.rank)
+    if aligned is None or split is None or not _fits_rest(body, signature, split[1]):
+        if body.rest is not None and any(isinstance(dim, ast.Rest) for dim in signature.dims):
+            wanted += f" with {', '.join(map(str, body.rest)) or 'nothing'} as ..."
         body.elaborator.report(WrongRank(place, what, wanted, str(given), given.origin))
         return None
     dtype = dtype_of(signature)
     if dtype != given.dtype:
         body.elaborator.report(WrongDtype(place, what, dtype, str(given), given.origin))
         return None
-    shape = []
+    shape, run = [], list[Size]()
     for dim, axis in aligned:
         size = given.shape[axis]
         if isinstance(dim, ast.Rest):
-            shape.append(_rest_size(body, size, number, axis))
-            continue
-        wanted_size = dim_of(body, dim)
-        if wanted_size is None:
-            return None
+            wanted_size = _rest_size(body, size, number, axis) if body.rest is None else body.rest[len(run)]
+            run.append(wanted_size)
+        else:
+            known = dim_of(body, dim)
+            if known is None:
+                return None
+            wanted_size = known
         if wanted_size.value != size.value and not body.elaborator.facts.equal(wanted_size.value, size.value):
             body.elaborator.report(_disagree(body, param, dim, wanted_size, given, axis, place, call, number))
             return None
-        if wanted_size.text != size.text and not (
-            isinstance(dim, ast.Name) and dim.id in body.sizes and body.dims[dim.id] == (number, axis)
-        ):
+        if wanted_size.text != size.text and body.dims.get(str(wanted_size.text)) != (number, axis):
             body.signature.append((wanted_size.text, Axis(number, axis)))
         shape.append(wanted_size)
+    if any(isinstance(dim, ast.Rest) for dim in signature.dims):
+        body.rest = tuple(run)
     return TensorType(given.dtype, tuple(shape), param.span)
+
+
+def _fits_rest(body: Body, signature: ast.TensorType, covered: int) -> bool:
+    """Does `...` cover as many dims here as in the tensors before?"""
+    return body.rest is None or len(body.rest) == covered or not any(isinstance(dim, ast.Rest) for dim in signature.dims)
 
 
 def _rest_size(body: Body, size: Size, number: int, axis: int) -> Size:
     """A dim under `...`: a name of its own, read from the input where the text needs it."""
-    name = f"dim{axis}" if number == 0 else f"dim{axis}_{number}"
+    name = f"dim{axis}" if number == 0 else f"dim{axis}_{number}"  # of the first tensor that has it
     body.dims.setdefault(name, Axis(number, axis))
     local = Size(size.value, Dim.of(name))
     body.sizes[name] = local
@@ -144,7 +153,7 @@ def _rest_size(body: Body, size: Size, number: int, axis: int) -> Size:
 def _disagree(
     body: Body,
     param: ast.Param,
-    dim: ast.Expr,
+    dim: ast.Expr | ast.Rest,
     wanted: Size,
     given: TensorType,
     axis: int,
@@ -152,28 +161,43 @@ def _disagree(
     call: Site | None,
     number: int,
 ) -> DimsDisagree:
-    origin = given.origin
+    origin, other = given.origin, dim.span
     if call is not None:
-        origin = LayerChecker(call.body, call.tensors, {}, call.span).origin(number, axis)
+        see = LayerChecker(call.body, call.tensors, {}, call.span)
+        origin = see.origin(number, axis)
+        if isinstance(dim, ast.Rest):
+            other = see.origin(*body.dims[str(wanted.text)])
     written = body.unit.source.slice(dim.span)
-    shown = written if written == str(wanted) else f"{written} = {wanted}"
+    shown = str(wanted) if written in (str(wanted), "") else f"{written} = {wanted}"
     signature = body.unit.source.slice(param.type.span) if param.type is not None else ""
     return DimsDisagree(
         place,
         f"{param.name.text} of {body.name} is {signature}",
         f"its dim {axis} must be {shown}",
         f"it was given {given}",
-        dim.span,
+        other,
         origin,
         shown,
         str(given.shape[axis]),
     )
 
 
-def dim_of(body: Body, dim: ast.Expr | ast.Rest) -> Size | None:
+def dims_of(body: Body, dims: tuple[ast.Expr | ast.Rest, ...]) -> list[Size | None]:
+    """The dims of a type in a body; `...` are those that it stands for in the signature."""
+    found: list[Size | None] = []
+    for dim in dims:
+        if not isinstance(dim, ast.Rest):
+            found.append(dim_of(body, dim))
+            continue
+        rest = body.root().rest
+        if rest is None:
+            raise Refusal(RestOfNothing(dim.span, f"the signature of {body.root().name} has none"))
+        found += rest
+    return found
+
+
+def dim_of(body: Body, dim: ast.Expr) -> Size | None:
     """A dim of a written type as a size; none where its fault is told."""
-    if isinstance(dim, ast.Rest):
-        raise Refusal(NotCompiledYet(dim.span, "... in this place"))
     value = one(evaluate(body, dim))
     if isinstance(value, Size):
         return value

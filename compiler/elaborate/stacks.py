@@ -10,7 +10,6 @@ from ...dsl import ast
 from ...dsl.span import Span
 from ...dsl.walk import descendants
 from ..errors.calls import NotATensor, TooLarge, Unpacking
-from ..errors.names import NotCompiledYet
 from ..errors.stacks import BadCount, NotAList, TiedChanges
 from ..graph import Assertion, Graph, Input, Level, Ref, Repeat, TensorType, Use
 from ..layers.base import Layer, Refusal
@@ -56,9 +55,7 @@ LEVELS = {"stack": "Level", "parallel": "Branch"}
 
 
 def _run(body: Body, node: ast.Stack, incoming: tuple[Value, ...] | None, occurrence: ast.Node, home: Body) -> Value:
-    if body.function:
-        raise Refusal(NotCompiledYet(occurrence.span, f"a {node.kind} outside of a model"))
-    key, owner = body.key(occurrence, node.kind)
+    key, owner = (node.kind, 0) if body.function else body.key(occurrence, node.kind)
     carried, values = _start(body, node, incoming)
     if any(isinstance(value, Poison) for value in values):
         return POISON
@@ -240,19 +237,22 @@ def _finish(stack: StackInMaking, items: Size | list[tuple[Value, ...]], types: 
         count=total,
     )
     operands = body.operands((*stack.values, *stack.captures, *stack.walked))
-    results = (*(() if parallel else types), *collected)
-    typed = tuple(TensorType(t.dtype, t.shape, node.span) for t in results)
-    number = body.add(op, operands, typed, node.span, key, owner=owner)
-    first = 0 if parallel else len(types)
-    gathered = [body.tensor(number, first + i) for i in range(len(collected))]
+    if body.function:
+        from .unfolding import unfold_levels
+
+        results = unfold_levels(body, op, operands, node.span)
+    else:
+        typed = tuple(TensorType(t.dtype, t.shape, node.span) for t in (*(() if parallel else types), *collected))
+        number = body.add(op, operands, typed, node.span, key, owner=owner)
+        results = tuple(body.tensor(number, i) for i in range(len(typed)))
+    last, gathered = (results[: -len(collected)], results[-len(collected) :]) if collected else (results, ())
     listed = Items(
-        tuple(gathered)
+        gathered
         if stack.listed
         else tuple(Group(tuple(gathered[i : i + collects])) for i in range(0, len(gathered), collects or 1))
     )
     if parallel:
         return listed
-    last = tuple(body.tensor(number, i) for i in range(len(types)))
     return Outputs((*last, listed)) if collects else last[0] if len(last) == 1 else Outputs(last)
 
 

@@ -205,9 +205,9 @@ def _layer(body: Body, node: ast.LayerDef) -> None:
 
 def written_type(body: Body, node: ast.TensorType) -> TensorType | None:
     """A type of the text; none where its fault is told."""
-    from .signatures import dim_of, dtype_of
+    from .signatures import dims_of, dtype_of
 
-    sizes = [dim_of(body, dim) for dim in node.dims]
+    sizes = dims_of(body, node.dims)
     shape = tuple(size for size in sizes if size is not None)
     return TensorType(dtype_of(node), shape, node.span) if len(shape) == len(sizes) else None
 

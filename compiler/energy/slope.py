@@ -202,7 +202,10 @@ def _quotient(slope: Slope, number: int, node: Node, place: int, term: Term) -> 
     if place == 1 or slope.holds(other):
         raise slope.bends(number, f"{slope.what.name} is divided by here")
     if not isinstance(other, Ref):
-        return Term(over(term.factor, slope.factor(number, other)), term.value, term.source)
+        factor = slope.factor(number, other)
+        if factor.value == 0:
+            raise slope.bends(number, f"{slope.what.name} is divided by 0 here")
+        return Term(over(term.factor, factor), term.value, term.source)
     value = slope.build.operate("/", term.value if term.value is not None else Real.of(1.0), slope.tensor(other))
     return Term(term.factor, value, number)
 

@@ -170,3 +170,21 @@ class NoSlope(Fault):
         return self.say(
             f"gradient_penalty takes a player whose block gives one score, and {self.got}", "no such player", helps=helps
         )
+
+
+class GameApplied(Fault):
+    """A game is trained as a whole and gives nothing to a network; its players are parts that can be used by themselves."""
+
+    code = "E0951"
+    title = "a game used as a layer"
+
+    game: str
+    declared: Span
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"{self.game} is a game, which is trained and not applied",
+            "used as a layer",
+            Label(self.declared, "declared here"),
+            helps=(Help("use the parts that its players are"),),
+        )

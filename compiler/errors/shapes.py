@@ -199,3 +199,19 @@ class NoSuchDim(Fault):
 
     def diagnostic(self) -> Diagnostic:
         return self.say(f"{self.layer} works on dim {self.dim}, but {self.got} {self.reason}", f"{self.got} {self.reason}")
+
+
+class RestOfNothing(Fault):
+    """`...` in a type is the run of dims that a use gives to the signature of a part, and the same one throughout the part.
+
+    A root has no use, and a type in a body has no run where the signature has none: there the dims are written out.
+    """
+
+    code = "E0314"
+    title = "`...` stands for no dims"
+
+    why: str
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (Help("write the dims out: [B, T, D]"),)
+        return self.say(f"... stands for the dims that a use gives to a signature, and {self.why}", "no dims", helps=helps)

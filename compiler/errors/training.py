@@ -126,19 +126,21 @@ class ColumnType(Fault):
 
 
 class OwnsWeights(Fault):
-    """Columns, losses and metrics are functions without weights: what is learned belongs to the model."""
+    """Columns, losses and metrics are functions of tensors.
+
+    What is learned, draws, or is one thing in training and another in evaluation, belongs to the model.
+    """
 
     code = "E0814"
-    title = "weights outside of the model"
+    title = "weights, a mode or a draw outside of the model"
 
     what: str
+    why: str = "is learned"
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(
-            f"{self.what} is learned, and columns, losses and metrics have no weights of their own",
-            "learned",
-            helps=(Help("put it into the model"),),
-        )
+        have = "no weights of their own" if self.why == "is learned" else "no draws" if self.why == "draws" else "no mode"
+        helps = (Help("put it into the model"),)
+        return self.say(f"{self.what} {self.why}, and columns, losses and metrics have {have}", self.why.split()[-1], helps=helps)
 
 
 class UnknownColumn(Fault):

@@ -15,7 +15,7 @@ from ...dsl.span import Span
 from ..elaborate.body import Body, Hook
 from ..elaborate.elaborator import Elaborator
 from ..elaborate.expressions import evaluate, one, operator
-from ..elaborate.signatures import dim_of
+from ..elaborate.signatures import dims_of
 from ..elaborate.values import POISON, Poison, Scope, Tensor, TextColumn, Value, describe
 from ..errors.calls import NotATensor
 from ..errors.training import BadClause, BadSource, ClauseTwice, ColumnType, UnknownColumn
@@ -303,12 +303,12 @@ class Reader:
             self.columns.types[column.name.text] = type_
 
     def _declared(self, written: ast.TensorType) -> TensorType | None:
-        scratch = Body(self.elaborator, self.unit, "type", {})
+        scratch = Body(self.elaborator, self.unit, "a column", {})
         for dim in written.dims:
             if isinstance(dim, ast.Name) and dim.id[0].isupper():
                 scratch.scope.names[dim.id] = Size.of(Dim.of(dim.id))
         try:
-            sizes = [dim_of(scratch, dim) for dim in written.dims]
+            sizes = dims_of(scratch, written.dims)
         except Refusal as refusal:
             self.reports(refusal.fault)
             return None
@@ -375,7 +375,15 @@ def pruned(graph: Graph, inputs: int = 0) -> Graph:
 
 def function_graph(body: Body, name: str, outputs: tuple[Output, ...], span: Span) -> Graph:
     """The body as a function without weights."""
-    return Graph(name=name, kind="function", dims=body.dims, nodes=tuple(body.nodes), outputs=outputs, span=span)
+    return Graph(
+        name=name,
+        kind="function",
+        dims=body.dims,
+        nodes=tuple(body.nodes),
+        outputs=outputs,
+        assertions=tuple(body.assertions),
+        span=span,
+    )
 
 
 def is_known(body: Body, name: str) -> bool:

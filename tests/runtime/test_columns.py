@@ -23,7 +23,6 @@ from archc.runtime.specs import read_spec
 from archc.runtime.stops import InputFaults
 from archc.runtime.train.api import train
 
-from .compared import assert_same
 from .test_parts import plan
 
 CSV = "age,sepal width (cm),city,part\n20,1.5,Paris,train\n,2.5,Rome,train\n40,3.5,,train\n30,4.5,Paris,test\n50,5.5,Oslo,valid\n"
@@ -289,3 +288,46 @@ def test_the_page_on_data_names_every_source_and_every_step() -> None:
     for example in examples:
         text = example.split("```")[0]
         assert format_source(Source("data.md", text)) == text
+
+
+BLOCKS = """
+block Focal(gamma = 2.0)(logits: [B, C], label: int[B]) {
+    log_p = logits -> log_softmax(dim=-1)
+    return -mean(sum(one_hot(label, C) * log_p * (1 - exp(log_p)) ** gamma, dim=-1))
+}
+block Norms(act = tanh)(x: [B, D]) {
+    last, sizes = stack a in [1, 2, 3] from h = x {
+        h' = h / a -> act
+        return h -> norm
+    }
+    return sizes[0] + 2 * sizes[2] + mean(last)
+}
+block Halved(x: [B, D]) -> [B, D // 2] {
+    assert D % 2 == 0
+    return x[:, :D // 2] + x[:, D // 2:]
+}
+"""
+
+
+def test_blocks_and_stacks_stand_in_losses_metrics_and_columns_step_by_step(here: Path) -> None:
+    Path("d.csv").write_text("a,b,y\n" + "1,2,no\n3,5,yes\n" * 8, encoding="utf-8")
+    path = spec("x = vector(a, b) -> Halved -> stack 3 { softplus }\ny = categories(y)", 'csv("d.csv")', "x: [B, 1]")
+    clauses = "loss Focal(gamma=1.5)(logits, y)\n    metric Norms(logits)\n    metric mean(parallel 2 { relu }(logits)[1])\n"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("loss cross_entropy(logits, y)\n", clauses) + BLOCKS, encoding="utf-8"
+    )
+    exe = executable(compiled(read_spec(path), Wanted(training=True)))
+    program = load_program(exe)
+    logits, label = torch.randn(5, 2, dtype=torch.float64), torch.tensor([0, 1, 1, 0, 1])
+    p = logits.softmax(-1)[torch.arange(5), label]
+    torch.testing.assert_close(program.loss(logits, label), (-p.log() * (1 - p) ** 1.5).mean())
+    first, second = logits.tanh(), (logits.tanh() / 2).tanh()
+    torch.testing.assert_close(program.metric_Norms(logits), logits.norm() + 2 * second.norm() + ((second / 3).tanh()).mean())
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(program.metric_mean(logits), logits.relu().mean())
+    rows = {"a": torch.tensor([1.0, 3.0]), "b": torch.tensor([2.0, 5.0]), "y": torch.tensor([0, 1])}
+    expected = torch.nn.functional.softplus(
+        torch.nn.functional.softplus(torch.nn.functional.softplus(torch.tensor([[3.0], [8.0]])))
+    )
+    torch.testing.assert_close(program.columns(rows, {})["x"], expected)
+    train(path, out="run", progress=False)

@@ -201,6 +201,13 @@ def test_one_run_of_dims_throughout_a_signature() -> None:
     assert messages(body("y = Both(x, x[:, 0])", x="[B, T, 64]", parts=part))
 
 
+def test_the_run_of_the_signature_stands_in_types_of_the_body() -> None:
+    cell = "cell C(width)(x: [..., D]) {\n    state h: [..., width]\n    h' = dense(width)(x, h) -> tanh\n    return h'\n}\n"
+    graph = compiled(cell + "model Net(x: [B, T, N, 8]) {\n    return x -> recur(C(4))\n}\n").graph
+    assert str(graph.type_of(graph.outputs[0].ref)) == "[B, T, N, 4]"
+
+
+
 @pytest.mark.parametrize(
     ("x", "lines", "out"),
     [
