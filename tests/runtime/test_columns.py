@@ -23,6 +23,7 @@ from archc.runtime.specs import read_spec
 from archc.runtime.stops import InputFaults
 from archc.runtime.train.api import train
 
+from .compared import assert_same
 from .test_parts import plan
 
 CSV = "age,sepal width (cm),city,part\n20,1.5,Paris,train\n,2.5,Rome,train\n40,3.5,,train\n30,4.5,Paris,test\n50,5.5,Oslo,valid\n"

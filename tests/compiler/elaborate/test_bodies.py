@@ -207,7 +207,6 @@ def test_the_run_of_the_signature_stands_in_types_of_the_body() -> None:
     assert str(graph.type_of(graph.outputs[0].ref)) == "[B, T, N, 4]"
 
 
-
 @pytest.mark.parametrize(
     ("x", "lines", "out"),
     [
