@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
-from functools import cache
 
 from . import ast
 
@@ -27,9 +26,13 @@ def _gather(values: tuple[object, ...], found: list[ast.Node]) -> None:
             _gather(value, found)
 
 
-@cache
 def _fields(kind: type[ast.Node]) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(kind) if item.name != "span")
+    if kind not in _KNOWN:
+        _KNOWN[kind] = tuple(item.name for item in fields(kind) if item.name != "span")
+    return _KNOWN[kind]
+
+
+_KNOWN: dict[type[ast.Node], tuple[str, ...]] = {}
 
 
 def descendants(node: ast.Node) -> Iterator[ast.Node]:

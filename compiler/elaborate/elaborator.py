@@ -283,6 +283,7 @@ class Elaborator:
         if rests and not self._same_rest(body, given.shape[before : before + covered]):
             return False
         for dim, size in pairs:
+            assert not isinstance(dim, ast.Rest)
             if isinstance(dim, ast.Name) and dim.id[0].isupper() and dim.id not in body.sizes:
                 body.sizes[dim.id] = size
                 body.scope.names[dim.id] = size
