@@ -48,7 +48,7 @@ def _evaluate(saved: SavedRun, part: str, table: Table | None, device: str) -> d
     from .train.setup import device_of, faults_of, wired
 
     where = device_of(device)
-    with pinned(int(saved.record["threads"])), faults_of(saved.exe):
+    with pinned(int(saved.record["threads"]), where), faults_of(saved.exe):
         fitted = unpacked_fitted(saved.record)
         program = ColumnProgram(saved.exe, load_program(saved.exe), plan.data)
         if rows is None:

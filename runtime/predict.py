@@ -187,7 +187,7 @@ class Network:
 
         saved, where = self.saved, device_of(self.device)
         names = saved.exe.plan.model.outputs
-        with pinned(int(saved.record["threads"])), faults_of(saved.exe), torch.no_grad(), evaluating(where):
+        with pinned(int(saved.record["threads"]), where), faults_of(saved.exe), torch.no_grad(), evaluating(where):
             fitted = unpacked_fitted(saved.record)
             part = ColumnProgram(saved.exe, load_program(saved.exe), saved.plan.data).part(table, np.arange(table.rows), fitted)
             wiring = replace(wired(saved.exe, saved.plan, table, fitted, where), unread=0)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .ahead import ahead
 from .held import Batch, Held, Made, Ready
+from .onto import onto, page_locked
 from .splits import bucketed, epoch_order
 from .table import Rows
 
@@ -56,9 +57,8 @@ class Batches:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from position `start` on."""
         if not self.resident or self.lengths is not None:
-            workers = self.held.workers if isinstance(self.held, Made) else 0
-            for batch in ahead(lambda rows: self.held.take(rows, epoch), self.order(epoch)[start:], workers):
-                yield tuple(c.to(self.device) for c in batch)
+            take = page_locked(lambda rows: self.held.take(rows, epoch), self.device)
+            yield from onto(ahead(take, self.order(epoch)[start:], workers_for(self.held, self.device)), self.device)
             return
         drawn = torch.from_numpy(epoch_order(self.rows, self.seed, epoch)).to(self.device)
         if self.copied:
@@ -75,11 +75,16 @@ def _cut(tensor: Tensor, rows: int) -> Batch:
 
 def in_order(held: Held, batch: int, device: torch.device) -> Iterator[Batch]:
     """All rows in their order, for evaluation."""
-    if isinstance(held, Ready):
+    if isinstance(held, Ready) and device.type == "cpu":
         for start in range(0, len(held), batch):
-            yield tuple(c[start : start + batch].to(device) for c in held.columns)
+            yield tuple(c[start : start + batch] for c in held.columns)
         return
     index = np.arange(len(held), dtype=np.int64)
     cut = [index[start : start + batch] for start in range(0, len(held), batch)]
-    for made in ahead(held.take, cut, held.workers if isinstance(held, Made) else 0):
-        yield tuple(c.to(device) for c in made)
+    yield from onto(ahead(page_locked(held.take, device), cut, workers_for(held, device)), device)
+
+
+def workers_for(held: Held, device: torch.device) -> int:
+    """How many threads make batches ahead: as many as the data says, and for a GPU at least one, so that none waits to be pinned."""
+    workers = held.workers if isinstance(held, Made) else 0
+    return workers if device.type == "cpu" else max(1, workers)

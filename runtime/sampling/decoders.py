@@ -47,7 +47,7 @@ def sample(saved: SavedRun, wanted: Wanted) -> Rows:
     from ..train.setup import device_of, faults_of
 
     where = device_of(wanted.device)
-    with pinned(int(saved.record["threads"])), faults_of(saved.exe), torch.no_grad(), evaluating(where):
+    with pinned(int(saved.record["threads"]), where), faults_of(saved.exe), torch.no_grad(), evaluating(where):
         trunk = trained(saved).to(where)
         network, given = network_of(saved, trunk, wanted, where)
         torch.manual_seed(wanted.seed)

@@ -41,7 +41,7 @@ def sample(saved: SavedRun, wanted: Wanted) -> Rows:
     from ..train.setup import device_of, faults_of
 
     where = device_of(wanted.device)
-    with pinned(int(saved.record["threads"])), faults_of(saved.exe), torch.no_grad(), evaluating(where):
+    with pinned(int(saved.record["threads"]), where), faults_of(saved.exe), torch.no_grad(), evaluating(where):
         model = trained(saved).to(where)
         torch.manual_seed(wanted.seed)
         floors = stack_of(saved, model, where)

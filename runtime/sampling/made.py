@@ -38,7 +38,7 @@ def sample(saved: SavedRun, wanted: Wanted) -> Rows:
 
     plan = saved.exe.plan.model
     where = device_of(wanted.device)
-    with pinned(int(saved.record["threads"])), faults_of(saved.exe), torch.no_grad(), evaluating(where):
+    with pinned(int(saved.record["threads"]), where), faults_of(saved.exe), torch.no_grad(), evaluating(where):
         model: Any = trained(saved).to(where)
         given = [*inputs(plan, wanted, next(model.parameters()).dtype, where)]
         torch.manual_seed(wanted.seed)

@@ -106,7 +106,7 @@ def sample(saved: SavedRun, wanted: Wanted) -> Texts:
     import torch
 
     where = device_of(wanted.device)
-    with pinned(int(saved.record["threads"])), faults_of(saved.exe), torch.no_grad(), evaluating(where):
+    with pinned(int(saved.record["threads"]), where), faults_of(saved.exe), torch.no_grad(), evaluating(where):
         return Writer(saved, trained(saved).to(where), where).write(wanted)
 
 

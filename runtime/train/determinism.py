@@ -7,13 +7,15 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
+NOT_DETERMINISTIC = " does not have a deterministic implementation"  # in torch's warning, behind the name of the operation
 EVALUATION_SEED = 0x5EED  # draws in evaluation come from a fixed seed, whatever the run's
 
 
@@ -25,9 +27,9 @@ def prepare_environment() -> None:
 
 
 @contextmanager
-def pinned(threads: int = 1) -> Iterator[None]:
+def pinned(threads: int = 1, device: "torch.device | None" = None) -> Iterator[None]:
     """Within: that many threads (one, until `use_threads` says more), deterministic algorithms. After: everything as it was, also the
-    random states."""
+    random states. On a GPU some operations have no deterministic form: they run as they are, and `telling_drift` tells of them."""
     import torch
     from torch.utils import deterministic as memory
 
@@ -40,18 +42,42 @@ def pinned(threads: int = 1) -> Iterator[None]:
         torch.backends.cudnn.benchmark,
     )
     states = random_states()
+    lenient = device is not None and device.type == "cuda"
     try:
         use_threads(threads)
-        torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which imports inductor: a second
+        # as use_deterministic_algorithms, which imports inductor: a second
+        torch.set_deterministic_debug_mode("warn" if lenient else "error")
         deterministic.fill_uninitialized_memory = False
         torch.backends.cudnn.benchmark = False
-        yield
+        with warnings.catch_warnings() if lenient else nullcontext():
+            if lenient:
+                warnings.filterwarnings("ignore", f".*{NOT_DETERMINISTIC}")
+            yield
     finally:
         use_threads(before[0])
         torch.set_deterministic_debug_mode(before[1])
         deterministic.fill_uninitialized_memory = before[2]
         torch.backends.cudnn.benchmark = before[3]
         restore(states)
+
+
+@contextmanager
+def telling_drift(note: Callable[[str], None]) -> Iterator[None]:
+    """Within: torch's warning of an operation that has no deterministic form on the device goes to `note`, once for each."""
+    show, told = warnings.showwarning, set()
+
+    def shown(message: Warning | str, *rest: Any, **options: Any) -> None:
+        name, found, _ = str(message).partition(NOT_DETERMINISTIC)
+        if not found:
+            show(message, *rest, **options)
+        elif name not in told:
+            told.add(name)
+            note(f"{name} has no deterministic form on this device, so a resumed run may differ in its last bits")
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", f".*{NOT_DETERMINISTIC}")
+        warnings.showwarning = shown
+        yield
 
 
 def use_threads(threads: int) -> None:
@@ -110,7 +136,8 @@ def evaluating(device: "torch.device") -> Iterator[None]:
     cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     torch.default_generator.manual_seed(EVALUATION_SEED)
     if cuda is not None:
-        torch.cuda.manual_seed(EVALUATION_SEED)
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(EVALUATION_SEED)
     try:
         yield
     finally:

@@ -47,7 +47,7 @@ def start(
 ) -> Run:
     """A new run, to its end."""
     plan, where, most = plan_of(exe), device_of(device), torch.get_num_threads()
-    with determinism.pinned(), untraced():
+    with determinism.pinned(device=where), determinism.telling_drift(progress.note), untraced():
         setting, fitted, multiplies = settle(exe, plan, table, where, kernels=kernels)
         threads = threads_worth(multiplies, most)
         record = {**described(setting, table, fitted, threads), "compile": compile}
@@ -70,7 +70,7 @@ def resume(saved: SavedRun, table: Table, device: str | None, accept_drift: bool
     try:
         clean(folder)
         where = device_of(device or record["device"])
-        with determinism.pinned(), untraced():
+        with determinism.pinned(device=where), determinism.telling_drift(progress.note), untraced():
             state, damaged = checkpoints.latest(folder / CHECKPOINTS, progress.note)
             if state is None and damaged:
                 raise RunFailed(NoCheckpoint(NOWHERE, str(folder), tuple(damaged)))
@@ -274,8 +274,9 @@ def try_once(exe: Executable, table: Table, device: str | None) -> DryRun:
     """One batch of training, nothing written."""
     plan = replace(exe).plan.train
     assert plan is not None
-    with determinism.pinned(), untraced():
-        setting, _, _ = settle(exe, plan, table, device_of(device or "auto"))
+    where = device_of(device or "auto")
+    with determinism.pinned(device=where), untraced():
+        setting, _, _ = settle(exe, plan, table, where)
         phase = setting.phases[0]
         phase.begin()
         batch = first_batch(setting, phase, 0)
