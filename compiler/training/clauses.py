@@ -23,7 +23,7 @@ from ..plan import (
     SchedulePlan,
     StagePlan,
 )
-from .columns import constant, place_of
+from .constants import constant, place_of
 from .named import ANY, OPTIMIZERS, POSITIVE, SCHEDULES, SHARE, arguments, flag, named
 from .named import whole as whole_check
 from .targets import Targets, dotted

@@ -18,14 +18,15 @@ from ..elaborate.expressions import evaluate, one, operator
 from ..elaborate.signatures import dims_of
 from ..elaborate.values import POISON, Poison, Scope, Tensor, TextColumn, Value, describe
 from ..errors.calls import NotATensor
-from ..errors.training import BadClause, BadSource, ClauseTwice, ColumnType, UnknownColumn
+from ..errors.training import BadClause, ClauseTwice, ColumnType, UnknownColumn
 from ..graph import Graph, Node, Output, Ref, TensorType
 from ..layers import registry
 from ..layers.base import Refusal
-from ..plan import Argument, ColumnPlan, DataPlan, DerivedPlan, DrawPlan, FitPlan, Place, SourceCall, SplitPlan
+from ..plan import ColumnPlan, DataPlan, DerivedPlan, DrawPlan, FitPlan, SourceCall, SplitPlan
 from ..resolve import Unit
 from ..shapes import Dim, Size
 from ..values import Real
+from .constants import place_of, source_call
 
 Schema = Mapping[str, tuple[str, tuple[int | str, ...]]]
 Schemas = Callable[[SourceCall], Schema | list[Fault] | None]
@@ -105,10 +106,6 @@ def _json(size: Size) -> int | str:
     return str(size.value) if size.number is None else size.number
 
 
-def place_of(span: Span) -> Place:
-    return Place(file=span.source, line=span.start.line, column=span.start.column)
-
-
 def check_columns(node: ast.Data, unit: Unit, elaborator: Elaborator, schemas: Schemas) -> Columns | None:
     """The data with its columns checked; none when the source itself is at fault."""
     try:
@@ -122,42 +119,6 @@ def check_columns(node: ast.Data, unit: Unit, elaborator: Elaborator, schemas: S
             elaborator.report(fault)
         return None
     return Reader(node, unit, elaborator, Columns(node, source), schema).run()
-
-
-def source_call(node: ast.Data, unit: Unit, elaborator: Elaborator) -> SourceCall:
-    """The source as a name with constant arguments."""
-    call = node.source
-    name = call.function if isinstance(call, ast.Call) else call
-    if not isinstance(name, ast.Name):
-        raise Refusal(BadSource(call.span, 'a source is a call such as sklearn("digits")'))
-    scratch = Body(elaborator, unit, node.name.text, {})
-    args: list[Argument] = []
-    kwargs: dict[str, Argument] = {}
-    for arg in call.args if isinstance(call, ast.Call) else ():
-        value = constant(scratch, arg.value)
-        if arg.name is None:
-            args.append(value)
-        else:
-            kwargs[arg.name.text] = value
-    return SourceCall(kind=name.id, args=args, kwargs=kwargs, place=place_of(call.span))
-
-
-def constant(body: Body, node: ast.Expr) -> Argument:
-    """A constant of a plan: number, text, truth, none, or a list of them."""
-    return _plain(one(evaluate(body, node)), node.span)
-
-
-def _plain(value: Value, span: Span) -> Argument:
-    match value:
-        case bool() | str() | None:
-            return value
-        case Size() if value.number is not None:
-            return value.number
-        case Real():
-            return value.value
-        case _ if hasattr(value, "items") and not isinstance(value, Mapping):
-            return [_plain(item, span) for item in value.items]  # type: ignore[misc]
-    raise Refusal(BadSource(span, f"a constant is wanted here, but this is {describe(value)}"))
 
 
 class Reader:

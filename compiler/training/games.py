@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..graph import Game
 from ..plan import RoundsPlan, Term, UpdatePlan
-from .columns import place_of
+from .constants import place_of
 
 NOT_IN_GAMES = {
     "loss": "the objectives of its players are its losses; a term of all of them belongs into the game",

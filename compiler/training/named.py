@@ -11,7 +11,7 @@ from ..elaborate.body import Body
 from ..errors.calls import UnknownArgument
 from ..errors.training import BadClause
 from ..layers.base import Refusal
-from .columns import constant
+from .constants import constant
 
 Check = Callable[[object], str | None]
 """What is wrong with a constant, or none."""

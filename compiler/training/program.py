@@ -16,12 +16,10 @@ from ..errors.games import NotInGames
 from ..errors.stages import BesideEach
 from ..errors.training import (
     BadClause,
-    ClauseTwice,
     ColumnType,
     MissingClause,
     MissingColumn,
     NameClash,
-    UnknownClause,
 )
 from ..graph import Game, Graph, Node, TensorType, has_gates
 from ..layers.base import Refusal
@@ -30,9 +28,11 @@ from ..plan import ClipPlan, EarlyStopPlan, InputPlan, InstancePlan, PhasePlan, 
 from ..resolve import Unit
 from ..shapes import Dim, Size
 from . import clauses
-from .columns import Columns, place_of, row, row_fits
+from .columns import Columns, row, row_fits
+from .constants import place_of
 from .energies import hooks
 from .games import NOT_IN_GAMES, game_updates
+from .sorting import Reader, Said, inherited, plainly, sorted_out
 from .targets import Targets
 from .terms import TermGraph, Terms
 
@@ -43,8 +43,6 @@ BESIDE = {  # clauses that have no meaning where parts are trained by themselves
     "freeze": "only the part that is trained moves",
     "init": "say it in a phase without each, which begins before",
 }
-Said = dict[str, list[ast.Clause]]
-"""The clauses of a program or of a phase by their names, each in the order of the text."""
 
 
 @dataclass(eq=False)
@@ -63,7 +61,7 @@ def check_program(
 ) -> Checked | None:
     """Check the program of `root` on `columns`; faults go to the elaborator's report. None when one of the two is at fault itself."""
     if root is None or columns is None:
-        reader = _Reader(unit, elaborator, None)
+        reader = Reader(unit, elaborator, None)
         outer, phases = sorted_out(node, reader)
         for said in (outer, *(said for _, said in phases)):
             reader.read_all(said)
@@ -71,43 +69,11 @@ def check_program(
     return _Program(node, unit, root, columns, elaborator).run()
 
 
-@dataclass(eq=False)
-class _Reader:
-    """Reads each clause that speaks of no tensor once, however many phases it counts for."""
-
-    unit: Unit
-    elaborator: Elaborator
-    targets: Targets | None
-    sound: bool = True
-    values: dict[int, object] = field(default_factory=dict)
-
-    def report(self, refusal: Refusal) -> None:
-        self.sound = False
-        self.elaborator.report(refusal.fault)
-
-    def read(self, clause: ast.Clause) -> Any:
-        """The clause as a value of the plan; none where it is at fault."""
-        if id(clause) not in self.values:
-            self.values[id(clause)] = None
-            try:
-                body = Body(self.elaborator, self.unit, clause.name.text, {})
-                self.values[id(clause)] = clauses.read(body, clause, self.targets)
-            except Refusal as refusal:
-                self.report(refusal)
-        return self.values[id(clause)]
-
-    def read_all(self, said: Said) -> None:
-        for name, found in said.items():
-            if name not in clauses.TERMS:
-                for clause in found:
-                    self.read(clause)
-
-
 class _Program:
     def __init__(self, node: ast.Train, unit: Unit, root: Graph, columns: Columns, elaborator: Elaborator) -> None:
         self.node, self.unit, self.root, self.columns, self.elaborator = node, unit, root, columns, elaborator
         self.names = Body(elaborator, unit, "program", {})
-        self.reader = _Reader(unit, elaborator, Targets(root))
+        self.reader = Reader(unit, elaborator, Targets(root))
         self.penalties = penalty_terms(root)
         self.terms = Terms(self.names, unit, elaborator, node, columns.types, complete=columns.known)
         self.terms.hooks = hooks(root, self.names, unit)
@@ -235,14 +201,14 @@ class _Program:
         """What a phase is in the plan: itself, or a phase for each instance that it goes through; none where something is wrong."""
         each = tuple(clause for clause in node.clauses if isinstance(clause, ast.EachMinimizes | ast.EachSolves))
         if not each:
-            return [self._phase(name, node.span, _inherited(outer, said))]
+            return [self._phase(name, node.span, inherited(outer, said))]
         # An instance is emitted as a network of its own: the emitter is loaded only for who has instances.
         from .stages import Stages
 
         for word, reason in BESIDE.items():
             for clause in said.get(word, ()):
                 self._report(Refusal(BesideEach(clause.span, word, reason)))
-        counts = {word: found for word, found in _inherited(outer, said).items() if word not in BESIDE}
+        counts = {word: found for word, found in inherited(outer, said).items() if word not in BESIDE}
         if any(isinstance(clause, ast.EachMinimizes) for clause in each):
             self._missing(name, node.span, counts, loss=False)
         if not self.reader.sound:
@@ -352,7 +318,7 @@ class _Program:
 
     def _missing(self, phase: str, span: Span, clauses_of: Said, loss: bool = True) -> None:
         """What must be said and is not; a word that is near to it was meant to say it."""
-        written = {clause.name.text for clause in _plain(self.node)} - set(clauses.ALL)
+        written = {clause.name.text for clause in plainly(self.node)} - set(clauses.ALL)
         said = set(clauses_of) | {near for name in written if (near := nearest(name, clauses.ALL)) is not None}
         game = isinstance(self.root, Game)
         losses = {} if game else {"loss": "loss cross_entropy(logits, label)"}
@@ -363,73 +329,6 @@ class _Program:
             where = f"phase {phase}" if phase else "train program"
             place = self.node.model.span if not phase else span
             self._report(Refusal(MissingClause(place, names, tuple(missing[name] for name in names), where)))
-
-
-def _inherited(outer: Said, said: Said) -> Said:
-    """What counts for a phase: a name that it says itself counts as it says it; one length, and one average, stands for the other."""
-    instead = {"epochs": "steps", "steps": "epochs", "ema": "average", "average": "ema"}
-    gone = {instead[name] for name in said if name in instead}
-    return {**{name: found for name, found in outer.items() if name not in gone}, **said}
-
-
-def _plain(node: ast.Train) -> list[ast.Clause]:
-    inner = [clause for phase in node.clauses if isinstance(phase, ast.Phase) for clause in phase.clauses]
-    return [clause for clause in (*node.clauses, *inner) if isinstance(clause, ast.Clause)]
-
-
-def sorted_out(node: ast.Train, reader: _Reader) -> tuple[Said, list[tuple[ast.Phase, Said]]]:
-    """The clauses outside of phases, and those of each phase; what is no clause, or said twice, is reported."""
-    outer: Said = {}
-    phases: list[tuple[ast.Phase, Said]] = []
-    for clause in node.clauses:
-        if isinstance(clause, ast.Phase):
-            named = {phase.name.text: phase for phase, _ in phases}
-            if clause.name.text in named:
-                first = named[clause.name.text].name.span
-                reader.report(Refusal(ClauseTwice(clause.name.span, f"phase {clause.name.text}", first)))
-            said: Said = {}
-            for inner in clause.clauses:
-                if isinstance(inner, ast.Clause):
-                    _sort(inner, said, reader, phase=True)
-            phases.append((clause, said))
-        elif isinstance(clause, ast.Clause):
-            _sort(clause, outer, reader, phase=False)
-        elif any(isinstance(other, ast.Phase) for other in node.clauses):
-            reader.report(Refusal(BesideEach(clause.span, "each outside of a phase", "the program has phases: it stands in one")))
-    return outer, phases
-
-
-def _sort(clause: ast.Clause, said: Said, reader: _Reader, *, phase: bool) -> None:
-    try:
-        name = _checked(clause, said, phase=phase)
-    except Refusal as refusal:
-        reader.report(refusal)
-    else:
-        said.setdefault(name, []).append(clause)
-
-
-def _checked(clause: ast.Clause, said: Said, *, phase: bool) -> str:
-    """The name of a clause that may stand here."""
-    name = clause.name.text
-    if name not in clauses.ALL:
-        raise Refusal(UnknownClause(clause.name.span, name, clauses.ALL))
-    if phase and name in clauses.OF_PROGRAM:
-        raise Refusal(BadClause(clause.name.span, f"{name} is of the whole program: it stands outside of the phases"))
-    if name in clauses.ONCE and name in said:
-        raise Refusal(ClauseTwice(clause.name.span, name, said[name][0].name.span))
-    if name in ("optimizer", "schedule"):
-        for other in said.get(name, ()):
-            if {_written(target) for target in other.targets} & {_written(target) for target in clause.targets} or not (
-                other.targets or clause.targets
-            ):
-                raise Refusal(ClauseTwice(clause.name.span, name, other.name.span))
-    return name
-
-
-def _written(node: ast.Expr) -> str:
-    from .targets import dotted
-
-    return dotted(node) or ""
 
 
 def input_plan(node: Node) -> InputPlan:

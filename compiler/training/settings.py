@@ -11,7 +11,8 @@ from ..errors.training import BadSplit
 from ..graph import Output
 from ..layers.base import Refusal
 from ..plan import Argument, SplitPlan
-from .columns import Reader, constant, function_graph, pruned, spelled
+from .columns import Reader, function_graph, pruned, spelled
+from .constants import constant
 
 KINDS = ("ordered", "stratified", "grouped")
 

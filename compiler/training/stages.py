@@ -22,7 +22,8 @@ from ..layers.base import Refusal
 from ..passes import PASSES
 from ..plan import InstancePlan, ModelPlan, SolvePlan, Term
 from ..resolve import Unit
-from .columns import Columns, constant
+from .columns import Columns
+from .constants import constant
 from .energies import hooks
 from .instances import Instance, instances, parts_of
 from .targets import nexts_of

@@ -22,7 +22,8 @@ from ..plan import Term
 from ..resolve import FUNCTIONS, Unit, synonyms
 from ..shapes import Size
 from .balanced import labels_of, weights_name
-from .columns import function_graph, is_known, place_of
+from .columns import function_graph, is_known
+from .constants import place_of
 from .energies import is_objective, slopes_of
 
 

@@ -33,14 +33,13 @@ from .games import Round
 from .gates import GateWatch
 from .health import Health
 from .journal import Journal, rows
-from .measure import evaluate
+from .judging import Judging, named, scored, told
 from .phases import Phase
 from .progress import Progress
 from .signals import Wish
 from .staged import Staged
-from .state import Best, State
+from .state import State
 from .updates import Update
-from .wiring import Wiring
 
 FLUSH = 0.5  # seconds between looks at the losses within an epoch
 PICTURE = 10.0  # seconds between pictures, at least
@@ -94,6 +93,7 @@ class Engine:
         self.gallery: Gallery | None = None
         self.gates: GateWatch | None = None
         self.looks = False  # whether the next step is looked into
+        self.judging = Judging(setting, self.twins, self.pause)
 
     @property
     def plan(self) -> PhasePlan:
@@ -282,17 +282,17 @@ class Engine:
         """Evaluates, notes the best, and moves on to the next epoch, or to the end of the phase."""
         self.look()
         state = self.state
-        row: dict[str, Any] = {"epoch": state.epoch + 1, **self.named_phase()}
+        row: dict[str, Any] = {"epoch": state.epoch + 1, **named(self.plan)}
         row["train"] = {"loss": state.loss_sum / max(1, state.loss_rows)}
         if self.phase.average is not None:
             average = (self.phase.average.count, [v.clone() for v in self.phase.average.values])
             self.phase.average.after_epoch(state.epoch + 1 - state.first_epoch)
         try:
             with self.phase.averaged():
-                values = self.evaluated("validation")
+                values = self.judging.values(self.phase, "validation")
                 if values is not None:
                     row["validation"] = values
-                    row["best"] = self.note_best(values)
+                    row["best"] = self.judging.note(state, self.plan, values)
         except _Halt:
             if self.phase.average is not None:
                 self.phase.average.count, self.phase.average.values = average
@@ -332,17 +332,13 @@ class Engine:
         if not math.isfinite(loss):
             raise self.not_finite(f"what solves {phase.instance.path}.{phase.instance.solve.layer}", str(loss), self.state.step)
         self.state.step += 1
-        self.journal.row({"step": self.state.step, **self.named_phase(), "loss": loss, "solved": phase.instance.solve.layer})
+        self.journal.row({"step": self.state.step, **named(self.plan), "loss": loss, "solved": phase.instance.solve.layer})
         self.progress.note(f"{phase.instance.path}.{phase.instance.solve.layer}: loss {loss:.4g} on the training part")
         self.state.ended = True
 
-    def named_phase(self) -> dict[str, str]:
-        found = {"phase": self.plan.name} if self.plan.name else {}
-        return found | ({"part": self.plan.instance.path} if self.plan.instance is not None else {})
-
     def see_plateaus(self, values: dict[str, Any] | None, loss: float) -> None:
         """Schedules that follow the validation, or the training loss where there is none, hear of it."""
-        score = self.score(values) if values is not None else -loss
+        score = scored(self.plan, values) if values is not None else -loss
         for player in self.phase.players:
             for stuck in player.plateaus:
                 if stuck is not None:
@@ -360,6 +356,7 @@ class Engine:
         first = state.step - len(losses)
         position = state.position - self.batches_of(len(losses))
         lines: list[str] = []
+        where = "".join(f', "{key}": "{value}"' for key, value in named(self.plan).items())
         for i, (loss, *terms) in enumerate(losses):
             if not math.isfinite(loss):
                 self.journal.lines(lines)
@@ -373,8 +370,7 @@ class Engine:
             state.loss_sum += loss * rows
             state.loss_rows += rows
             more = "".join(f', "{name}": {term!r}' for name, term in zip(names, terms, strict=False))
-            named = "".join(f', "{key}": "{value}"' for key, value in self.named_phase().items())
-            lines.append(f'{{"step": {first + i + 1}{named}, "loss": {loss!r}{more}{self.rate_of(first + i)}}}\n')
+            lines.append(f'{{"step": {first + i + 1}{where}, "loss": {loss!r}{more}{self.rate_of(first + i)}}}\n')
         self.journal.lines(lines)
         self.progress.step(state.step, losses[-1][0])
 
@@ -394,115 +390,16 @@ class Engine:
         said = (found.what, found.span) if found is not None else ("", None)
         return RunFailed(NotFinite(place, what, value, step, self.saved, str(self.folder), *said))
 
-    def evaluated(self, part: str, *, whole: bool = False) -> dict[str, Any] | None:
-        """All losses and metrics on a part; none where there is no such part. The wish to stop is granted between batches.
-
-        `whole`: those of the whole model, also where the phase is about a part of it.
-        """
-        whole = whole and self.phase.judge is not None
-        validates = part == "validation" and not whole
-        columns = self.phase.validation if validates else self.setting.columns(part, self.phase)
-        if columns is None:
-            return None
-        model, wiring = (self.model, self.phase.judge) if whole else (self.phase.model, self.phase.wiring)
-        assert wiring is not None
-        values = evaluate(model, wiring, columns, self.plan.batch, self.setting.device, self.pause)
-        self.phase.train()
-        return values
-
-    def note_best(self, values: dict[str, Any]) -> bool:
-        """Keeps the weights if no values before were better.
-
-        Of equals the later is kept: it has seen more, and on a small validation part many epochs tie. For early stopping a tie is no gain.
-        """
-        score, state = self.score(values), self.state
-        before = state.best.score if state.best is not None else -math.inf
-        state.stale = 0 if score > before else state.stale + 1
-        if not math.isfinite(score) or score < before:
-            return False
-        state.best = Best(score, state.epoch + 1, state.step, values, weights.snapshot(self.model, self.twins))
-        return True
-
-    def score(self, values: dict[str, Any]) -> float:
-        """What early_stop names, else the first metric, so turned that larger is better; the loss where none knows which way is good."""
-        if self.plan.is_game and not self.plan.metrics:
-            return 0.0  # no player's objective says how well all of them do: of equals the later is kept
-        named = self.plan.early_stop.metric if self.plan.early_stop is not None else None
-        terms = [*self.plan.metrics, *self.plan.losses]
-        chosen = (
-            next((t for t in terms if t.name == named), None) if named else next((m for m in self.plan.metrics if m.better), None)
-        )
-        if chosen is None and not any(loss.better for loss in self.plan.losses):
-            return 0.0  # the value of contrastive divergence tells nothing: the later is kept
-        if chosen is None or chosen.better is None or chosen.name not in values:
-            return -float(values["loss"])
-        return float(values[chosen.name]) * (1 if chosen.better == "higher" else -1)
-
     def end_phase(self) -> None:
         """The weights that the phase ends with; then the next phase, or the last words."""
         if self.state.phase + 1 < len(self.setting.phases):
-            self.state.done.append(self.told())
-            self.keep_best()
+            self.state.done.append(told(self.state, self.plan))
+            self.judging.keep_best(self.state, self.phase)
             self.state.next_phase()
             self.state.ended = False
             self.begin_phase()
             self.save()
         else:
-            self.finish()
-
-    def keep_best(self) -> None:
-        """The model has the weights that the phase is known by."""
-        best = self.state.best
-        if best is not None:
-            weights.put(self.model, best.weights)
-            return
-        with self.phase.averaged():
-            content = weights.snapshot(self.model, self.twins)
-        weights.put(self.model, content)
-
-    def told(self) -> dict[str, Any]:
-        """What the phase came to."""
-        state, best = self.state, self.state.best
-        found: dict[str, Any] = {
-            **self.named_phase(),
-            "epochs": state.epoch - state.first_epoch,
-            "steps": state.step - state.first_step,
-            "stopped_early": state.stopped_early,
-        }
-        return found | ({"best_epoch": best.epoch, "validation": best.values} if best is not None else {})
-
-    def finish(self) -> None:
-        """The last words: what the best weights do on the test part, looked at once."""
-        state, best = self.state, self.state.best
-        final: dict[str, Any] = {"epochs": state.epoch, "steps": state.step, "stopped_early": state.stopped_early}
-        if best is not None:
-            final |= {"best_epoch": best.epoch, "validation": best.values}
-        judge = self.phase.judge
-        if judge is not None:
-            final = self.judged(judge, final)
-        elif "test" in self.setting.parts:
-            last = weights.snapshot(self.model, self.twins)
-            try:
-                self.keep_best()
-                final["test"] = self.evaluated("test")
-            finally:
-                weights.put(self.model, last)
-        if self.plan.title:
-            final["phases"] = [*state.done, self.told()]
-        if self.gates is not None:
-            final["gates"] = self.gates.look()
-        self.journal.row({"final": final})
-        state.final, state.finished = final, True
-
-    def judged(self, judge: Wiring, final: dict[str, Any]) -> dict[str, Any]:
-        """The last words after a phase about a part: what the whole model does by its metrics, where it has any."""
-        found = {k: v for k, v in final.items() if k != "validation"}
-        last = weights.snapshot(self.model, self.twins)
-        try:
-            self.keep_best()
-            for part in ("validation", "test") if judge.metrics else ():
-                values = self.evaluated(part, whole=True)
-                found |= {part: values} if values is not None else {}
-        finally:
-            weights.put(self.model, last)
-        return found
+            gates = {"gates": self.gates.look()} if self.gates is not None else {}
+            self.state.final, self.state.finished = self.judging.final(self.state, self.phase) | gates, True
+            self.journal.row({"final": self.state.final})

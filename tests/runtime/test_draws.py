@@ -11,7 +11,7 @@ import torch
 from archc.runtime.evaluate import evaluate
 from archc.runtime.predict import predict
 from archc.runtime.run import Run
-from archc.runtime.train import engine
+from archc.runtime.train import measure
 from archc.runtime.train.api import train
 
 from . import programs
@@ -67,7 +67,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(run: Run, tmp_path: Path, where: 
 
 
 def test_evaluation_does_not_disturb_what_training_draws(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original: Any = vars(engine)["evaluate"]
+    original: Any = vars(measure)["evaluate"]
 
     def twice(*args: Any) -> Any:
         torch.manual_seed(99)  # whatever happened before
@@ -85,10 +85,10 @@ def test_evaluation_does_not_disturb_what_training_draws(run: Run, tmp_path: Pat
         assert torch.equal(states[-1], torch.get_rng_state())
         return found
 
-    monkeypatch.setattr(engine, "evaluate", kept)
+    monkeypatch.setattr(measure, "evaluate", kept)
     other = train(programs.draws(epochs=2), out=tmp_path / "run", progress=False)
     assert differences(state(run.folder)["model"], state(other.folder)["model"]) == []
-    monkeypatch.setattr(engine, "evaluate", twice)
+    monkeypatch.setattr(measure, "evaluate", twice)
     train(programs.draws(epochs=1), out=tmp_path / "again", progress=False)
 
 

@@ -122,7 +122,7 @@ def test_no_bit_of_a_training_depends_on_the_look(run: Run, tmp_path: Path) -> N
 
 def test_a_resumed_run_tells_the_same(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        interrupting(patched, "evaluate", 1)
+        interrupting(patched, 1)
         with pytest.raises(Exception, match="interrupted"):
             train(net(), out=tmp_path / "run", progress=False)
     resumed = train(resume=tmp_path / "run", progress=False)

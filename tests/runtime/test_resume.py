@@ -17,7 +17,7 @@ import pytest
 from archc.runtime.run import Run
 from archc.runtime.run_folder import Lock, is_run
 from archc.runtime.stops import Interrupted, Misused, RunFailed
-from archc.runtime.train import checkpoints, engine
+from archc.runtime.train import checkpoints, engine, measure
 from archc.runtime.train.api import train
 from archc.runtime.train.updates import Update
 from archc.runtime.train.wiring import Wiring
@@ -46,9 +46,9 @@ class Never(checkpoints.Throttle):
         return False
 
 
-def interrupting(monkeypatch: pytest.MonkeyPatch, name: str, calls: int) -> None:
-    """Sends Ctrl-C within the Nth call of a function of the engine."""
-    function: Callable[..., Any] = getattr(engine, name)
+def interrupting(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    """Sends Ctrl-C within the Nth evaluation."""
+    function: Callable[..., Any] = measure.evaluate
     left = calls
 
     def wrapped(*args: Any) -> Any:
@@ -58,13 +58,13 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, name: str, calls: int) -> None
             os.kill(os.getpid(), signal.SIGINT)
         return function(*args)
 
-    monkeypatch.setattr(engine, name, wrapped)
+    monkeypatch.setattr(measure, "evaluate", wrapped)
 
 
-@pytest.mark.parametrize(("where", "call"), [("evaluate", 2), ("evaluate", 5)])
-def test_ctrl_c_in_evaluation(lenet_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, call: int) -> None:
+@pytest.mark.parametrize("call", [2, 5])
+def test_ctrl_c_in_evaluation(lenet_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     with monkeypatch.context() as patched:
-        interrupting(patched, where, call)
+        interrupting(patched, call)
         with pytest.raises(Interrupted) as caught:
             train(hand.lenet(), out=tmp_path / "run", progress=False)
     assert (
@@ -144,7 +144,7 @@ def interrupted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with monkeypatch.context() as patched:
         patched.setattr(checkpoints, "Throttle", Often)
         patched.setattr(engine, "FLUSH", 1e9)  # checkpoints at the ends of epochs only, however busy the machine is
-        interrupting(patched, "evaluate", 3)
+        interrupting(patched, 3)
         with pytest.raises(Interrupted):
             train(hand.lenet(), out=folder, progress=False)
     assert [checkpoints.step_of(p) for p in checkpoints.listed(folder / "checkpoints")] == [46, 69]

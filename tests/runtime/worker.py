@@ -15,7 +15,7 @@ from typing import Any
 
 from archc.runtime.run_folder import is_run
 from archc.runtime.stops import Interrupted
-from archc.runtime.train import checkpoints, engine
+from archc.runtime.train import checkpoints, measure
 from archc.runtime.train.api import train
 from archc.runtime.train.games import Round
 from archc.runtime.train.updates import Update
@@ -55,7 +55,7 @@ def arm(where: str, calls: int) -> None:
         Update.gradients = killing(Update.gradients, calls)  # type: ignore[method-assign]
         Round.backward = killing(Round.backward, calls)  # type: ignore[method-assign]
     elif where == "evaluation":
-        vars(engine)["evaluate"] = killing(vars(engine)["evaluate"], calls)
+        vars(measure)["evaluate"] = killing(vars(measure)["evaluate"], calls)
     else:
         raise SystemExit(f"unknown place {where}")
 

@@ -50,7 +50,7 @@ def test_without_a_compiler_the_steps_are_computed_in_pytorch(tmp_path: Path, mo
 
 def test_a_resume_with_other_kernels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        interrupting(patched, "evaluate", 2)
+        interrupting(patched, 2)
         with pytest.raises(Exception, match="interrupted"):
             train(program("recurrent", 3), out=tmp_path / "run", progress=False)
     with monkeypatch.context() as patched:
