@@ -18,7 +18,7 @@ from ..faults.data import EmptyData, MissingValue, UnreadableFile
 from ..faults.files import NotIdx, WrongLength, WrongValue
 from ..stops import InputFaults, span_of
 from .calls import Parameter, Signature, Wanted, located, told
-from .collecting import one_length, too_great
+from .collecting import BLOCK, one_length, too_great
 from .memory import HELD, Growing, refuse_too_large
 from .table import Array, Field, Schema, Table, kind_of, storage
 
@@ -105,7 +105,14 @@ def refuse_unfinished(span: Span, name: str, column: str, array: Array) -> None:
 
 
 def _joined(pieces: list[Array]) -> Array:
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    """The arrays of several files one after another; in a file where they are large."""
+    if len(pieces) == 1:
+        return pieces[0]
+    growing = Growing()
+    for piece in pieces:
+        for start in range(0, len(piece), BLOCK):
+            growing.add(np.array(piece[start : start + BLOCK]))
+    return growing.whole()
 
 
 def _pairs(call: SourceCall, base: Path) -> tuple[Span, list[Pair]]:

@@ -167,7 +167,7 @@ def read(call: SourceCall, base: Path, wanted: Wanted) -> Table:
         columns[name] = archive.sequences(name, values, str(fields[name].shape[0])) if f"{name}{OFFSETS}" in headers else values
     rows = one_length(archive.span, archive.name, ((n, len(c)) for n, c in columns.items()))
     if rows and all(isinstance(c, np.ndarray) and not unfinished(c) for c in columns.values()):
-        return Table(archive.name, {n: storage(c) if not isinstance(c, Ragged | np.memmap) else c for n, c in columns.items()})
+        return Table(archive.name, {n: storage(c) if not isinstance(c, Ragged) else c for n, c in columns.items()})
     collector = Collector(archive.span, archive.name, wanted, archive.missing)
     for start in range(0, rows, BLOCK):
         index = np.arange(start, min(rows, start + BLOCK))

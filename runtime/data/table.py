@@ -94,7 +94,9 @@ def field_of(column: Column) -> Field:
 
 
 def storage(array: Array) -> Array:
-    """The array as it is kept: float32, whole numbers of any width, bool, or words."""
+    """The array as it is kept: float32, whole numbers of any width, bool, or words. What lies in a file stays as it lies there."""
+    if isinstance(array, np.memmap):
+        return array
     match kind_of(array.dtype):
         case "float":
             with np.errstate(over="ignore"):
@@ -110,8 +112,9 @@ def storage(array: Array) -> Array:
 
 
 def computed(array: Array) -> Array:
-    """The array as columns are computed from it: whole numbers are int64."""
-    return array.astype(np.int64) if kind_of(array.dtype) == "int" else array
+    """The array as columns are computed from it: numbers are float32 or int64."""
+    kind = {"float": np.float32, "int": np.int64}.get(kind_of(array.dtype) or "")
+    return array if kind is None else array.astype(kind, copy=False)
 
 
 @dataclass(frozen=True)

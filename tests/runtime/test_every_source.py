@@ -8,9 +8,10 @@ import gzip
 import json
 import os
 import shutil
+import signal
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -23,7 +24,12 @@ from sklearn.datasets import load_digits, load_iris
 from archc.runtime.cli.guard import guarded
 from archc.runtime.data import images as image_source
 from archc.runtime.data import memory
+from archc.runtime.data.batches import Batch, Batches
+from archc.runtime.data.held import Made
+from archc.runtime.stops import Interrupted
 from archc.runtime.train.api import train
+
+from .compared import assert_same
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -424,3 +430,35 @@ def test_a_broken_one_is_told(
     assert "--> s.arch:" in told
     assert "Traceback" not in told
     assert not os.path.exists("run")
+
+
+@pytest.mark.parametrize("name", ["csv", "json", "npz", "parquet", "idx"])
+def test_what_is_larger_than_memory_is_shuffled_and_goes_on_at_the_sample(
+    here: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Columns in a file, rows read at random and made into batches as they come: the same bits as in memory, also when stopped within an
+    epoch."""
+    GOOD[name].write()
+    spec = GOOD[name].spec()
+    steps = len(train(spec, out="held", progress=False).losses)
+    monkeypatch.setattr(memory, "HELD", 500)
+    monkeypatch.setattr("archc.runtime.data.npz.HELD", 500)
+    monkeypatch.setattr("archc.runtime.data.idx.HELD", 500)
+    monkeypatch.setattr("archc.runtime.data.parts.ONCE", 0)
+    opened: list[type] = []
+    epoch = Batches.epoch
+
+    def stopped(self: Batches, number: int, start: int = 0) -> Iterator[Batch]:
+        opened.append(type(self.held))
+        for i, batch in enumerate(epoch(self, number, start), start):
+            if (number, i) == (1, 2) and len(opened) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield batch
+
+    monkeypatch.setattr(Batches, "epoch", stopped)
+    with pytest.raises(Interrupted) as caught:
+        train(spec, out="streamed", progress=False)
+    assert caught.value.step == steps // 3 + 3
+    train(resume="streamed", progress=False)
+    assert opened == [Made] * 4
+    assert_same(Path("held"), Path("streamed"))

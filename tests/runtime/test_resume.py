@@ -25,6 +25,7 @@ from archc.runtime.train.wiring import Wiring
 from . import hand
 from .compared import assert_same, state, steps
 from .programs import CLAUSES, SPECS
+from .texts import spec
 
 ROOT = Path(__file__).parents[2]
 
@@ -244,6 +245,14 @@ def test_a_resume_cannot_change_the_run(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(Misused, match="the train program is not what"):
         train(hand.lenet(batch=32), resume=folder, progress=False)
     assert train(hand.lenet("elsewhere.arch", epochs=77), resume=folder, epochs=4, progress=False).status == "finished"
+
+
+def test_a_copy_of_the_spec_is_the_same_model(tmp_path: Path) -> None:
+    """Also where the text of a model without a comment begins with the name of its file."""
+    first = train(spec("epochs 1"), out=tmp_path / "run", progress=False)
+    assert first.status == "finished"
+    with pytest.raises(Misused, match=r"error\[E0724\]: the train program is not what"):
+        train(spec("epochs 1", "clip 1", name="copy.arch"), resume=tmp_path / "run", progress=False)
 
 
 def test_folders_that_are_no_runs(tmp_path: Path, lenet_run: Run) -> None:
