@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .terms import Term
 
-READ = ("given", "recurrent", "vector", "state")
+CONSTANT = ("number", "count", "epsilon", "largest")  # they have no adjoint
 
 VALUES = {
     "+": "{a} + {b}",
@@ -64,37 +64,37 @@ ADJOINTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def values(terms: Sequence[Term], read: Mapping[str, str]) -> list[str]:
-    """The terms in order; `read` gives, for each kind of leaf, the text that reads entry `{k}`."""
+def values(terms: Sequence[Term], numbers: Iterable[int], read: Callable[[int], str]) -> list[str]:
+    """The terms of these numbers, in order; `read` gives the text of those that are read, and nothing for those that are computed."""
     lines = []
-    for number, term in enumerate(terms):
-        if term.op in READ:
-            text = read[term.op].format(k=term.index)
-        elif term.op == "number":
-            text = f"T({term.value!r})"
-        else:
-            text = VALUES[term.op].format(**_operands(term))
+    for number in numbers:
+        term = terms[number]
+        text = read(number)
+        if not text:
+            text = f"T({term.value!r})" if term.op == "number" else VALUES[term.op].format(**_operands(term))
         lines.append(f"const T n{number} = {text};")
     return lines
 
 
-def adjoints(terms: Sequence[Term], seeds: Sequence[tuple[int, str]]) -> tuple[list[str], dict[tuple[str, int], str]]:
-    """The lines, and the name of the adjoint of each leaf that has one, by kind and index. A seed is a term and its own adjoint."""
+def adjoints(
+    terms: Sequence[Term], numbers: Sequence[int], is_read: Callable[[int], bool], seeds: Sequence[tuple[int, str]]
+) -> tuple[list[str], dict[int, str]]:
+    """The lines, and the name of the adjoint of each term that is read and has one. A seed is a term and its own adjoint."""
     parts: dict[int, list[str]] = {}
     for number, seed in seeds:
         parts.setdefault(number, []).append(seed)
     lines, leaves = [], {}
-    for number in reversed(range(len(terms))):
+    for number in reversed(numbers):
         term = terms[number]
-        if number not in parts or term.op == "number":
+        if number not in parts or term.op in CONSTANT:
             continue
         lines.append(f"const T d{number} = {' + '.join(parts[number])};")
-        if term.op in READ:
-            leaves[term.op, term.index] = f"d{number}"
+        if is_read(number):
+            leaves[number] = f"d{number}"
             continue
         share = "T(1)" if terms[term.terms[-1]].op == "number" else "T(0.5)"
         for operand, rule in zip(term.terms, ADJOINTS[term.op], strict=True):
-            if rule and terms[operand].op != "number":
+            if rule and terms[operand].op not in CONSTANT:
                 text = rule.format(d=f"d{number}", n=f"n{number}", share=share, **_operands(term))
                 parts.setdefault(operand, []).append(f"({text})")
     return lines, leaves

@@ -22,16 +22,19 @@ from ..graph import Graph, Input, Next, Node, Parameter, Penalty, Ref, State, We
 from ..layers._elementwise import Elementwise
 from ..layers.activations import Along
 from ..layers.arithmetic import Add, Arithmetic, Divide, Matmul, Multiply, Negate, Subtract
-from ..layers.base import LAST, Layer
+from ..layers.base import LAST, ONE, Layer
 from ..layers.comparison import Comparison, Where
+from ..layers.dropout import Dropout
 from ..layers.functions import Clip
+from ..layers.joining import Chunk, Concat, Split
 from ..layers.linear import Dense
 from ..layers.normalisation import OverLast
 from ..layers.reductions import Reduction
 
 Kind = Literal["linear", "elementwise", "staged", "plain"]
 Part = Literal["product", "row", "lane"]
-LANES = (Elementwise, Arithmetic, Comparison, Where, Clip)
+LANES = (Elementwise, Arithmetic, Comparison, Where, Clip, Dropout)
+MOVES = (Chunk, Split, Concat)  # along a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ def _obstacle(graph: Graph, live: set[int], waiting: list[int], late: set[int]) 
         node = graph.nodes[number]
         if isinstance(node.op, State) and node.type.rank != 2:
             return f"a state has {node.type.rank} dims"
-        if isinstance(node.op, Layer) and not node.op.pure:
+        if isinstance(node.op, Layer) and not node.op.pure and not isinstance(node.op, Dropout):
             return f"{node.op.title} is not the same each time"
         if not isinstance(node.op, Layer | Input | Parameter | Weight):
             return f"{node.op.title} is a part with a body of its own"
@@ -173,6 +176,8 @@ def _part(graph: Graph, node: Node, late: set[int]) -> Part | None:
         return "row" if op.dim == LAST else None
     if isinstance(op, OverLast):
         return "row" if op.normalized_shape is None else None
+    if isinstance(op, MOVES):
+        return "lane" if op.dim in (LAST, ONE) else None
     return "lane" if isinstance(op, LANES) else None
 
 
@@ -180,7 +185,7 @@ def _is_affine(node: Node, late: set[int]) -> bool:
     """Is it a sum of what comes from states, with factors that do not?"""
     from_states = [isinstance(operand, Ref) and operand.node in late for operand in node.inputs]
     match node.op:
-        case Add() | Subtract() | Negate():
+        case Add() | Subtract() | Negate() | Dropout():
             return True
         case Multiply():
             return sum(from_states) == 1

@@ -52,6 +52,7 @@ class Given:
     width: int = 0
     noise: bool = False
     first: int = 0
+    one: bool = False  # it is one number, which stands for as many as the width
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Vector:
     width: int = 0
     attribute: str = ""
     first: int = 0
+    one: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,6 @@ class Equations:
     @cached_property
     def is_elementwise(self) -> bool:
         """Is a step nothing but one round of products of states, then single units, all of one width, and nothing drawn?"""
-        whole = not any(piece.first for piece in self.recurrent) and not any(v.first or v.attribute for v in self.vectors)
-        ready = not any(given.first or given.noise for given in self.given)
+        whole = not any(piece.first for piece in self.recurrent) and not any(v.first or v.attribute or v.one for v in self.vectors)
+        ready = not any(given.first or given.noise or given.one for given in self.given)
         return whole and ready and not (self.further or self.computed or self.constants or self.rows)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...compiler.plan import RecurrencePlan
-from ...compiler.recurrence.terms import Equations, Given, Vector
+from ...compiler.recurrence.phases import width_of
+from ...compiler.recurrence.terms import Equations, Given, Slice, Vector
 from .build import CannotBuild
 
 EXACT = (torch.float32, torch.float64)
@@ -73,43 +74,50 @@ class Fused:
         return self.names[dtype]
 
     def __call__(self, *tensors: Tensor, length: Tensor | None = None, reverse: bool = False) -> tuple[Tensor, ...]:
-        inputs, state = list(tensors[: self.stepped]), tensors[self.stepped :]
-        if not self._can_run(inputs):
+        count = self.stepped + self.equations.constants
+        ahead, same, state = list(tensors[: self.stepped]), list(tensors[self.stepped : count]), tensors[count:]
+        if not self._can_run([*ahead, *same]):
             return cast("tuple[Tensor, ...]", type(self.cell).forward(self.cell, *tensors, length=length, reverse=reverse))
         if reverse:
-            inputs = [_reversed(x, length) for x in inputs]
-        start = state or cast("Any", self.cell).initial_state(*(x[:, 0] for x in inputs))
-        made = self._run([x.transpose(0, 1).contiguous() for x in inputs], start, None if length is None else length.long())
-        width, count = self.equations.width, len(self.equations.results)
-        outputs = [x[:, :, :width].transpose(0, 1) for x in made[:count]]
+            ahead = [_reversed(x, length) for x in ahead]
+        start = state or cast("Any", self.cell).initial_state(*(x[:, 0] for x in ahead), *same)
+        inputs = [*(x.transpose(0, 1).contiguous() for x in ahead), *same]
+        made = self._run(inputs, start, None if length is None else length.long())
+        return self._cut(made, length, reverse=reverse)
+
+    def _cut(self, made: list[Tensor], length: Tensor | None, *, reverse: bool) -> tuple[Tensor, ...]:
+        """The outputs, with the steps in dim 1, and the last states, without what they are padded with."""
+        e = self.equations
+        count, held = len(e.results), e.held or (0,) * e.states
+        outputs = [
+            x[:, :, : e.widths[width_of(e, term)]].transpose(0, 1) for x, term in zip(made[:count], e.results, strict=True)
+        ]
         if reverse:
             outputs = [_reversed(x, length) for x in outputs]
-        return *outputs, *(x[:, :width] for x in made[count : count + self.equations.states])
+        states = zip(made[count : count + e.states], held, strict=True)
+        return *outputs, *(x[:, : e.widths[width]] for x, width in states)
 
     def _run(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> list[Tensor]:
         """Outputs and last states, padded, of inputs with their steps first."""
         from .calls import padded_width
         from .operator import recurrence, without_derivative
 
-        pad, name = padded_width(self.equations.width) - self.equations.width, self._kernel(inputs[0].dtype)
-        vectors, starts = _padded(self._vectors(start[0]), pad), [_padded(x, pad).contiguous() for x in start]
-        ahead = self._ahead()
+        columns, name = padded_width(max(self.equations.widths)), self._kernel(start[0].dtype)
+        vectors, starts = self._vectors(start[0], columns), [_padded(x, columns).contiguous() for x in start]
+        ahead = self._ahead(columns)
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
-            weights = (
-                torch.stack(self._weights()) if self.equations.recurrent else start[0].new_zeros(0, *(start[0].shape[-1:] * 2))
-            )
-            made: list[Tensor] = recurrence(_padded(ahead(inputs), pad), vectors, weights, starts, length, name)
+            made: list[Tensor] = recurrence(ahead(inputs), vectors, self._weights(), starts, length, name)
             return made
 
         def given(begin: int, end: int) -> Tensor:
-            return _padded(ahead([x[begin:end] for x in inputs]), pad)
+            return ahead([x[begin:end] if n < self.stepped else x for n, x in enumerate(inputs)])
 
         return without_derivative(given, len(inputs[0]), vectors, self._weights(), starts, length, name)
 
     def _can_run(self, inputs: list[Tensor]) -> bool:
         x = inputs[0]
-        weights = [*self.cell.parameters(), *inputs]
-        alike = all(w.dtype == x.dtype and w.device.type == "cpu" for w in weights)
+        floats = [w for w in (*self.cell.parameters(), *inputs) if w.is_floating_point()]
+        alike = all(w.dtype == x.dtype for w in floats) and all(w.device.type == "cpu" for w in (*floats, *inputs))
         autocast = torch.is_autocast_enabled("cpu")
         return (
             alike
@@ -121,71 +129,103 @@ class Fused:
             and self._kernel(x.dtype) != ""
         )
 
-    def _ahead(self) -> Callable[[list[Tensor]], Tensor]:
-        """What needs no state, as a function of inputs with their steps first: [T, B, C, H]."""
-        columns, width = self.equations.given, self.equations.width
-        layers = [self.cell.get_submodule(given.key) if given.key is not None else None for given in columns]
-        weights = [None if layer is None else _columns(layer, given) for layer, given in zip(layers, columns, strict=True)]
-        biases = [None if layer is None else cast("Tensor | None", layer.bias) for layer in layers]
-        if _alike(columns):
-            parts = columns[0].parts
-            weight = torch.cat([cast("Tensor", each) for each in weights])
-            bias = torch.cat([cast("Tensor", each) for each in biases]) if columns[0].bias else None
+    def _ahead(self, columns: int) -> Callable[[list[Tensor]], Tensor]:
+        """What needs no state, as a function of inputs with their steps first, and of those that have none: [T, B, C, columns]."""
+        givens = self.equations.given
+        if _alike(givens, self.stepped):
+            weight = torch.cat([self._columns(given) for given in givens])
+            bias = torch.cat([self._bias(given) for given in givens]) if givens[0].bias else None
+            width = self.equations.widths[givens[0].width]
 
             def at_once(inputs: list[Tensor]) -> Tensor:
-                x = _joined([inputs[part.source] for part in parts])
-                return functional.linear(x, weight, bias).view(*x.shape[:-1], len(columns), width)
+                x = _joined([inputs[part.source] for part in givens[0].parts])
+                made = functional.linear(x, weight, bias)
+                return _padded(made.view(*x.shape[:-1], len(givens), width), columns)
 
             return at_once
 
         def one_by_one(inputs: list[Tensor]) -> Tensor:
-            found = []
-            for given, weight, bias in zip(columns, weights, biases, strict=True):
-                x = inputs[given.source] if weight is None else _joined([inputs[part.source] for part in given.parts])
-                found.append(x if weight is None else functional.linear(x, weight, bias))
-            return torch.stack(found, dim=2) if found else inputs[0].new_zeros(*inputs[0].shape[:2], 0, width)
+            size = inputs[0].shape[:2]
+            found = [_padded(self._given(given, inputs), columns).expand(*size, columns) for given in givens]
+            return torch.stack(found, dim=2) if found else inputs[0].new_zeros(*size, 0, columns)
 
         return one_by_one
 
-    def _vectors(self, like: Tensor) -> Tensor:
-        """[V, H]."""
-        found = [self._vector(vector) for vector in self.equations.vectors]
-        return torch.stack(found) if found else like.new_zeros(0, self.equations.width)
+    def _given(self, given: Given, inputs: list[Tensor]) -> Tensor:
+        """One column of what is ready ahead: [T, B, width], or without the steps where it is the same at all of them."""
+        widths, x = self.equations.widths, inputs[0]
+        if given.noise:
+            assert given.key is not None
+            return cast("Tensor", self.cell.get_submodule(given.key)(x.new_ones(*x.shape[:2], widths[given.width])))
+        if given.key is None:
+            found = inputs[given.source].to(x.dtype)
+            return found.expand(*found.shape[:-1], widths[max(given.width, 0)]) if given.one else found
+        weight, place = self._columns(given), 0
+        made = self._bias(given) if given.bias else x.new_zeros(())
+        for parts in _together(given.parts, self.stepped):
+            size = sum(part.stop - part.start for part in parts)
+            made = made + functional.linear(_joined([inputs[part.source] for part in parts]), weight[:, place : place + size])
+            place += size
+        return made
+
+    def _vectors(self, like: Tensor, columns: int) -> Tensor:
+        """[V, columns]."""
+        found = [_padded(self._vector(vector), columns) for vector in self.equations.vectors]
+        return torch.stack(found) if found else like.new_zeros(0, columns)
 
     def _vector(self, vector: Vector) -> Tensor:
-        owner = self.cell.get_submodule(vector.key) if vector.bias else self.cell
-        return cast("Tensor", getattr(owner, "bias" if vector.bias else vector.key))
+        widths = self.equations.widths
+        if vector.bias or vector.attribute:
+            found = cast("Tensor", getattr(self.cell.get_submodule(vector.key), vector.attribute or "bias"))
+            return found[vector.first : vector.first + widths[vector.width]]
+        found = cast("Tensor", getattr(self.cell, vector.key))
+        return found.expand(widths[max(vector.width, 0)]) if vector.one else found
 
     def _weights(self) -> list[Tensor]:
-        """[H, H] each, to the unit that reads from the unit that is read."""
-        return [
-            cast("Tensor", self.cell.get_submodule(piece.key).weight)[:, piece.start : piece.stop]
-            for piece in self.equations.recurrent
-        ]
+        """[to, from] each, to the unit that reads from the unit that is read."""
+        return [self._weight(piece)[:, piece.start : piece.stop] for piece in self.equations.recurrent]
+
+    def _weight(self, piece: Slice) -> Tensor:
+        """The rows of a layer's weight that a map has."""
+        weight = cast("Tensor", self.cell.get_submodule(piece.key).weight)
+        return weight[piece.first : piece.first + self.equations.widths[piece.width]]
+
+    def _columns(self, given: Given) -> Tensor:
+        """The part of a layer's weight that meets the inputs, those that are the same at all steps last."""
+        pieces = [part for parts in _together(given.parts, self.stepped) for part in parts]
+        return _joined([self._weight(part)[:, part.start : part.stop] for part in pieces])
+
+    def _bias(self, given: Given) -> Tensor:
+        assert given.key is not None
+        bias = cast("Tensor", self.cell.get_submodule(given.key).bias)
+        return bias[given.first : given.first + self.equations.widths[given.width]]
 
 
-def _alike(columns: tuple[Given, ...]) -> bool:
-    """Are they all maps of the same inputs, so that one product gives them?"""
+def _together(parts: tuple[Slice, ...], stepped: int) -> list[list[Slice]]:
+    """The parts of inputs that go step by step, and those of inputs that are the same at all steps, where there are any."""
+    halves = [[part for part in parts if part.source < stepped], [part for part in parts if part.source >= stepped]]
+    return [half for half in halves if half]
+
+
+def _alike(columns: tuple[Given, ...], stepped: int) -> bool:
+    """Are they all maps of the same inputs, which go step by step, and as wide, so that one product gives them?"""
     first = columns[0] if columns else None
     return first is not None and all(
         given.key is not None
-        and given.bias == first.bias
+        and not given.noise
+        and (given.bias, given.width) == (first.bias, first.width)
         and [part.source for part in given.parts] == [part.source for part in first.parts]
+        and all(part.source < stepped for part in given.parts)
         for given in columns
     )
-
-
-def _columns(layer: nn.Module, given: Given) -> Tensor:
-    """The columns of a layer's weight that meet the inputs."""
-    return _joined([cast("Tensor", layer.weight)[:, part.start : part.stop] for part in given.parts])
 
 
 def _joined(tensors: list[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim=-1)
 
 
-def _padded(x: Tensor, pad: int) -> Tensor:
-    return functional.pad(x, (0, pad)) if pad else x
+def _padded(x: Tensor, columns: int) -> Tensor:
+    return functional.pad(x, (0, columns - x.shape[-1])) if x.shape[-1] != columns else x
 
 
 def _reversed(x: Tensor, length: Tensor | None) -> Tensor:

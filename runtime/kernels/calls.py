@@ -8,10 +8,52 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ...compiler.recurrence.cpp import LANES
+from ...compiler.recurrence.phases import schedule
+from ...compiler.recurrence.prelude import LANES
 from ...compiler.recurrence.terms import Equations
 
 DTYPES: dict[torch.dtype, Literal["float", "double"]] = {torch.float32: "float", torch.float64: "double"}
+POINTERS = (
+    *("given", "vectors", "packed", "product", "sums", "states", "saved", "results"),
+    *("d_given", "d_product", "d_sums", "d_vectors", "d_states", "d_saved", "d_results", "weights", "strides", "widths", "length"),
+)
+NUMBERS = ("kept", "threads", "steps", "batch", "columns")
+
+
+class Call(ctypes.Structure):
+    """`Call` of the C++ text."""
+
+    _fields_ = [*((name, ctypes.c_void_p) for name in POINTERS), *((name, ctypes.c_long) for name in NUMBERS)]
+
+
+@dataclass
+class Made:
+    """What a kernel makes for its own derivative: products [T, B, G, P], sums over rows [T, B, R], rows that were saved [T, B, P] each, and
+    all states [T + 1, B, P]. Where nothing is `kept` the first are of one step, and states of two, which take turns."""
+
+    product: Tensor
+    sums: Tensor
+    saved: list[Tensor]
+    states: list[Tensor]
+
+    @staticmethod
+    def empty(equations: Equations, like: Tensor, steps: int, states: list[Tensor]) -> "Made":
+        batch, padded = states[0].shape[1:]
+        return Made(
+            like.new_empty(steps, batch, len(equations.recurrent), padded),
+            like.new_empty(steps, batch, len(equations.rows)),
+            [like.new_empty(steps, batch, padded) for _ in schedule(equations).saved],
+            states,
+        )
+
+    @staticmethod
+    def of(equations: Equations, tensors: Sequence[Tensor]) -> "Made":
+        """From what `tensors` gave."""
+        saved = len(schedule(equations).saved)
+        return Made(tensors[0], tensors[1], list(tensors[2 : 2 + saved]), list(tensors[2 + saved :]))
+
+    def tensors(self) -> list[Tensor]:
+        return [self.product, self.sums, *self.saved, *self.states]
 
 
 @dataclass(frozen=True)
@@ -22,49 +64,37 @@ class Kernel:
     library: ctypes.CDLL
     number: int = 0  # of the cell in its library
 
-    def _function(self, name: str) -> Any:
-        return getattr(self.library, f"{name}_{self.number}")
-
     def packed(self, weights: Sequence[Tensor]) -> Tensor:
-        """The weights of states in the order in which the products read them."""
-        width = self.equations.width
-        padded = padded_width(width)
-        made = torch.empty(len(weights) * width * padded, dtype=weights[0].dtype if weights else torch.float32)
-        self._function("pack_weights")(_at(made), *_rows(weights), *_sizes(width, padded))
+        """The weights of products in the order in which they are read."""
+        sizes = self.equations.widths
+        sources = [piece.stop - piece.start for piece in self.equations.recurrent]
+        size = sum(padded_width(sizes[p.width]) * source for p, source in zip(self.equations.recurrent, sources, strict=True))
+        made = torch.empty(size, dtype=weights[0].dtype if weights else torch.float32)
+        call, kept = self._call(weights=weights)
+        self._function("pack_weights")(ctypes.byref(call), ctypes.c_void_p(made.data_ptr()))
+        del kept
         return made
 
     def forward(
         self,
         given: Tensor,
-        product: Tensor,
         vectors: Tensor,
         packed: Tensor,
-        states: Sequence[Tensor],
+        made: Made,
         results: Sequence[Tensor],
         length: Tensor | None,
         *,
         kept: bool,
     ) -> None:
-        """Writes into product, states and results. Without `kept`, product has one step and states have two, which take turns."""
-        steps, batch, _, padded = given.shape
-        given, vectors = given.contiguous(), vectors.contiguous()
-        length = None if length is None else length.contiguous()
-        self._function("forward_steps")(
-            *map(_at, (given, product, vectors, packed)),
-            _all_at(states),
-            _all_at(results),
-            _at(length),
-            ctypes.c_long(kept),
-            *_sizes(steps, batch, self.equations.width, padded),
-        )
+        """Writes into what is made, and into the results."""
+        self._run("forward_steps", given, vectors, made, length, kept=kept, packed=packed, results=results)
 
     def backward(
         self,
         given: Tensor,
-        product: Tensor,
         vectors: Tensor,
         weights: Sequence[Tensor],
-        states: Sequence[Tensor],
+        made: Made,
         d_results: Sequence[Tensor],
         d_states: Sequence[Tensor],
         d_given: Tensor,
@@ -72,37 +102,45 @@ class Kernel:
         d_vectors: Tensor,
         length: Tensor | None,
     ) -> None:
-        """Writes into the last four tensors that begin with d, those of states included, which come as the adjoints of the last ones."""
+        """Writes into the adjoints, but those of the results; those of states come as the adjoints of the last ones."""
+        adjoints = {"d_results": d_results, "d_states": d_states, "d_given": d_given, "d_product": d_product}
+        carried = [torch.empty_like(d_states[0]) for _ in made.saved]
+        sums = given.new_empty(given.shape[1], len(self.equations.rows))
+        adjoints |= {"d_vectors": d_vectors, "d_saved": carried, "d_sums": sums}
+        self._run("backward_steps", given, vectors, made, length, kept=True, weights=weights, **adjoints)
+
+    def _run(
+        self, name: str, given: Tensor, vectors: Tensor, made: Made, length: Tensor | None, *, kept: bool, **tensors: Any
+    ) -> None:
         steps, batch, _, padded = given.shape
-        given, vectors = given.contiguous(), vectors.contiguous()
-        length = None if length is None else length.contiguous()
-        self._function("backward_steps")(
-            *map(_at, (given, product, vectors)),
-            *_rows(weights),
-            *map(_all_at, (states, d_results, d_states)),
-            *map(_at, (d_given, d_product, d_vectors, length)),
-            *_sizes(steps, batch, self.equations.width, padded),
-        )
+        tensors |= {"given": given.contiguous(), "vectors": vectors.contiguous()}
+        tensors |= {"product": made.product, "sums": made.sums, "saved": made.saved, "states": made.states}
+        tensors["length"] = None if length is None else length.contiguous()
+        call, alive = self._call(**tensors)
+        call.kept, call.steps, call.batch, call.columns = kept, steps, batch, padded
+        self._function(name)(ctypes.byref(call))
+        del alive
+
+    def _call(self, **tensors: Tensor | Sequence[Tensor] | None) -> tuple[Call, list[object]]:
+        """The argument of a C function, and what must live as long as it does."""
+        widths = self.equations.widths
+        strides = [weight.stride(0) for weight in tensors.get("weights") or ()]
+        arrays = {"widths": (ctypes.c_long * len(widths))(*widths), "strides": (ctypes.c_long * max(len(strides), 1))(*strides)}
+        assert all(weight.stride(1) == 1 for weight in tensors.get("weights") or ())
+        call, alive = Call(threads=torch.get_num_threads()), list[object](tensors.values())
+        for name, value in tensors.items():
+            if isinstance(value, Tensor):
+                setattr(call, name, value.data_ptr())
+            elif value is not None:
+                arrays[name] = (ctypes.c_void_p * max(len(value), 1))(*[each.data_ptr() for each in value])
+        for name, array in arrays.items():
+            setattr(call, name, ctypes.addressof(array))
+        return call, [*alive, *arrays.values()]
+
+    def _function(self, name: str) -> Any:
+        return getattr(self.library, f"{name}_{self.number}")
 
 
 def padded_width(width: int) -> int:
     """The next multiple of the lanes of a kernel."""
     return -(-width // LANES) * LANES
-
-
-def _at(tensor: Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
-
-
-def _all_at(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
-    return (ctypes.c_void_p * max(len(tensors), 1))(*[tensor.data_ptr() for tensor in tensors])
-
-
-def _rows(weights: Sequence[Tensor]) -> tuple[ctypes.Array[ctypes.c_void_p], ctypes.Array[ctypes.c_long]]:
-    """Where matrices begin, and how far apart their rows are; the numbers of a row lie side by side."""
-    assert all(weight.stride(1) == 1 for weight in weights)
-    return _all_at(weights), (ctypes.c_long * max(len(weights), 1))(*[weight.stride(0) for weight in weights])
-
-
-def _sizes(*sizes: int) -> list[ctypes.c_long]:
-    return [ctypes.c_long(size) for size in (torch.get_num_threads(), *sizes)]

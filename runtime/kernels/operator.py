@@ -15,7 +15,7 @@ from torch import Tensor
 from ...compiler.recurrence.cpp import translation_unit
 from ...compiler.recurrence.terms import Equations
 from . import build
-from .calls import DTYPES, Kernel
+from .calls import DTYPES, Kernel, Made
 from .steps import steps
 
 CHUNK = 32  # steps; an even number
@@ -52,23 +52,32 @@ def identity(equations: Equations, dtype: torch.dtype) -> str:
 
 @torch.library.custom_op("archc::recurrence", mutates_args=())
 def recurrence(
-    given: Tensor, vectors: Tensor, weights: Tensor, states: Sequence[Tensor], length: Tensor | None, name: str
+    given: Tensor, vectors: Tensor, weights: Sequence[Tensor], states: Sequence[Tensor], length: Tensor | None, name: str
 ) -> list[Tensor]:
-    """All steps. given [T, B, C, P], vectors [V, P], weights [G, H, H], states [B, P] each, length int[B]; P is H padded.
+    """All steps. given [T, B, C, P], vectors [V, P], weights G matrices [to, from], states [B, P] each, length int[B]; P is the largest
+    width padded.
 
-    Returns each output [T, B, P] and each last state [B, P]; then, for the derivative alone, the products [T, B, G, P] and each state
-    [T + 1, B, P], the start included.
+    Returns each output [T, B, P] and each last state [B, P]; then, for the derivative alone, what `Made` holds.
     """
     ran[name] += 1
     kernel, (steps, batch, _, padded) = _kernels[name], given.shape
-    product = given.new_empty(steps, batch, len(kernel.equations.recurrent), padded)
-    carried = [given.new_empty(steps + 1, batch, padded) for _ in states]
-    for whole, start in zip(carried, states, strict=True):
+    made, results = _empty(kernel.equations, given, states)
+    for whole, start in zip(made.states, states, strict=True):
         whole[0] = start
-    results = [given.new_empty(steps, batch, padded) for _ in kernel.equations.results]
-    packed = kernel.packed(weights.contiguous().unbind(0))
-    kernel.forward(given, product, vectors, packed, carried, results, length, kept=True)
-    return [*results, *(whole[-1].clone() for whole in carried), product, *carried]
+    kernel.forward(given, vectors, kernel.packed(_rows(weights)), made, results, length, kept=True)
+    return [*results, *(whole[-1].clone() for whole in made.states), *made.tensors()]
+
+
+def _empty(equations: Equations, given: Tensor, states: Sequence[Tensor]) -> tuple[Made, list[Tensor]]:
+    steps, batch, _, padded = given.shape
+    carried = [given.new_empty(steps + 1, batch, padded) for _ in states]
+    results = [given.new_empty(steps, batch, padded) for _ in equations.results]
+    return Made.empty(equations, given, steps, carried), results
+
+
+def _rows(weights: Sequence[Tensor]) -> list[Tensor]:
+    """The numbers of a row side by side."""
+    return [weight if weight.stride(1) == 1 else weight.contiguous() for weight in weights]
 
 
 def without_derivative(
@@ -84,112 +93,117 @@ def without_derivative(
     which stay in the cache."""
     ran[name] += 1
     kernel, (batch, padded) = _kernels[name], states[0].shape
-    product = states[0].new_empty(1, batch, len(kernel.equations.recurrent), padded)
-    packed = kernel.packed(weights)
-    pairs = [torch.stack((start, start)) for start in states]
+    packed = kernel.packed(_rows(weights))
+    made = Made.empty(kernel.equations, states[0], 1, [torch.stack((start, start)) for start in states])
     results = [states[0].new_empty(steps, batch, padded) for _ in kernel.equations.results]
     for begin in range(0, steps, CHUNK):
         end = min(begin + CHUNK, steps)
-        given = given_of(begin, end)
         left = None if length is None else length - begin
-        kernel.forward(given, product, vectors, packed, pairs, [x[begin:end] for x in results], left, kept=False)
+        kernel.forward(given_of(begin, end), vectors, packed, made, [x[begin:end] for x in results], left, kept=False)
     last = steps % 2  # an even number of steps, as all chunks but the last have, ends where it began
-    return [*results, *(pair[last] for pair in pairs)]
+    return [*results, *(pair[last] for pair in made.states)]
 
 
 @recurrence.register_fake
 def _(
-    given: Tensor, vectors: Tensor, weights: Tensor, states: Sequence[Tensor], length: Tensor | None, name: str
+    given: Tensor, vectors: Tensor, weights: Sequence[Tensor], states: Sequence[Tensor], length: Tensor | None, name: str
 ) -> list[Tensor]:
-    equations, (steps, batch, _, padded) = _kernels[name].equations, given.shape
-    carried = [given.new_empty(steps + 1, batch, padded) for _ in states]
-    results = [given.new_empty(steps, batch, padded) for _ in equations.results]
-    product = given.new_empty(steps, batch, len(equations.recurrent), padded)
-    return [*results, *(torch.empty_like(x) for x in states), product, *carried]
+    made, results = _empty(_kernels[name].equations, given, states)
+    return [*results, *(torch.empty_like(x) for x in states), *made.tensors()]
 
 
 @torch.library.custom_op("archc::recurrence_backward", mutates_args=())
 def recurrence_backward(
     given: Tensor,
     vectors: Tensor,
-    weights: Tensor,
+    weights: Sequence[Tensor],
     made: Sequence[Tensor],
     length: Tensor | None,
     last: Sequence[Tensor],
     results: Sequence[Tensor],
     name: str,
 ) -> list[Tensor]:
-    """The adjoints of given, vectors, weights and the first states, from those of the last states and of the outputs."""
-    kernel, (steps, batch, columns, padded) = _kernels[name], given.shape
-    width = kernel.equations.width
-    product, carried = made[0], list(made[1 : 1 + len(last)])
-    d_given, d_product = torch.empty_like(given, memory_format=torch.contiguous_format), torch.empty_like(product)
-    d_vectors = given.new_zeros(batch, len(vectors), padded)
+    """The adjoints of given, vectors, the first states and the weights, from those of the last states and of the outputs."""
+    kernel = _kernels[name]
+    kept = Made.of(kernel.equations, made)
+    d_given, d_product = torch.empty_like(given, memory_format=torch.contiguous_format), torch.empty_like(kept.product)
+    d_vectors = given.new_zeros(given.shape[1], len(vectors), given.shape[-1])
     d_states = [x.clone(memory_format=torch.contiguous_format) for x in last]
     d_results = [x.contiguous() for x in results]
-    rows = weights.contiguous().unbind(0)
-    kernel.backward(given, product, vectors, rows, carried, d_results, d_states, d_given, d_product, d_vectors, length)
-    d_weights = torch.zeros_like(weights)
-    sources = [piece.source for piece in kernel.equations.recurrent]
-    for source in sorted(set(sources)):  # over all steps, and all products of one state, at once
+    kernel.backward(given, vectors, _rows(weights), kept, d_results, d_states, d_given, d_product, d_vectors, length)
+    return [d_given, d_vectors.sum(0), *d_states, *_of_weights(kernel.equations, kept, d_product, weights)]
+
+
+def _of_weights(equations: Equations, made: Made, d_product: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
+    """Over all steps, and all products of one row, at once."""
+    found = [torch.empty(0)] * len(weights)
+    sources = [piece.source for piece in equations.recurrent]
+    padded = d_product.shape[-1]
+    for source in sorted(set(sources)):
         places = [g for g, other in enumerate(sources) if other == source]
-        before = carried[source][:-1, :, :width].reshape(-1, width)
-        if len(places) == len(sources):
-            d_weights = (d_product.view(len(before), -1).t() @ before).view(-1, padded, width)[:, :width].contiguous()
-        else:
-            d_weights[places] = (d_product[:, :, places].view(len(before), -1).t() @ before).view(-1, padded, width)[:, :width]
-    return [d_given.view(steps, batch, columns, padded), d_vectors.sum(0), d_weights, *d_states]
+        rows = made.states[source][:-1] if source < equations.states else made.saved[source - equations.states]
+        before = rows[:, :, : weights[places[0]].shape[1]].flatten(0, 1)
+        mine = d_product if len(places) == len(sources) else d_product[:, :, places]
+        slopes = (mine.view(len(before), -1).t() @ before).view(len(places), padded, -1)
+        for g, slope in zip(places, slopes, strict=True):
+            found[g] = slope[: len(weights[g])].clone(memory_format=torch.contiguous_format)
+    return found
 
 
 @recurrence_backward.register_fake
 def _(
     given: Tensor,
     vectors: Tensor,
-    weights: Tensor,
+    weights: Sequence[Tensor],
     made: Sequence[Tensor],
     length: Tensor | None,
     last: Sequence[Tensor],
     results: Sequence[Tensor],
     name: str,
 ) -> list[Tensor]:
-    like = [torch.empty_like(x, memory_format=torch.contiguous_format) for x in (given, vectors, weights)]
-    return [*like, *(torch.empty_like(x) for x in last)]
+    return [torch.empty_like(x, memory_format=torch.contiguous_format) for x in (given, vectors, *last, *weights)]
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     given, vectors, weights, states, length, ctx.name = inputs
-    ctx.states, ctx.results = len(states), len(output) - 1 - 2 * len(states)
+    ctx.states, ctx.weights = len(states), len(weights)
+    ctx.results = len(_kernels[ctx.name].equations.results)
     ctx.has_length = length is not None
     ctx.set_materialize_grads(False)
     made = output[ctx.results + ctx.states :]
-    ctx.save_for_backward(given, vectors, weights, *states, *([length] if length is not None else []), *made)
+    ctx.save_for_backward(given, vectors, *weights, *states, *([length] if length is not None else []), *made)
 
 
 def _derivative(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
-    given, vectors, weights, *rest = ctx.saved_tensors
+    given, vectors, *rest = ctx.saved_tensors
+    weights, rest = rest[: ctx.weights], rest[ctx.weights :]
     starts, rest = rest[: ctx.states], rest[ctx.states :]
     length, made = (rest[0], rest[1:]) if ctx.has_length else (None, rest)
-    product = made[0]
-    results = [product.new_zeros(*given.shape[:2], given.shape[-1]) if d is None else d for d in grads[: ctx.results]]
+    results = [given.new_zeros(*given.shape[:2], given.shape[-1]) if d is None else d for d in grads[: ctx.results]]
     pairs = zip(grads[ctx.results : ctx.results + ctx.states], starts, strict=True)
     last = [torch.zeros_like(start) if d is None else d for d, start in pairs]
     if torch.is_grad_enabled():  # this derivative has derivatives
         return _differentiable(ctx.name, given, vectors, weights, starts, length, [*last, *results])
-    d_given, d_vectors, d_weights, *d_states = recurrence_backward(given, vectors, weights, made, length, last, results, ctx.name)
-    return d_given, d_vectors, d_weights, d_states, None, None
+    d_given, d_vectors, *found = recurrence_backward(given, vectors, weights, made, length, last, results, ctx.name)
+    return d_given, d_vectors, found[ctx.states :], found[: ctx.states], None, None
 
 
 def _differentiable(
-    name: str, given: Tensor, vectors: Tensor, weights: Tensor, starts: list[Tensor], length: Tensor | None, grads: list[Tensor]
+    name: str,
+    given: Tensor,
+    vectors: Tensor,
+    weights: Sequence[Tensor],
+    starts: Sequence[Tensor],
+    length: Tensor | None,
+    grads: list[Tensor],
 ) -> tuple[Any, ...]:
     """The derivative by way of PyTorch's own, of the steps in PyTorch."""
-    leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in (given, vectors, weights, *starts)]
-    made = steps(_kernels[name].equations, leaves[0], leaves[1], leaves[2], leaves[3:], length)
+    leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in (given, vectors, *weights, *starts)]
+    end = 2 + len(weights)
+    made = steps(_kernels[name].equations, leaves[0], leaves[1], leaves[2:end], leaves[end:], length)
     found = torch.autograd.grad(made, leaves, grads, create_graph=True, allow_unused=True)
-    d_given, d_vectors, d_weights, *d_starts = [
-        torch.zeros_like(x) if d is None else d for d, x in zip(found, leaves, strict=True)
-    ]
-    return d_given, d_vectors, d_weights, d_starts, None, None
+    whole = [torch.zeros_like(x) if d is None else d for d, x in zip(found, leaves, strict=True)]
+    return whole[0], whole[1], whole[2:end], whole[end:], None, None
 
 
 recurrence.register_autograd(_derivative, setup_context=_keep)

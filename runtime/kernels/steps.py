@@ -1,13 +1,12 @@
 """The steps of a cell in PyTorch, term by term: what a kernel computes, with derivatives of every order."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...compiler.recurrence.terms import Equations
+from ...compiler.recurrence.terms import ROW, Equations, Term
 
 OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "+": torch.add,
@@ -27,11 +26,18 @@ OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "!=": lambda a, b: (a != b).to(a.dtype),
     "where": lambda chosen, a, b: torch.where(chosen != 0, a, b),
     "stop": lambda a: a.detach(),
+    "sum": lambda a: a.sum(-1, keepdim=True),
+    "largest": lambda a: a.detach().amax(-1, keepdim=True),
 }
 
 
 def steps(
-    equations: Equations, given: Tensor, vectors: Tensor, weights: Tensor, states: Sequence[Tensor], length: Tensor | None
+    equations: Equations,
+    given: Tensor,
+    vectors: Tensor,
+    weights: Sequence[Tensor],
+    states: Sequence[Tensor],
+    length: Tensor | None,
 ) -> list[Tensor]:
     """All steps. Shapes as those of the operator; returns the last states [B, P], then the outputs [T, B, P]."""
     carried, results = list(states), list[list[Tensor]]()
@@ -47,27 +53,36 @@ def steps(
 
 
 def _step(
-    equations: Equations, given: Tensor, vectors: Tensor, weights: Tensor, states: list[Tensor]
+    equations: Equations, given: Tensor, vectors: Tensor, weights: Sequence[Tensor], states: list[Tensor]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """The next states and the outputs."""
-    width, padding = equations.width, states[0].shape[-1] - equations.width
-    products = [
-        functional.pad(functional.linear(states[piece.source][:, :width], weights[g]), (0, padding))
-        for g, piece in enumerate(equations.recurrent)
-    ]
-    read: dict[str, Callable[[int], Tensor]] = {
-        "given": lambda index: given[:, index],
-        "recurrent": lambda index: products[index],
-        "vector": lambda index: vectors[index].expand_as(states[0]),
-        "state": lambda index: states[index],
+    widths, padded = equations.widths, states[0].shape[-1]
+    values: list[Tensor] = []
+
+    def product(index: int) -> Tensor:
+        source = equations.recurrent[index].source - equations.states
+        row = states[source + equations.states] if source < 0 else values[equations.computed[source]]
+        return functional.linear(_whole(row, padded)[:, : weights[index].shape[1]], weights[index])
+
+    def width(term: Term) -> int:
+        return widths[term.width] if term.width != ROW else padded
+
+    read: dict[str, Callable[[Term], Tensor]] = {
+        "given": lambda term: given[:, term.index, : width(term)],
+        "recurrent": lambda term: product(term.index),
+        "vector": lambda term: vectors[term.index, : width(term)],
+        "state": lambda term: states[term.index][:, : width(term)],
+        "number": lambda term: given.new_full((), term.value),
+        "count": lambda term: given.new_full((), float(widths[term.index])),
+        "epsilon": lambda _: given.new_full((), torch.finfo(given.dtype).eps),
     }
-    values: list[Any] = []
     for term in equations.terms:
-        if term.op in read:
-            values.append(read[term.op](term.index))
-        elif term.op == "number":
-            values.append(states[0].new_full((), term.value))
-        else:
-            values.append(OPERATIONS[term.op](*(values[operand] for operand in term.terms)))
-    whole = [value.expand_as(states[0]) for value in values]
-    return [whole[term] for term in equations.after], [whole[term] for term in equations.results]
+        value = read[term.op](term) if term.op in read else OPERATIONS[term.op](*(values[operand] for operand in term.terms))
+        values.append(value[..., :1] if term.width == ROW and value.dim() else value)
+    size = (len(given), padded)
+    return tuple([_whole(values[term], padded).expand(size) for term in ends] for ends in (equations.after, equations.results))
+
+
+def _whole(value: Tensor, padded: int) -> Tensor:
+    """A row padded to the width that all have."""
+    return functional.pad(value, (0, padded - value.shape[-1])) if value.dim() and value.shape[-1] != padded else value

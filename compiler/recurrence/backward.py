@@ -1,0 +1,312 @@
+"""The derivative of the steps of a cell, as C++: last step first, and in a step the last phase first.
+
+A phase computes its terms anew from what it reads. What products have made of a row comes back to it before the phase that made the row
+(for a state that is the last phase of the step before): the adjoints of the products times their weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .adjoint import adjoints, values
+from .loops import BARRIER, Cell, each_row, indented, row_loop, tiles, unit_loop
+from .phases import Phase, Segment, width_of
+from .terms import REDUCTIONS, ROW
+
+End = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """One loop over units, in the order in which they run: `first` is the first of its width, which writes what the others add to."""
+
+    phase: int
+    segment: int
+    width: int
+    ends: tuple[End, ...]
+    first: bool
+
+
+def backward(cell: Cell) -> str:
+    """The function `backward`."""
+    loops, offsets = _loops(cell), _offsets(cell)
+    functions = [_tile(cell, n, width, loops, offsets) for n in range(len(cell.phases)) for width in cell.widths]
+    functions += [_row(cell, n, loops) for n, phase in enumerate(cell.phases) if phase.by_row]
+    return "".join([*functions, _steps(cell, offsets)])
+
+
+def _loops(cell: Cell) -> list[_Loop]:
+    found: list[_Loop] = []
+    for n in reversed(range(len(cell.phases))):
+        segments = cell.phases[n].segments
+        for place in reversed(range(len(segments))):
+            for width in cell.widths:
+                if ends := cell.ends(segments[place], width):
+                    first = all(loop.width != width for loop in found)
+                    found.append(_Loop(n, place, width, tuple(ends), first))
+    return found
+
+
+def _rows_made(cell: Cell, phase: Phase, width: int) -> list[tuple[str, int]]:
+    """The rows of a phase to which adjoints come from products, and the states, to which they come from the step after."""
+    return [
+        (kind, number)
+        for segment in phase.segments
+        for kind, number, _ in cell.ends(segment, width)
+        if kind == "state" or (kind == "saved" and number < len(cell.equations.computed))
+    ]
+
+
+def _readers(cell: Cell, phase: Phase, width: int) -> list[int]:
+    """The products that read the rows which a phase makes."""
+    made = _rows_made(cell, phase, width)
+    return [g for g in range(len(cell.equations.recurrent)) if cell.source(g) in made]
+
+
+def _offsets(cell: Cell) -> dict[tuple[int, int], str]:
+    at, found = ["0"], {}
+    for n, phase in enumerate(cell.phases):
+        for width in cell.widths:
+            if readers := _readers(cell, phase, width):
+                found[n, width] = " + ".join(at)
+                at.append(f"c.pad({width}) * ({_depth(cell, readers)})")
+    return found
+
+
+def _depth(cell: Cell, products: list[int]) -> str:
+    """How many rows the panels of these products have."""
+    return " + ".join(f"c.widths[{cell.equations.recurrent[g].width}]" for g in products) or "0"
+
+
+def _has_tile(cell: Cell, phase: Phase, width: int) -> bool:
+    if phase.by_row:
+        return bool(_readers(cell, phase, width))
+    return any(cell.ends(segment, width) for segment in phase.segments)
+
+
+def _rows_of_tile(cell: Cell, phase: Phase, width: int) -> int:
+    return 4 if len(_rows_made(cell, phase, width)) > 3 else 8
+
+
+def _tile(cell: Cell, n: int, width: int, loops: list[_Loop], offsets: dict[tuple[int, int], str]) -> str:
+    """So many rows of `VL` units: what comes back from products, then the adjoints of the equations."""
+    phase = cell.phases[n]
+    if not _has_tile(cell, phase, width):
+        return ""
+    made = _rows_made(cell, phase, width)
+    mine = [loop for loop in loops if (loop.phase, loop.width) == (n, width)]
+    lines = [f"vt acc[M][{len(made) or 1}] = {{}};", *_carried(made, _touched(cell, n, width, loops))]
+    if readers := _readers(cell, phase, width):
+        lines.append(f"const T* panel = c.packed + {offsets[n, width]} + j * ({_depth(cell, readers)});")
+        lines += [_back_product(cell, g, made.index(cell.source(g))) for g in readers]
+    stores = [f"*(vt*)(c.d{_many(kind)}[{k}] + b * P + j) = acc[m][{i}];" for i, (kind, k) in enumerate(made)]
+    body = [*stores, "if (t < 0) continue;"] if phase.last else stores
+    if mine and not phase.by_row:
+        body += [*_pointers(cell, "j"), f"if (c.past(b, t)) {{ {_past(cell, mine, 'VL')} continue; }}"]
+        for loop in mine:
+            segment = phase.segments[loop.segment]
+            body.append(unit_loop(_lanes(cell, segment, loop, n)[0]))
+    return f"""template <int M> INLINE void back_tile_{n}_{width}(const Call& c, long r0, long j, long t) {{
+  typedef Lanes<T>::t vt;
+  const long P = c.P, B = c.B;
+{indented(chr(10).join(lines), 1)}
+  for (int m = 0; m < M; m++) {{
+    const long b = r0 + m;
+{indented(chr(10).join(body), 2)}
+  }}
+}}
+"""
+
+
+def _carried(made: list[tuple[str, int]], touched: bool) -> list[str]:
+    """The adjoints that are there already: those of the next states, and of what was saved where later loops have read it."""
+    there = [(i, kind, k) for i, (kind, k) in enumerate(made) if kind == "state" or touched]
+    if not there:
+        return []
+    lines = [f"acc[m][{i}] = *(const vt*)(c.d{_many(kind)}[{k}] + (r0 + m) * P + j);" for i, kind, k in there]
+    return ["for (int m = 0; m < M; m++) {", *(f"  {line}" for line in lines), "}"]
+
+
+def _touched(cell: Cell, n: int, width: int, loops: list[_Loop]) -> bool:
+    """Has a loop of this width run before those of this phase?"""
+    return any(loop.width == width and loop.phase > n for loop in loops)
+
+
+def _many(kind: str) -> str:
+    return "states" if kind == "state" else kind
+
+
+def _back_product(cell: Cell, g: int, place: int) -> str:
+    """The adjoints of a product times its weights; those of states are of the step after."""
+    kind, _ = cell.source(g)
+    later = kind == "state"
+    width = cell.equations.recurrent[g].width
+    return f"""{"if (t + 1 < c.N)" if later else "if (t >= 0)"} {{
+  const T* from = c.dproduct + (({"t + 1" if later else "t"}) * B + r0) * G * P + {g} * P;
+  for (long k = 0; k < c.widths[{width}]; k++) {{
+    const vt w = *(const vt*)(panel + k * VL);
+    for (int m = 0; m < M; m++) acc[m][{place}] += from[m * G * P + k] * w;
+  }}
+}}
+panel += c.widths[{width}] * VL;"""
+
+
+def _pointers(cell: Cell, unit: str) -> list[str]:
+    """Where the row `b`, from `unit` on, lies in each tensor."""
+    found = [
+        f"const T* given = c.given + (t * B + b) * C * P + {unit};",
+        f"const T* product = c.product + (t * B + b) * G * P + {unit};",
+        f"const T* vectors = c.vectors + {unit};",
+        "const T* sums = c.sums + (t * B + b) * R;",
+        f"T* dgiven = c.dgiven + (t * B + b) * C * P + {unit};",
+        f"T* dproduct = c.dproduct + (t * B + b) * G * P + {unit};",
+        f"T* dvectors = c.dvectors + b * V * P + {unit};",
+        "T* dsums = c.dsums + b * R;",
+    ]
+    for s in range(cell.equations.states):
+        found += [f"const T* state{s} = c.states[{s}] + (t * B + b) * P + {unit};"]
+        found += [f"T* dstate{s} = c.dstates[{s}] + b * P + {unit};"]
+    for k in range(len(cell.schedule.saved)):
+        found += [f"const T* saved{k} = c.saved[{k}] + (t * B + b) * P + {unit};"]
+        found += [f"T* dsaved{k} = c.dsaved[{k}] + b * P + {unit};"]
+    return [*found, *(f"const T* dresult{o} = c.dresults[{o}] + (t * B + b) * P + {unit};" for o in range(len(cell.equations.results)))]
+
+
+def _leaves(cell: Cell, loop: _Loop, n: int) -> list[tuple[str, str, int]]:
+    """The adjoints that the first loop of a width writes: their texts, and the kind and the number of what they belong to."""
+    e, width = cell.equations, loop.width
+    home = {number for kind, number, _ in loop.ends if kind == "saved"}
+    found = [(f"dgiven[{c} * P + l]", "given", c) for c, given in enumerate(e.given) if given.width in (width, ROW)]
+    found += [(f"dproduct[{g} * P + l]", "recurrent", g) for g, piece in enumerate(e.recurrent) if piece.width == width]
+    return found + [
+        (f"dsaved{k}[l]", "saved", k)
+        for k, term in enumerate(cell.schedule.saved)
+        if k not in home and width_of(e, term) == width
+    ]
+
+
+def _past(cell: Cell, loops: list[_Loop], size: str) -> str:
+    """Past the length of an example: no adjoints, and those of states as they were."""
+    lines = []
+    for loop in loops:
+        if loop.first:
+            for text, _, _ in _leaves(cell, loop, loop.phase):
+                lines.append(f"std::memset(&{text.replace('+ l]', ']').replace('[l]', '[0]')}, 0, {size} * sizeof(T));")
+    return " ".join(lines)
+
+
+def _lanes(cell: Cell, segment: Segment, loop: _Loop, n: int) -> tuple[list[str], list[int]]:
+    """One unit: the terms, their adjoints, and what is written of them. Beside it the sums over rows whose adjoints are summed."""
+    e, ends = cell.equations, loop.ends
+    numbers = cell.terms(segment, ends)
+    lines = values(e.terms, numbers, cell.reading(segment))
+    seeds = [(term, _seed(kind, number)) for kind, number, term in ends if not _is_largest(cell, kind, number)]
+    back, found = adjoints(e.terms, numbers, cell.is_read(segment), seeds)
+    lines += back
+    slopes: dict[tuple[str, int], str] = {}
+    summed = []
+    for number, name in found.items():
+        term = e.terms[number]
+        if number in cell.schedule.saved and number in segment.read:
+            slopes["saved", cell.schedule.saved.index(number)] = name
+        elif term.op in REDUCTIONS:
+            summed.append(cell.sum_of(number))
+            lines.append(f"e{cell.sum_of(number)} += {name};")
+        else:
+            slopes[term.op, term.index] = name
+    for text, kind, number in _leaves(cell, loop, n):
+        if loop.first and (kind, number) not in _rows_made(cell, cell.phases[n], loop.width):
+            lines.append(f"{text} = {slopes.get((kind, number), 'T(0)')};")
+        elif (kind, number) in slopes:
+            lines.append(f"{text} += {slopes[kind, number]};")
+    lines += [f"dvectors[{number} * P + l] += {name};" for (kind, number), name in slopes.items() if kind == "vector"]
+    written = {number for kind, number, _ in ends if kind == "state"}
+    for number in range(e.states):
+        if number in written:
+            lines.append(f"dstate{number}[l] = {slopes.get(('state', number), 'T(0)')};")
+        elif ("state", number) in slopes:
+            lines.append(f"dstate{number}[l] += {slopes['state', number]};")
+    return lines, summed
+
+
+def _seed(kind: str, number: int) -> str:
+    return f"g{number}" if kind == "sum" else f"d{kind}{number}[l]"
+
+
+def _is_largest(cell: Cell, kind: str, number: int) -> bool:
+    return kind == "sum" and cell.equations.terms[cell.equations.rows[number]].op == "largest"
+
+
+def _row(cell: Cell, n: int, loops: list[_Loop]) -> str:
+    """All units of one row, the last segment first."""
+    phase, mine = cell.phases[n], [loop for loop in loops if loop.phase == n]
+    body = _pointers(cell, "0")
+    if n == max(k for k, other in enumerate(cell.phases) if other.by_row):
+        body.append("for (int k = 0; k < R; k++) dsums[k] = T(0);")
+    past = " ".join(_past(cell, [loop], f"c.pad({loop.width})") for loop in mine)
+    body.append(f"if (c.past(b, t)) {{ {past} return; }}")
+    for loop in mine:
+        body += ["{", *_row_segment(cell, phase.segments[loop.segment], loop, n), "}"]
+    return f"""INLINE void back_row_{n}(const Call& c, long b, long t) {{
+  const long P = c.P, B = c.B;
+{indented(chr(10).join(body), 1)}
+}}
+"""
+
+
+def _row_segment(cell: Cell, segment: Segment, loop: _Loop, n: int) -> list[str]:
+    e = cell.equations
+    lanes, summed = _lanes(cell, segment, loop, n)
+    read = sorted(cell.sum_of(k) for k in cell.terms(segment, loop.ends) if k in segment.read and e.terms[k].op in REDUCTIONS)
+    lines = [f"const T q{number} = sums[{number}];" for number in read]
+    lines += [f"const T g{number} = dsums[{number}];" for kind, number, _ in loop.ends if kind == "sum"]
+    lines += [f"T e{number} = T(0);" for number in summed]
+    lines.append(row_loop(lanes, loop.width, [f"reduction(+:e{number})" for number in summed]))
+    return [*lines, *(f"dsums[{number}] += e{number};" for number in summed)]
+
+
+def _pack(cell: Cell, offsets: dict[tuple[int, int], str]) -> list[str]:
+    """The weights in the order in which the products of the adjoints read them."""
+    found = []
+    for (n, width), offset in offsets.items():
+        readers = _readers(cell, cell.phases[n], width)
+        for i, g in enumerate(readers):
+            to = cell.equations.recurrent[g].width
+            found.append(f"""#pragma omp for nowait
+for (long j = 0; j < c.pad({width}); j += VL) {{
+  T* panel = packed.data() + {offset} + j * ({_depth(cell, readers)}) + ({_depth(cell, readers[:i])}) * VL;
+  for (long k = 0; k < c.widths[{to}]; k++) for (int l = 0; l < VL; l++)
+    panel[k * VL + l] = j + l < c.widths[{width}] ? c.weights[{g}][k * c.strides[{g}] + j + l] : T(0);
+}}""")
+    return found
+
+
+def _steps(cell: Cell, offsets: dict[tuple[int, int], str]) -> str:
+    """The loop over the steps, from the last to before the first, where the adjoints of the first states are."""
+    phases, body = cell.phases, []
+    for n in reversed(range(len(phases))):
+        phase, before = phases[n], phases[n - 1]
+        widths = [width for width in cell.widths if _has_tile(cell, phase, width)]
+        body += [tiles(f"back_tile_{n}_{width}", width, _rows_of_tile(cell, phase, width)) for width in widths]
+        if phase.last:
+            body.append("    if (t < 0) break;\n")
+        if phase.by_row:
+            body += [BARRIER] if widths else []
+            body.append(each_row(f"back_row_{n}"))
+        joins = any(_readers(cell, before, width) for width in cell.widths)
+        body += [BARRIER] if cell.needs_barrier(phase, before, joins) else []
+    size = " + ".join(["1", *(f"c.pad({width}) * ({_depth(cell, _readers(cell, phases[n], width))})" for n, width in offsets)])
+    return f"""void backward(Call c) {{
+  std::vector<T> packed({size});
+  c.packed = packed.data();
+  #pragma omp parallel num_threads(c.threads)
+  {{
+    const long id = omp_get_thread_num(), n = omp_get_num_threads();
+{indented(chr(10).join(_pack(cell, offsets)), 2)}
+{indented(BARRIER.strip(), 2)}
+    for (long t = c.N - 1; t >= -1; t--) {{
+{indented("".join(body).rstrip(chr(10)), 1)}
+    }}
+  }}
+}}
+"""

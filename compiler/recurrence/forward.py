@@ -1,0 +1,205 @@
+"""The steps of a cell forward, as C++."""
+
+from __future__ import annotations
+
+from .adjoint import values
+from .loops import BARRIER, Cell, each_row, indented, row_loop, tiles, unit_loop
+from .phases import Phase, Segment
+
+End = tuple[str, int, int]
+REGISTERS = 24  # accumulators of a tile: the other registers hold what they are made of
+
+
+def forward(cell: Cell) -> str:
+    """The functions `pack` and `forward`."""
+    offsets = _offsets(cell)
+    functions = [_tile(cell, n, width, offsets) for n in range(len(cell.phases)) for width in cell.widths]
+    functions += [_row(cell, n) for n, phase in enumerate(cell.phases) if phase.by_row]
+    return "".join([*functions, _pack(cell, offsets), _steps(cell)])
+
+
+def _offsets(cell: Cell) -> dict[tuple[int, int, int], str]:
+    """Where the panels begin of the products of a phase and a width that read rows of one width."""
+    at, found = ["0"], {}
+    for n, phase in enumerate(cell.phases):
+        for width in cell.widths:
+            for source, group in _groups(cell, phase, width).items():
+                found[n, width, source] = " + ".join(at)
+                at.append(f"c.pad({width}) * c.widths[{source}] * {len(group)}")
+    return found
+
+
+def _groups(cell: Cell, phase: Phase, width: int) -> dict[int, list[int]]:
+    groups: dict[int, list[int]] = {}
+    for g in cell.products(phase, width):
+        groups.setdefault(cell.source_width(g), []).append(g)
+    return groups
+
+
+def _has_tile(cell: Cell, phase: Phase, width: int) -> bool:
+    lanes = not phase.by_row and any(cell.ends(segment, width) for segment in phase.segments)
+    return lanes or bool(cell.products(phase, width))
+
+
+def _rows_of_tile(cell: Cell, phase: Phase, width: int) -> int:
+    return min(8, max(2, REGISTERS // max(len(cell.products(phase, width)), 1)))
+
+
+def _tile(cell: Cell, n: int, width: int, offsets: dict[tuple[int, int, int], str]) -> str:
+    """So many rows of `VL` units: the products, then the equations."""
+    phase = cell.phases[n]
+    if not _has_tile(cell, phase, width):
+        return ""
+    order = [g for group in _groups(cell, phase, width).values() for g in group]
+    lines = [f"vt acc[M][{len(order) or 1}] = {{}};"]
+    for source, group in _groups(cell, phase, width).items():
+        lines += _product(cell, group, order, f"{offsets[n, width, source]} + j * c.widths[{source}] * {len(group)}", source)
+    body = [*_pointers(cell, "j"), *(f"*(vt*)(product + {g} * P) = acc[m][{order.index(g)}];" for g in order)]
+    if not phase.by_row:
+        ends = [end for segment in phase.segments for end in cell.ends(segment, width)]
+        body += [f"if (c.past(b, t)) {{ {_past(cell, ends, 'VL')} continue; }}"]
+        body += [unit_loop(_lanes(cell, segment, cell.ends(segment, width))) for segment in phase.segments]
+    inside = indented("\n".join(body), 2)
+    text = indented("\n".join(lines), 1)
+    return f"""template <int M> INLINE void tile_{n}_{width}(const Call& c, long r0, long j, long t) {{
+  typedef Lanes<T>::t vt;
+  const long P = c.P, B = c.B, now = c.kept ? t : t & 1, then = c.kept ? t + 1 : (t + 1) & 1, row = c.kept ? t : 0;
+{text}
+  for (int m = 0; m < M; m++) {{
+    const long b = r0 + m;
+{inside}
+  }}
+}}
+"""
+
+
+def _product(cell: Cell, group: list[int], order: list[int], panel: str, source: int) -> list[str]:
+    """Products of rows of one width go through their panels side by side."""
+    names = {row: f"row{i}" for i, row in enumerate(dict.fromkeys(cell.source(g) for g in group))}
+    begins = {"state": "c.states[{k}] + (now * B + r0) * P", "saved": "c.saved[{k}] + (row * B + r0) * P"}
+    found = [f"{{ const T* panel = c.packed + {panel};"]
+    found += [f"  const T* {name} = {begins[kind].format(k=number)};" for (kind, number), name in names.items()]
+    found += [f"  for (long k = 0; k < c.widths[{source}]; k++, panel += {len(group)} * VL)", "    for (int m = 0; m < M; m++) {"]
+    for i, g in enumerate(group):
+        found.append(f"      acc[m][{order.index(g)}] += {names[cell.source(g)]}[m * P + k] * *(const vt*)(panel + {i} * VL);")
+    return [*found, "    } }"]
+
+
+def _pointers(cell: Cell, unit: str) -> list[str]:
+    """Where the row `b`, from `unit` on, lies in each tensor."""
+    found = [
+        f"const T* given = c.given + (t * B + b) * C * P + {unit};",
+        f"T* product = c.product + (row * B + b) * G * P + {unit};",
+        f"const T* vectors = c.vectors + {unit};",
+        "T* sums = c.sums + (row * B + b) * R;",
+    ]
+    for s in range(cell.equations.states):
+        found += [f"T* state{s} = c.states[{s}] + (now * B + b) * P + {unit};"]
+        found += [f"T* next{s} = c.states[{s}] + (then * B + b) * P + {unit};"]
+    found += [f"T* saved{k} = c.saved[{k}] + (row * B + b) * P + {unit};" for k in range(len(cell.schedule.saved))]
+    found += [f"T* result{o} = c.results[{o}] + (t * B + b) * P + {unit};" for o in range(len(cell.equations.results))]
+    return found
+
+
+def _past(cell: Cell, ends: list[End], size: str) -> str:
+    """What there is past the length of an example: states as they were, and nothing else."""
+    lines = []
+    for kind, number, _ in ends:
+        if kind == "state":
+            lines.append(f"std::memcpy(next{number}, state{number}, {size} * sizeof(T));")
+        elif kind == "sum":
+            lines.append(f"sums[{number}] = T(0);")
+        else:
+            lines.append(f"std::memset({kind}{number}, 0, {size} * sizeof(T));")
+    return " ".join(lines)
+
+
+def _lanes(cell: Cell, segment: Segment, ends: list[End]) -> list[str]:
+    """One unit: all terms, then what is written of them."""
+    lines = values(cell.equations.terms, cell.terms(segment, ends), cell.reading(segment))
+    for kind, number, term in ends:
+        if kind == "sum":
+            largest = cell.equations.terms[cell.equations.rows[number]].op == "largest"
+            lines.append(f"s{number} = s{number} > n{term} ? s{number} : n{term};" if largest else f"s{number} += n{term};")
+        else:
+            lines.append(f"{'next' if kind == 'state' else kind}{number}[l] = n{term};")
+    return lines
+
+
+def _row(cell: Cell, n: int) -> str:
+    """All units of one row, segment by segment."""
+    phase = cell.phases[n]
+    body = [*_pointers(cell, "0"), f"if (c.past(b, t)) {{ {_past_row(cell, phase)} return; }}"]
+    for segment in phase.segments:
+        for width in cell.widths:
+            if ends := cell.ends(segment, width):
+                body += ["{", *_row_segment(cell, segment, ends, width), "}"]
+    return f"""INLINE void row_{n}(const Call& c, long b, long t) {{
+  const long P = c.P, B = c.B, now = c.kept ? t : t & 1, then = c.kept ? t + 1 : (t + 1) & 1, row = c.kept ? t : 0;
+{indented(chr(10).join(body), 1)}
+}}
+"""
+
+
+def _past_row(cell: Cell, phase: Phase) -> str:
+    return " ".join(
+        _past(cell, cell.ends(segment, width), f"c.pad({width})") for segment in phase.segments for width in cell.widths
+    )
+
+
+def _row_segment(cell: Cell, segment: Segment, ends: list[End], width: int) -> list[str]:
+    rows, clauses, lines = cell.equations.rows, [], []
+    for number in sorted(cell.sum_of(n) for n in cell.terms(segment, ends) if n in rows and n in segment.read):
+        lines.append(f"const T q{number} = sums[{number}];")
+    made = [number for kind, number, _ in ends if kind == "sum"]
+    for number in made:
+        largest = cell.equations.terms[rows[number]].op == "largest"
+        lines.append(f"T s{number} = {'-std::numeric_limits<T>::infinity()' if largest else 'T(0)'};")
+        clauses.append(f"reduction({'max' if largest else '+'}:s{number})")
+    lines.append(row_loop(_lanes(cell, segment, ends), width, clauses))
+    return [*lines, *(f"sums[{number}] = s{number};" for number in made)]
+
+
+def _pack(cell: Cell, offsets: dict[tuple[int, int, int], str]) -> str:
+    """The weights in the order in which the products read them."""
+    blocks = []
+    for (n, width, source), offset in offsets.items():
+        group = _groups(cell, cell.phases[n], width)[source]
+        for i, g in enumerate(group):
+            blocks.append(f"""  #pragma omp for nowait
+  for (long j = 0; j < c.pad({width}); j += VL) {{
+    T* panel = packed + {offset} + j * c.widths[{source}] * {len(group)} + {i} * VL;
+    for (int l = 0; l < VL; l++) {{
+      const T* from = c.weights[{g}] + (j + l) * c.strides[{g}];
+      for (long k = 0; k < c.widths[{source}]; k++) panel[k * {len(group)} * VL + l] = j + l < c.widths[{width}] ? from[k] : T(0);
+    }} }}
+""")
+    inside = "".join(blocks)
+    return f"void pack(const Call& c, T* packed) {{\n  #pragma omp parallel num_threads(c.threads)\n  {{\n{inside}  }}\n}}\n"
+
+
+def _steps(cell: Cell) -> str:
+    """The loop over the steps."""
+    body = []
+    for n, phase in enumerate(cell.phases):
+        body += [
+            tiles(f"tile_{n}_{width}", width, _rows_of_tile(cell, phase, width))
+            for width in cell.widths
+            if _has_tile(cell, phase, width)
+        ]
+        if phase.by_row:
+            body += [BARRIER] if phase.products else []
+            body.append(each_row(f"row_{n}"))
+        after = cell.phases[(n + 1) % len(cell.phases)]
+        body += [BARRIER] if cell.needs_barrier(phase, after, bool(after.products)) else []
+    inside = indented("".join(body).rstrip("\n"), 1)
+    return f"""void forward(const Call& c) {{
+  #pragma omp parallel num_threads(c.threads)
+  {{
+    const long id = omp_get_thread_num(), n = omp_get_num_threads();
+    for (long t = 0; t < c.N; t++) {{
+{inside}
+    }}
+  }}
+}}
+"""

@@ -1,0 +1,70 @@
+"""What all kernels begin with, as C++: functions of numbers that the compiler can vectorise, and what a kernel is called with."""
+
+LANES = 16
+
+PRELUDE = r"""#include <omp.h>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+#define VL 16
+#define INLINE static inline __attribute__((always_inline))
+// exp and tanh of float as polynomials (Cephes, Eigen), which the compiler vectorises.
+INLINE float f_exp(float x) {
+  x = x < -87.3f ? -87.3f : (x > 88.3f ? 88.3f : x);
+  const float n = __builtin_rintf(x * 1.44269504088896341f);
+  float r = x - n * 0.693359375f; r = r + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f; p = p * r + 1.3981999507e-3f; p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f; p = p * r + 1.6666665459e-1f; p = p * r + 5.0000001201e-1f; p = p * r * r + r + 1.f;
+  const int k = ((int)n + 127) << 23; float s; std::memcpy(&s, &k, 4); return p * s; }
+INLINE float f_tanh(float y) {
+  const float x = y < -7.9053111f ? -7.9053111f : (y > 7.9053111f ? 7.9053111f : y), z = x * x;
+  float p = -2.76076847742355e-16f; p = p * z + 2.00018790482477e-13f; p = p * z - 8.60467152213735e-11f;
+  p = p * z + 5.12229709037114e-08f; p = p * z + 1.48572235717979e-05f; p = p * z + 6.37261928875436e-04f;
+  p = p * z + 4.89352455891786e-03f; p = p * x;
+  float q = 1.19825839466702e-06f; q = q * z + 1.18534705686654e-04f; q = q * z + 2.26843463243900e-03f;
+  q = q * z + 4.89352518554385e-03f; return p / q; }
+INLINE float f_sigmoid(float x) { return 1.f / (1.f + f_exp(-x)); }
+INLINE float f_logsigmoid(float x) { // min(x, 0) - log1p(e^-|x|), log1p(e) = 2 atanh(e / (2 + e))
+  const float e = f_exp(x < 0.f ? x : -x), q = e / (2.f + e), z = q * q;
+  float p = 1.f / 15; p = p * z + 1.f / 13; p = p * z + 1.f / 11; p = p * z + 1.f / 9; p = p * z + 1.f / 7;
+  p = p * z + 0.2f; p = p * z + 1.f / 3; p = p * z + 1.f; return (x < 0.f ? x : 0.f) - 2.f * q * p; }
+INLINE double f_exp(double x) { return std::exp(x); }
+INLINE double f_tanh(double x) { return std::tanh(x); }
+INLINE double f_sigmoid(double x) { return 1. / (1. + std::exp(-x)); }
+INLINE double f_logsigmoid(double x) { return (x < 0 ? x : 0) - std::log1p(std::exp(x < 0 ? x : -x)); }
+template <class T> INLINE T f_relu(T x) { return x < T(0) ? T(0) : x; }
+template <class T> INLINE T f_abs(T x) { return x < T(0) ? -x : x; }
+template <class T> INLINE T f_sqrt(T x) { return std::sqrt(x); }
+template <class T> INLINE T f_log(T x) { return std::log(x); }
+template <class T> INLINE T f_sin(T x) { return std::sin(x); }
+template <class T> INLINE T f_cos(T x) { return std::cos(x); }
+template <class T> INLINE T f_atan(T x) { return std::atan(x); }
+template <class T> INLINE T f_erf(T x) { return std::erf(x); }
+template <class T> INLINE T f_expm1(T x) { return std::expm1(x); }
+template <class T> INLINE T f_log1p(T x) { return std::log1p(x); }
+template <class T> INLINE T f_pow(T x, T y) { return std::pow(x, y); }
+template <class T> INLINE T f_floor(T x) { return std::floor(x); }
+template <class T> INLINE T f_ceil(T x) { return std::ceil(x); }
+template <class T> INLINE T f_round(T x) { return std::nearbyint(x); } // a half goes to the even number
+template <class T> INLINE T f_sign(T x) { return T(x > T(0)) - T(x < T(0)); }
+template <class T> struct Lanes;
+template <> struct Lanes<float> { typedef float t __attribute__((vector_size(64), aligned(4))); };
+template <> struct Lanes<double> { typedef double t __attribute__((vector_size(128), aligned(8))); };
+"""
+
+# given [T, B, C, P], product [T, B, G, P], sums [T, B, R], vectors [V, P]; states, saved and results are so many pointers to [T + 1, B, P],
+# [T, B, P] and [T, B, P]. weights are matrices [to, from] whose rows are `strides` apart. P is the largest width, padded;
+# in `Call` the number of steps is N.
+# Where nothing is `kept` for a derivative, product, sums and saved are of one step, and states of two, which take turns.
+# The adjoints have the shapes of what they belong to; those of states and of what was saved are carried in [B, P], those of sums in [B, R],
+# those of vectors in [B, V, P].
+CALL = r"""
+struct Call {
+  const T *given, *vectors, *packed; T *product, *sums; T* const* states; T* const* saved; T* const* results;
+  T *dgiven, *dproduct, *dsums, *dvectors; T* const* dstates; T* const* dsaved; const T* const* dresults;
+  const T* const* weights; const long *strides, *widths, *length; long kept, threads, N, B, P;
+  long pad(int width) const { return (widths[width] + VL - 1) / VL * VL; }
+  bool past(long b, long t) const { return length && t >= length[b]; }
+};
+"""
