@@ -84,8 +84,8 @@ def _has_tile(cell: Cell, phase: Phase, width: int) -> bool:
     return any(cell.ends(segment, width) for segment in phase.segments)
 
 
-def _rows_of_tile(cell: Cell, phase: Phase, width: int) -> int:
-    return 4 if len(_rows_made(cell, phase, width)) > 3 else 8
+def _rows_of_tile(cell: Cell, phase: Phase, width: int) -> str:
+    return f"rows_of({len(_rows_made(cell, phase, width))})"
 
 
 def _tile(cell: Cell, n: int, width: int, loops: list[_Loop], offsets: dict[tuple[int, int], str]) -> str:
@@ -107,7 +107,6 @@ def _tile(cell: Cell, n: int, width: int, loops: list[_Loop], offsets: dict[tupl
             segment = phase.segments[loop.segment]
             body.append(unit_loop(_lanes(cell, segment, loop, n)[0]))
     return f"""template <int M> INLINE void back_tile_{n}_{width}(const Call& c, long r0, long j, long t) {{
-  typedef Lanes<T>::t vt;
   const long P = c.P, B = c.B;
 {indented(chr(10).join(lines), 1)}
   for (int m = 0; m < M; m++) {{
@@ -169,7 +168,10 @@ def _pointers(cell: Cell, unit: str) -> list[str]:
     for k in range(len(cell.schedule.saved)):
         found += [f"const T* saved{k} = c.saved[{k}] + (t * B + b) * P + {unit};"]
         found += [f"T* dsaved{k} = c.dsaved[{k}] + b * P + {unit};"]
-    return [*found, *(f"const T* dresult{o} = c.dresults[{o}] + (t * B + b) * P + {unit};" for o in range(len(cell.equations.results)))]
+    return [
+        *found,
+        *(f"const T* dresult{o} = c.dresults[{o}] + (t * B + b) * P + {unit};" for o in range(len(cell.equations.results))),
+    ]
 
 
 def _leaves(cell: Cell, loop: _Loop, n: int) -> list[tuple[str, str, int]]:

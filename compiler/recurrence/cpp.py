@@ -26,7 +26,9 @@ extern "C" void backward_steps_@(const Call* c) { cell_@::backward(*c); }
 def translation_unit(cells: Sequence[Equations], dtype: Literal["float", "double"]) -> str:
     """The whole C++ text, the functions of each cell named by its number. It depends on the equations and the dtype alone, not on widths,
     the batch or the number of steps."""
-    return "".join([PRELUDE, f"typedef {dtype} T;\n", CALL, *(_cell(equations, number) for number, equations in enumerate(cells))])
+    return "".join(
+        [PRELUDE, f"typedef {dtype} T;\n", CALL, *(_cell(equations, number) for number, equations in enumerate(cells))]
+    )
 
 
 def _cell(equations: Equations, number: int) -> str:

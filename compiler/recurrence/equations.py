@@ -71,7 +71,9 @@ class _Reading:
         starts = {ref.node for n in states for ref in graph.nodes[n].refs}
         starts |= graph.ancestors(starts)
         self.cut = self._cut_only()
-        rows = [node for node in graph.nodes if node.type.rank == 2 and (isinstance(node.op, State) or not isinstance(node.op, Input))]
+        rows = [
+            node for node in graph.nodes if node.type.rank == 2 and (isinstance(node.op, State) or not isinstance(node.op, Input))
+        ]
         self.several = len({node.type.shape[1].number for node in rows}) > 1
         for number, node in enumerate(graph.nodes):
             if number in needed and number not in starts and not isinstance(node.op, Input | Concat) and number not in self.cut:

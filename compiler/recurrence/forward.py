@@ -7,7 +7,6 @@ from .loops import BARRIER, Cell, each_row, indented, row_loop, tiles, unit_loop
 from .phases import Phase, Segment
 
 End = tuple[str, int, int]
-REGISTERS = 24  # accumulators of a tile: the other registers hold what they are made of
 
 
 def forward(cell: Cell) -> str:
@@ -41,8 +40,8 @@ def _has_tile(cell: Cell, phase: Phase, width: int) -> bool:
     return lanes or bool(cell.products(phase, width))
 
 
-def _rows_of_tile(cell: Cell, phase: Phase, width: int) -> int:
-    return min(8, max(2, REGISTERS // max(len(cell.products(phase, width)), 1)))
+def _rows_of_tile(cell: Cell, phase: Phase, width: int) -> str:
+    return f"rows_of({len(cell.products(phase, width))})"
 
 
 def _tile(cell: Cell, n: int, width: int, offsets: dict[tuple[int, int, int], str]) -> str:
@@ -62,7 +61,6 @@ def _tile(cell: Cell, n: int, width: int, offsets: dict[tuple[int, int, int], st
     inside = indented("\n".join(body), 2)
     text = indented("\n".join(lines), 1)
     return f"""template <int M> INLINE void tile_{n}_{width}(const Call& c, long r0, long j, long t) {{
-  typedef Lanes<T>::t vt;
   const long P = c.P, B = c.B, now = c.kept ? t : t & 1, then = c.kept ? t + 1 : (t + 1) & 1, row = c.kept ? t : 0;
 {text}
   for (int m = 0; m < M; m++) {{
@@ -148,9 +146,9 @@ def _past_row(cell: Cell, phase: Phase) -> str:
 
 
 def _row_segment(cell: Cell, segment: Segment, ends: list[End], width: int) -> list[str]:
-    rows, clauses, lines = cell.equations.rows, [], []
-    for number in sorted(cell.sum_of(n) for n in cell.terms(segment, ends) if n in rows and n in segment.read):
-        lines.append(f"const T q{number} = sums[{number}];")
+    rows, clauses = cell.equations.rows, []
+    read = sorted(cell.sum_of(n) for n in cell.terms(segment, ends) if n in rows and n in segment.read)
+    lines = [f"const T q{number} = sums[{number}];" for number in read]
     made = [number for kind, number, _ in ends if kind == "sum"]
     for number in made:
         largest = cell.equations.terms[rows[number]].op == "largest"

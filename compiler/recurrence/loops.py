@@ -37,7 +37,9 @@ class Cell:
     def counts(self) -> str:
         e = self.equations
         sizes = {"C": e.given, "G": e.recurrent, "V": e.vectors, "R": e.rows, "K": self.schedule.saved}
-        return ", ".join([*(f"{name} = {len(items)}" for name, items in sizes.items()), f"S = {e.states}", f"O = {len(e.results)}"])
+        return ", ".join(
+            [*(f"{name} = {len(items)}" for name, items in sizes.items()), f"S = {e.states}", f"O = {len(e.results)}"]
+        )
 
     def reading(self, segment: Segment) -> Callable[[int], str]:
         """The text that reads a term in a segment; none for what is computed there."""
@@ -46,7 +48,9 @@ class Cell:
         def text(number: int) -> str:
             term = equations.terms[number]
             if number in segment.read:
-                return f"saved{self.schedule.saved.index(number)}[l]" if number in self.schedule.saved else f"q{self.sum_of(number)}"
+                return (
+                    f"saved{self.schedule.saved.index(number)}[l]" if number in self.schedule.saved else f"q{self.sum_of(number)}"
+                )
             return TEXTS.get(term.op, "").format(k=term.index)
 
         return text
@@ -117,12 +121,13 @@ def indented(text: str, depth: int) -> str:
     return "\n".join(f"{'  ' * depth}{line}" for line in text.split("\n"))
 
 
-def tiles(name: str, width: int, rows: int) -> str:
+def tiles(name: str, width: int, rows: str) -> str:
     """All tiles of a width, each once, shared by the threads; `name` is a function of the number of rows, the first row and unit, and t."""
-    return f"""    {{ const long blocks = (c.B + {rows - 1}) / {rows}, work = c.pad({width}) / VL * blocks;
+    return f"""    {{ constexpr int M = {rows};
+      const long blocks = (c.B + M - 1) / M, work = c.pad({width}) / VL * blocks;
       for (long w = work * id / n; w < work * (id + 1) / n; w++) {{
-        const long j = w / blocks * VL; long r = w % blocks * {rows};
-        if (r + {rows} <= c.B) {{ {name}<{rows}>(c, r, j, t); continue; }}
+        const long j = w / blocks * VL; long r = w % blocks * M;
+        if (r + M <= c.B) {{ {name}<M>(c, r, j, t); continue; }}
         for (; r + 2 <= c.B; r += 2) {name}<2>(c, r, j, t);
         if (r < c.B) {name}<1>(c, r, j, t);
       }} }}
@@ -133,4 +138,4 @@ def each_row(name: str) -> str:
     return f"    for (long b = c.B * id / n; b < c.B * (id + 1) / n; b++) {name}(c, b, t);\n"
 
 
-BARRIER = "    _Pragma(\"omp barrier\")\n"
+BARRIER = '    _Pragma("omp barrier")\n'

@@ -13,7 +13,9 @@ from functools import cache
 
 from .terms import LEAVES, REDUCTIONS, ROW, Equations, Term
 
-Ends = tuple[tuple[str, int, int], ...]  # what is written (`sum`, `saved`, `state`, `result`), its number, and the term that it is
+Ends = tuple[
+    tuple[str, int, int], ...
+]  # what is written (`sum`, `saved`, `state`, `result`), its number, and the term that it is
 
 
 @dataclass(frozen=True, slots=True)

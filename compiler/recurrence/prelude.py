@@ -1,13 +1,12 @@
 """What all kernels begin with, as C++: functions of numbers that the compiler can vectorise, and what a kernel is called with."""
 
-LANES = 16
+LANES = 16  # all widths are padded to a multiple of so many, which is one of the units of a tile on any processor
 
 PRELUDE = r"""#include <omp.h>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <vector>
-#define VL 16
 #define INLINE static inline __attribute__((always_inline))
 // exp and tanh of float as polynomials (Cephes, Eigen), which the compiler vectorises.
 INLINE float f_exp(float x) {
@@ -48,9 +47,18 @@ template <class T> INLINE T f_floor(T x) { return std::floor(x); }
 template <class T> INLINE T f_ceil(T x) { return std::ceil(x); }
 template <class T> INLINE T f_round(T x) { return std::nearbyint(x); } // a half goes to the even number
 template <class T> INLINE T f_sign(T x) { return T(x > T(0)) - T(x < T(0)); }
-template <class T> struct Lanes;
-template <> struct Lanes<float> { typedef float t __attribute__((vector_size(64), aligned(4))); };
-template <> struct Lanes<double> { typedef double t __attribute__((vector_size(128), aligned(8))); };
+// A tile is VL units wide, one register. FREE of the registers may be accumulators: the others hold what those are made of.
+#if defined(__AVX512F__)
+#define BYTES 64
+#define FREE 24
+#elif defined(__AVX__)
+#define BYTES 32
+#define FREE 12
+#else
+#define BYTES 16
+#define FREE 12
+#endif
+constexpr int rows_of(int products) { return products < 1 ? 8 : FREE / products > 8 ? 8 : FREE / products < 2 ? 2 : FREE / products; }
 """
 
 # given [T, B, C, P], product [T, B, G, P], sums [T, B, R], vectors [V, P]; states, saved and results are so many pointers to [T + 1, B, P],
@@ -60,6 +68,8 @@ template <> struct Lanes<double> { typedef double t __attribute__((vector_size(1
 # The adjoints have the shapes of what they belong to; those of states and of what was saved are carried in [B, P], those of sums in [B, R],
 # those of vectors in [B, V, P].
 CALL = r"""
+constexpr int VL = BYTES / sizeof(T);
+typedef T vt __attribute__((vector_size(BYTES), aligned(sizeof(T))));
 struct Call {
   const T *given, *vectors, *packed; T *product, *sums; T* const* states; T* const* saved; T* const* results;
   T *dgiven, *dproduct, *dsums, *dvectors; T* const* dstates; T* const* dsaved; const T* const* dresults;

@@ -26,9 +26,7 @@ class _Row:
 
     def do(self, op: str, *operands: int | float) -> int:
         """An operation on terms (whole numbers) and numbers (all others)."""
-        return self.terms.term(
-            op, *(x if isinstance(x, int) else self.terms.term("number", value=x) for x in operands)
-        )
+        return self.terms.term(op, *(x if isinstance(x, int) else self.terms.term("number", value=x) for x in operands))
 
     @property
     def count(self) -> int:
@@ -61,6 +59,11 @@ class _Row:
         away = self.do("-", self.x, self.mean(self.x))
         return self.do("/", self.do("sum", self.do("*", away, away)), self.do("-", self.count, correction))
 
+    def root(self, x: int) -> int:
+        """Without a slope at 0, as PyTorch's std."""
+        none = self.do("==", x, 0.0)
+        return self.do("where", none, 0.0, self.do("sqrt", self.do("where", none, 1.0, x)))
+
     def scaled(self, x: int, op: Any) -> int:
         weighted = self.do("*", x, self.learned("weight")) if op.elementwise_affine else x
         return self.do("+", weighted, self.learned("bias")) if getattr(op, "biased", False) else weighted
@@ -72,11 +75,9 @@ def _layer_norm(row: _Row, op: Any) -> int:
     return row.scaled(row.do("/", away, row.do("sqrt", row.do("+", variance, _number(op.eps)))), op)
 
 
-def _rms_norm(row: _Row, op: Any) -> int | None:
-    if op.eps is None:  # it is that of the dtype
-        eps = row.terms.term("epsilon")
-    else:
-        eps = row.terms.term("number", value=_number(op.eps))
+def _rms_norm(row: _Row, op: Any) -> int:
+    """Without `eps` it is that of the dtype."""
+    eps = row.terms.term("epsilon") if op.eps is None else row.terms.term("number", value=_number(op.eps))
     square = row.mean(row.do("*", row.x, row.x))
     return row.scaled(row.do("/", row.x, row.do("sqrt", row.do("+", square, eps))), op)
 
@@ -95,7 +96,7 @@ def _number(value: Size | Real) -> float:
     return float((value.number if isinstance(value, Size) else value.value) or 0)
 
 
-RULES: dict[str, Callable[[_Row, Any], int | None]] = {
+RULES: dict[str, Callable[[_Row, Any], int]] = {
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,
     "softmax": lambda row, _: row.softmax(row.x),
@@ -107,5 +108,5 @@ RULES: dict[str, Callable[[_Row, Any], int | None]] = {
     "max": lambda row, _: row.largest(row.x),
     "min": lambda row, _: row.do("neg", row.largest(row.do("neg", row.x))),
     "var": lambda row, op: row.spread(_number(op.correction)),
-    "std": lambda row, op: row.do("sqrt", row.spread(_number(op.correction))),
+    "std": lambda row, op: row.root(row.spread(_number(op.correction))),
 }

@@ -100,6 +100,8 @@ class Equations:
     @cached_property
     def is_elementwise(self) -> bool:
         """Is a step nothing but one round of products of states, then single units, all of one width, and nothing drawn?"""
-        whole = not any(piece.first for piece in self.recurrent) and not any(v.first or v.attribute or v.one for v in self.vectors)
+        whole = not any(piece.first for piece in self.recurrent) and not any(
+            v.first or v.attribute or v.one for v in self.vectors
+        )
         ready = not any(given.first or given.noise or given.one for given in self.given)
         return whole and ready and not (self.further or self.computed or self.constants or self.rows)

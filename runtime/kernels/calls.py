@@ -15,7 +15,19 @@ from ...compiler.recurrence.terms import Equations
 DTYPES: dict[torch.dtype, Literal["float", "double"]] = {torch.float32: "float", torch.float64: "double"}
 POINTERS = (
     *("given", "vectors", "packed", "product", "sums", "states", "saved", "results"),
-    *("d_given", "d_product", "d_sums", "d_vectors", "d_states", "d_saved", "d_results", "weights", "strides", "widths", "length"),
+    *(
+        "d_given",
+        "d_product",
+        "d_sums",
+        "d_vectors",
+        "d_states",
+        "d_saved",
+        "d_results",
+        "weights",
+        "strides",
+        "widths",
+        "length",
+    ),
 )
 NUMBERS = ("kept", "threads", "steps", "batch", "columns")
 
@@ -125,7 +137,10 @@ class Kernel:
         """The argument of a C function, and what must live as long as it does."""
         widths = self.equations.widths
         strides = [weight.stride(0) for weight in tensors.get("weights") or ()]
-        arrays = {"widths": (ctypes.c_long * len(widths))(*widths), "strides": (ctypes.c_long * max(len(strides), 1))(*strides)}
+        arrays: dict[str, ctypes.Array[Any]] = {
+            "widths": (ctypes.c_long * len(widths))(*widths),
+            "strides": (ctypes.c_long * max(len(strides), 1))(*strides),
+        }
         assert all(weight.stride(1) == 1 for weight in tensors.get("weights") or ())
         call, alive = Call(threads=torch.get_num_threads()), list[object](tensors.values())
         for name, value in tensors.items():

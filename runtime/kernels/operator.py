@@ -60,7 +60,7 @@ def recurrence(
     Returns each output [T, B, P] and each last state [B, P]; then, for the derivative alone, what `Made` holds.
     """
     ran[name] += 1
-    kernel, (steps, batch, _, padded) = _kernels[name], given.shape
+    kernel = _kernels[name]
     made, results = _empty(kernel.equations, given, states)
     for whole, start in zip(made.states, states, strict=True):
         whole[0] = start

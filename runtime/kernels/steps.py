@@ -80,7 +80,8 @@ def _step(
         value = read[term.op](term) if term.op in read else OPERATIONS[term.op](*(values[operand] for operand in term.terms))
         values.append(value[..., :1] if term.width == ROW and value.dim() else value)
     size = (len(given), padded)
-    return tuple([_whole(values[term], padded).expand(size) for term in ends] for ends in (equations.after, equations.results))
+    whole = [_whole(value, padded).expand(size) for value in values]
+    return [whole[term] for term in equations.after], [whole[term] for term in equations.results]
 
 
 def _whole(value: Tensor, padded: int) -> Tensor:

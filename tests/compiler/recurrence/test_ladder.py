@@ -5,10 +5,15 @@ from archc.dsl.source import Source
 from archc.runtime.compiling import Wanted, compiled
 from archc.runtime.loader import build
 
-SPEC = """from std.recurrent import GRU, OriginalGRU
+SPEC = """from std.recurrent import GRU
+cell Sorted(width)(x: [B, D]) {
+    state h: [B, width]
+    h', places = sort(dense(width)(x, h))
+    return h'
+}
 block Twice(width)(x: [B, T, D]) {
     y = x -> stack 2 { bidirectional(GRU(width)) -> dense(width) }
-    return y -> recur(OriginalGRU(width))
+    return y -> recur(Sorted(width))
 }
 model Net(x: [B, T, 4]) {
     layer one = recur(GRU(4))
@@ -35,7 +40,7 @@ def test_paths_are_those_of_submodules() -> None:
         at = modules.get_submodule(one.path)
         assert hasattr(at._modules["backward"] if one.both else at, "initial_state")
         assert (one.equations is None) == (one.path == "part.recur1")
-    assert next(one.reason for one in found if one.equations is None) == "a dense map reads what the step has computed"
+    assert next(one.reason for one in found if one.equations is None) == "its sort has no kernel"
 
 
 def test_no_more_than_so_many() -> None:

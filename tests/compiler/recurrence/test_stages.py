@@ -51,7 +51,7 @@ def own(body: str) -> Stages:
         ("MinLSTM(8)", "linear", []),
         ("OriginalGRU(8)", "staged", [2, 1]),
         ("LayerNormLSTM(8)", "staged", [4]),
-        ("ZoneoutLSTM(8)", "plain", []),
+        ("ZoneoutLSTM(8)", "elementwise", [4]),
     ],
 )
 def test_the_cells_of_the_literature(cell: str, kind: str, fused: list[int]) -> None:
@@ -101,8 +101,9 @@ def test_a_product_that_no_state_leads_to_is_computed_ahead() -> None:
         ("h' = x / (1 + exp(h))", "elementwise", "no product of states"),
         ("h' = softmax(h) + x", "staged", "it reads whole rows of a state"),
         ("h' = softmax(h, dim=0) + x", "plain", "softmax is no function of units or rows"),
-        ("h' = dropout(0.5)(h) + x", "plain", "dropout is not the same each time"),
-        ("h' = h + dropout(0.5)(x)", "plain", "dropout is not the same each time"),
+        ("h' = dropout(0.5)(h) + x", "linear", "no factor of a state reads one"),
+        ("h' = alpha_dropout(0.5)(h) + x", "plain", "alpha_dropout is not the same each time"),
+        ("h' = h + alpha_dropout(0.5)(x)", "plain", "alpha_dropout is not the same each time"),
     ],
 )
 def test_what_decides(body: str, kind: str, reason: str) -> None:

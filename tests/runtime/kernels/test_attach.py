@@ -59,8 +59,33 @@ def results(net: nn.Module, x: Tensor, n: Tensor) -> list[Tensor]:
     return [y, *torch.autograd.grad((y * weight).sum(), [x, *net.parameters()])]
 
 
-STANDARD = ("RNN", "LSTM", "GRU", "PeepholeLSTM", "CoupledLSTM", "MinGRU", "MinLSTM", "IndRNN", "JANET")
+STANDARD = (
+    *("RNN", "LSTM", "GRU", "PeepholeLSTM", "CoupledLSTM", "MinGRU", "MinLSTM", "IndRNN", "JANET"),
+    *("OriginalGRU", "LayerNormLSTM", "SRU", "SLSTM"),
+)
+STAGED = """cell Staged(width, out)(x: [B, D], memory: [B, M]) {
+    state h: [B, width]
+    state m: [B, out] = learned
+    param a: [width] = ones
+    param k: [1] = ones
+    i, f = dense(2 * width)(x, memory, h) -> chunk(2)
+    s = softmax(i * h + a)
+    u = rms_norm(h) * k - log_softmax(h + dense(width)(x))
+    v = u - max(u, dim=-1, keepdim=true) + var(h, dim=-1, keepdim=true) + logsumexp(s, dim=-1, keepdim=true)
+    gate g = sigmoid(dense(1)(concat(s, m)))
+    h' = g * tanh(dense(width)(u, m) + layer_norm(h * s) + mean(s, dim=-1, keepdim=true)) * v + sigmoid(f) * softmin(h)
+    m' = tanh(dense(out, bias=false)(h' * s) + std(m, dim=-1, keepdim=true) + min(m, dim=-1, keepdim=true) * k)
+    return m', dense(4)(h')
+}
+model Net(x: [B, T, 5], n: int[B]) -> [B, T, 11] {
+    y, z = recur(Staged(19, 7), memory=x[:, 0], length=n)(x)
+    return concat(y, z)
+}
+"""
 CASES = {
+    "staged": STAGED,
+    "original": SPEC.format(cell="OriginalGRU", over="bidirectional", width=18, out=36, more=""),
+    "normed": SPEC.format(cell="LayerNormLSTM", over="recur", width=17, out=17, more=", reverse=true"),
     "lstm": SPEC.format(cell="LSTM", over="bidirectional", width=17, out=34, more=""),
     "gru": SPEC.format(cell="GRU", over="recur", width=7, out=7, more=", reverse=true"),
     "mingru": SPEC.format(cell="MinGRU", over="recur", width=33, out=33, more=""),
@@ -68,7 +93,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", ["gru", "odd", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lstm", "mingru"))])
+SLOW = ("lstm", "mingru", "original")
+
+
+@pytest.mark.parametrize(
+    "name", ["gru", "odd", "staged", "normed", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
 @pytest.mark.parametrize(("dtype", "near"), [(torch.float64, 1e-10), (torch.float32, 2e-4)])
 def test_kernels_compute_what_the_steps_do(name: str, dtype: torch.dtype, near: float, tmp_path: Path) -> None:
     plain, fused = both(tmp_path, CASES[name], dtype)
@@ -76,7 +106,7 @@ def test_kernels_compute_what_the_steps_do(name: str, dtype: torch.dtype, near: 
     x, n = torch.randn(11, 6, 5, dtype=dtype), torch.tensor([6, 1, 3, 6, 2, 5, 4, 6, 1, 2, 6])
     before = operator.ran.total()
     pairs = list(zip(results(plain, x, n), results(fused, x, n), strict=True))
-    assert operator.ran.total() - before == (2 if name == "lstm" else 1)
+    assert operator.ran.total() - before == (2 if "bidirectional" in CASES[name] else 1)
     for want, got in pairs:
         torch.testing.assert_close(got, want, rtol=near, atol=near)
 
@@ -85,9 +115,10 @@ def test_kernels_compute_what_the_steps_do(name: str, dtype: torch.dtype, near: 
 def test_every_kernel_passes_gradcheck(cell: str, tmp_path: Path) -> None:
     """In the inputs and in the weights, of both directions, with lengths."""
     text = SPEC.format(cell=cell, over="bidirectional", width=3, out=6, more="").replace("-> [B, T, 6]", "")
+    text = text.replace("[B, T, 5]", "[B, T, 3]")  # SRU is as wide as its input
     _, fused = both(tmp_path, text)
     torch.manual_seed(0)
-    x = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, 3, 3, dtype=torch.float64, requires_grad=True)
 
     def run(x: Tensor, *_: Tensor) -> Tensor:  # the weights are those of the network, which gradcheck moves in place
         made = fused(x, torch.tensor([3, 2]))
@@ -109,8 +140,9 @@ def test_copies_and_pickles_run_in_kernels_of_their_own_weights(tmp_path: Path) 
 
 
 def test_a_cell_without_a_kernel_runs_as_before_and_says_so(tmp_path: Path) -> None:
-    text = SPEC.format(cell="OriginalGRU", over="recur", width=7, out=7, more="")
-    with pytest.warns(UserWarning, match="recur1 runs step by step: a dense map reads what the step has computed"):
+    text = "cell Sorted(width)(x: [B, D]) {\n    state h: [B, width]\n    h', at = sort(dense(width)(x, h))\n    return h'\n}\n"
+    text += "model Net(x: [B, T, 5], n: int[B]) { return recur(Sorted(7), length=n)(x) }\n"
+    with pytest.warns(UserWarning, match="recur1 runs step by step: its sort has no kernel"):
         plain, fused = both(tmp_path, text)
     x, n = torch.randn(2, 3, 5, dtype=torch.float64), torch.tensor([3, 2])
     assert torch.equal(plain(x, n), fused(x, n))
@@ -144,7 +176,7 @@ def test_a_library_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert made.stat().st_mtime_ns == when
 
 
-@pytest.mark.parametrize("name", ["gru", "odd", "mingru"])
+@pytest.mark.parametrize("name", ["gru", "odd", "staged"])
 def test_derivatives_have_derivatives(name: str, tmp_path: Path) -> None:
     """As a penalty on a gradient takes them."""
     plain, fused = both(tmp_path, CASES[name])
@@ -161,15 +193,15 @@ def test_derivatives_have_derivatives(name: str, tmp_path: Path) -> None:
     assert operator.ran.total() == before + 1
 
 
-@pytest.mark.parametrize("name", ["gru", "odd"])
+@pytest.mark.parametrize("name", ["gru", "odd", "staged"])
 @pytest.mark.parametrize("steps", [1, 6, 64, 71])
 def test_without_gradients_time_goes_in_chunks(name: str, steps: int, tmp_path: Path) -> None:
     plain, fused = both(tmp_path, CASES[name])
     x, n = torch.randn(3, steps, 5, dtype=torch.float64), torch.tensor([steps, 1, max(1, steps - 3)])
     with torch.no_grad():
         torch.testing.assert_close(fused(x, n), plain(x, n), rtol=1e-10, atol=1e-10)
-        cells = [net.get_submodule("recur1") for net in (fused, plain)]
-        for got, want in zip(*(cell(x, length=n) for cell in cells), strict=True):
+        cells, same = [net.get_submodule("recur1") for net in (fused, plain)], (x[:, 0],) if name == "staged" else ()
+        for got, want in zip(*(cell(x, *same, length=n) for cell in cells), strict=True):
             torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
 
 
@@ -194,3 +226,27 @@ def test_an_export_is_of_pytorch_alone(tmp_path: Path) -> None:
     program = torch.export.export(fused, (x, n))
     assert not any("archc" in str(node.target) for node in program.graph.nodes)
     torch.testing.assert_close(program.module()(x, n), fused(x, n), rtol=1e-12, atol=1e-12)
+
+
+def test_zoneout_keeps_what_its_masks_say_and_forgets_them_in_evaluation(tmp_path: Path) -> None:
+    """Against the equations, with the masks drawn in the order in which the text has them."""
+    plain, fused = both(tmp_path, SPEC.format(cell="ZoneoutLSTM", over="recur", width=6, out=6, more=""))
+    torch.manual_seed(2)
+    x, n = torch.randn(3, 4, 5, dtype=torch.float64), torch.tensor([4, 4, 4])
+    cell = fused.get_submodule("recur1")
+    torch.manual_seed(3)
+    before = operator.ran.total()
+    got = fused(x, n)
+    assert operator.ran.total() == before + 1
+    torch.manual_seed(3)
+    ones = torch.ones(4, 3, 6, dtype=torch.float64)
+    masks = [cell.get_submodule(name)(ones) for name in ("dropout1", "dropout2")]
+    h = c = torch.zeros(3, 6, dtype=torch.float64)
+    for t in range(4):
+        xh = torch.cat((x[:, t], h), dim=-1)
+        i, f, o = (torch.sigmoid(cell.get_submodule(name)(xh)) for name in ("dense1", "dense2", "dense3"))
+        m = f * c + i * torch.tanh(cell.get_submodule("dense4")(xh))
+        c = c + (m - c) * masks[0][t] * 0.5
+        h = h + (o * torch.tanh(m) - h) * masks[1][t] * 0.95
+        torch.testing.assert_close(got[:, t], h, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(fused.eval()(x, n), plain.eval()(x, n), rtol=1e-10, atol=1e-10)
