@@ -1,6 +1,6 @@
 """What a person should be told of a run that learns badly: a loss that does not move, dead units, gradients that explode or vanish.
 
-A step is looked into every few seconds, so that a hundredth of the time is spent at most. Which steps are looked into follows the clock;
+A step is looked into twice a second at most, and so that a hundredth of the time is spent at most. Which steps are looked into follows the clock;
 what they compute does not. Each thing is said once.
 """
 
@@ -21,7 +21,7 @@ from ..faults.health import DeadUnits, GradientsExplode, GradientsVanish, LossSt
 from .inspection import Looking, here, is_built
 from .weights import tied
 
-EVERY = 2.0  # seconds between looks, at least
+EVERY = 0.4  # seconds between looks, at least
 SHARE = 0.01  # of the time
 RECTIFIERS = ("relu", "relu_", "relu6")  # what gives exact zeros to units that are off
 LOOKS = 5  # looks in a row in which a unit is off before it is called dead
