@@ -1,7 +1,7 @@
 """What a person should be told of a run that learns badly: a loss that does not move, dead units, gradients that explode or vanish.
 
-A step is looked into twice a second at most, and so that a hundredth of the time is spent at most. Which steps are looked into follows the clock;
-what they compute does not. Each thing is said once.
+A step is looked into twice a second at most, and so that a hundredth of the time is spent at most. Which steps are looked into follows
+the clock; what they compute does not. Each thing is said once.
 """
 
 import math
