@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 LONGEST = 32  # characters of a formula in a row; the totals are written out
+WIDEST = 56  # characters of a step and what is said of it; more goes on in the next line
 UNITS = ("", "k", "M", "G", "T", "P")
 
 
@@ -36,7 +37,7 @@ def table(summary: Summary) -> Table:
         pad_edge=False,
     )
     made.add_column("layer", footer="total", no_wrap=True)
-    made.add_column("key", style="dim", no_wrap=True)
+    made.add_column("key", style="dim", overflow="fold")
     made.add_column("gives", overflow="fold")
     made.add_column("parameters", footer=f"{summary.parameters:,}", justify="right", no_wrap=True)
     made.add_column("multiply-adds", footer=shown(summary.multiply_adds), justify="right", overflow="fold")
@@ -59,15 +60,22 @@ def table(summary: Summary) -> Table:
 
 
 def _layer(row: Row) -> Text:
+    """The step, with its arguments and what is said of it: lines of words, those after the first further in."""
     from rich.text import Text
 
-    text = Text("  " * row.depth + row.layer)
-    if row.arguments:
-        text.append(f" {row.arguments}", style="dim")
-    if row.count != 1:
-        text.append(f" ×{row.count}", style="bold blue")
-    if row.note:
-        text.append(f"  {row.note}", style="italic dim")
+    pieces = [(row.layer, ""), (row.arguments, "dim"), ("" if row.count == 1 else f"×{row.count}", "bold blue")]
+    words = [(word, style) for text, style in (*pieces, (row.note, "italic dim")) for word in text.split(" ") if word]
+    text = Text("  " * row.depth)
+    length = 2 * row.depth
+    for word, style in words:
+        if length + 1 + len(word) > max(WIDEST, 2 * row.depth + WIDEST // 2):
+            text.append("\n" + "  " * (row.depth + 2))
+            length = 2 * (row.depth + 2)
+        elif length > 2 * row.depth:
+            text.append(" ")
+            length += 1
+        text.append(word, style=style)
+        length += len(word)
     return text
 
 

@@ -58,11 +58,14 @@ def _bias(flow: Flow, node: Node, x: TensorType, texts: Texts) -> Iterator[Fault
 
 def _empty_rows(flow: Flow, node: Node, x: TensorType, texts: Texts) -> Iterator[Fault]:
     """A mask that hides all keys from some queries."""
-    from ..attention.recognise import empty_rows
+    from ..attention.empty import empty_rows
     from ..errors.attention import EmptyRows
 
     mask = getattr(node.op, "mask", None)
-    if mask is not None and (which := empty_rows(mask)):
+    if mask is None:
+        return
+    queries, keys = (flow.graph.type_of(ref).shape[-2] for ref in node.refs[:2])
+    if which := empty_rows(mask, square=queries.value == keys.value):
         yield EmptyRows(node.span, mask.text, which)
 
 

@@ -40,42 +40,46 @@ def windowed(q: Tensor, k: Tensor, v: Tensor, before: int, after: int, **options
     return y.flatten(1, 2)[:, :steps].unflatten(0, (batch, heads))
 '''
 
-DOCUMENTS = '''\
-def documents(
-    q: Tensor, k: Tensor, v: Tensor, ours: Tensor, theirs: Tensor, before: int | None = None, after: int | None = None, **options
+BY_BLOCKS = '''\
+def by_blocks(
+    attention,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    before: int | None = None,
+    after: int | None = None,
+    ours: Tensor | None = None,
+    theirs: Tensor | None = None,
 ) -> Tensor:
-    """Attention of each query to the keys that have its number, in `ours` and `theirs`, from `before` places before it to `after` behind.
+    """`attention(q, k, v, i, j)` by blocks of queries, each with the keys from the first to the last that one of them may see.
 
-    It goes by blocks of queries, each with the keys from the first to the last that one of them may see in some example.
+    A query may see the keys from `before` places before it to `after` behind it, of those that have its number in `ours` and `theirs`.
+    i and j are the positions of queries, [steps, 1], and of keys, [keys].
     """
-    steps, keys, size = q.shape[2], k.shape[2], 128
-    if k.shape[1] != q.shape[1]:
-        k, v = (t.repeat_interleave(q.shape[1] // t.shape[1], dim=1) for t in (k, v))
+    steps, keys, size, grain = q.shape[2], k.shape[2], 128, 64
     i, j = torch.arange(steps, device=q.device)[:, None], torch.arange(keys, device=q.device)
-
-    def attend(rows: slice, near: slice) -> Tensor:
-        mask = ours[:, :, rows] == theirs[..., near]
-        if before is not None:
-            mask = mask & (i[rows] - j[near] <= before)
-        if after is not None:
-            mask = mask & (j[near] - i[rows] <= after)
-        return F.scaled_dot_product_attention(q[:, :, rows], k[:, :, near], v[:, :, near], attn_mask=mask, **options)
-
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or steps <= 2 * size:
-        return attend(slice(None), slice(None))
-    first = torch.arange(0, steps, size, device=q.device)[:, None]  # the first query of each block
-    blocks = ours.flatten(1)[:, (first + torch.arange(size, device=q.device)).clamp(max=steps - 1)]  # [B, blocks, size]
-    seen = (blocks.amin(-1, True) <= theirs[:, 0]) & (theirs[:, 0] <= blocks.amax(-1, True))  # [B, blocks, S]
-    seen = seen.any(0)
+        return attention(q, k, v, i, j)
+    first = i[::size]  # of each block
+    seen = torch.ones(len(first), keys, dtype=torch.bool, device=q.device)
+    if ours is not None:
+        blocks = ours.reshape(-1, steps)[:, (first + torch.arange(size, device=q.device)).clamp(max=steps - 1)]
+        theirs = theirs.reshape(-1, 1, keys)
+        seen = ((blocks.amin(-1, True) <= theirs) & (theirs <= blocks.amax(-1, True))).any(0)  # in some example
     if before is not None:
         seen = seen & (first - j <= before)
     if after is not None:
-        seen = seen & (j - first - (size - 1) <= after)
-    starts, ends = torch.where(seen, j, keys).amin(-1), torch.where(seen, j + 1, 0).amax(-1)
-    spans = torch.stack((starts.clamp(max=keys - 1), torch.maximum(ends, starts.clamp(max=keys - 1) + 1)), 1).tolist()
-    parts = [attend(slice(n * size, (n + 1) * size), slice(*span)) for n, span in enumerate(spans)]
-    return torch.cat(parts, dim=2)
+        seen = seen & (j - first < after + size)
+    starts = torch.where(seen, j, keys - 1).amin(-1) // grain
+    ends = torch.maximum(torch.where(seen, j, 0).amax(-1) // grain, starts) + 1
+    parts = []
+    # Split and joined: the gradient of a slice is as long as the whole.
+    chunks = [t.split(grain, dim) for t, dim in ((k, 2), (v, 2), (j, 0))]
+    for rows, at, start, end in zip(q.split(size, 2), i.split(size), starts.tolist(), ends.tolist()):
+        near_k, near_v, near_j = (torch.cat(t[start:end], dim) for t, dim in zip(chunks, (2, 2, 0)))
+        parts.append(attention(rows, near_k, near_v, at, near_j))
+    return torch.cat(parts, 2)
 '''
 
-HELPERS = {"kept": KEPT, "window": WINDOWED, "documents": DOCUMENTS}
+HELPERS = {"kept": KEPT, "window": WINDOWED, "blocks": BY_BLOCKS}
 """By the kind of a lowering."""

@@ -13,17 +13,17 @@ from .recognise import Form
 if TYPE_CHECKING:
     from ..layers.attention import Attend
 
-Kind = Literal["plain", "whole", "causal", "window", "documents", "kept", "batch"]
+Kind = Literal["plain", "whole", "causal", "window", "blocks", "kept", "batch"]
 
 
 @dataclass(frozen=True)
 class Lowering:
-    """How, and why.
+    """How, and why: words that go on from the equations.
 
-    `whole`: no mask at all; `causal`: the flag of scaled_dot_product_attention; `window`: by blocks of
-    queries with the keys near them; `documents`: by blocks of queries with the keys from the first to the last that has
-    the number of one of them; `kept`: with a mask built once; `batch`: with a mask
-    built in each forward; `plain`: scores written out.
+    `whole`: no mask at all; `causal`: the flag of scaled_dot_product_attention; `window`: by blocks of queries, all at once, each
+    with the keys near it; `blocks`: by blocks of queries, one after the other, with the keys from the first to the last that one of them
+    may see by its window or its document; `kept`: with a mask built once; `batch`: with a mask built in each forward; `plain`: scores
+    written out.
     """
 
     kind: Kind
@@ -35,24 +35,24 @@ def lowering_of(op: Attend) -> Lowering:
     mask, bias = op.mask, op.bias
     if bias is not None and bias.root.op == "number":
         bias = None  # the same number for all keys changes no weight
-    if op.score is not None:
-        return Lowering("plain", "the score is rewritten, so all scores are written out")
-    if mask is None and bias is None:
+    form = None if mask is None else Form(mask)
+    alone = bias is None and op.score is None
+    if form is None and alone:
         return Lowering("whole", "")
-    if mask is not None and bias is None and Form(mask).is_causal:
-        return Lowering("causal", f"{_said(op)} runs as the causal flag")
-    if mask is not None and bias is None and Form(mask).window is not None:
-        reason = "is a window, computed by blocks: the cost grows with the window, not with the square of the length"
-        return Lowering("window", f"{_said(op)} {reason}")
-    if mask is not None and bias is None and Form(mask).documents is not None:
-        reason = "keeps documents apart, computed by blocks: the cost grows with the documents, not with the square of the length"
-        return Lowering("documents", f"{_said(op)} {reason}")
+    if form is not None and form.is_causal and alone:
+        return Lowering("causal", "runs as the causal flag")
+    if form is not None and form.near is not None:
+        what, which = ("is a window", "window") if form.near.ours is None else ("keeps documents apart", "documents")
+        reason = f"{what}, computed by blocks: the cost grows with the {which}, not with the square of the length"
+        return Lowering("window" if alone and form.near.alone else "blocks", reason)
+    if op.score is not None:
+        return Lowering("plain", "needs all scores written out")
     if any(equation is not None and equation.reads for equation in (mask, bias)):
-        return Lowering("batch", f"{_said(op)} is built in each forward, since it reads tensors")
-    return Lowering("kept", f"{_said(op)} is built once for each length and kept")
+        return Lowering("batch", "is built in each forward, since it reads tensors")
+    return Lowering("kept", "is built once for each length and kept")
 
 
-def _said(op: Attend) -> str:
+def said_of(op: Attend) -> str:
     """The equations, as they are written in the language."""
     given = [f"{name}[{', '.join(equation.indices)}] = {equation.text}" for name, equation in op.equations.items()]
     return ", ".join(given)

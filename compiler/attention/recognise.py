@@ -58,13 +58,18 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Documents:
-    """The terms with the number of each query's and of each key's document, and how many places before and behind it a query sees."""
+class Near:
+    """What bounds the keys that a block of queries can see.
 
-    ours: int
-    theirs: int
+    `ours` and `theirs` are the terms with the number of each query's and of each key's document; `before` and `after` say how many places
+    before and behind its own a query sees. `alone`: that is all that the mask says, and it is a window.
+    """
+
+    ours: int | None
+    theirs: int | None
     before: Linear | None
     after: Linear | None
+    alone: bool
 
 
 class Form:
@@ -158,14 +163,17 @@ class Form:
         """Conditions on `i - j` alone: those that bound it from below, those that bound it from above, and all others."""
         below, above, others = [], [], []
         for condition in self.conditions:
-            factors = None if condition.linear is None or condition.op != ">=" else condition.linear.factors
-            if factors == (("i", 1), ("j", -1)):
-                below.append(condition.linear)
-            elif factors == (("i", -1), ("j", 1)):
-                above.append(condition.linear)
+            linear = condition.linear
+            factors = None if linear is None else linear.factors
+            if linear is not None and factors == (("i", 1), ("j", -1)):
+                below.append(linear)
+                if condition.op == "==":
+                    above.append(linear.times(-1))
+            elif linear is not None and factors == (("i", -1), ("j", 1)):
+                above.append(linear)
             else:
                 others.append(condition)
-        return below, above, others  # type: ignore[return-value]
+        return below, above, others
 
     @cached_property
     def is_causal(self) -> bool:
@@ -174,42 +182,34 @@ class Form:
         return len(below) == 1 and not above and not others and below[0].rest == 0 and below[0].text == 0
 
     @cached_property
-    def documents(self) -> Documents | None:
-        """Queries see the keys that have their number, `of[b, i] == of[b, j]`, perhaps within bounds on `i - j`; or none."""
+    def near(self) -> Near | None:
+        """What keeps queries from most of a long text: a window around each, or documents in it, whatever else is said; or nothing."""
         below, above, others = self.bounds()
-        if len(others) != 1 or len(below) > 1 or len(above) > 1:
+        before, after = _tightest(above), _tightest(below)
+        numbers = list(filter(None, (self._numbers(condition) for condition in others)))
+        if not numbers and (before is None or after is None):
             return None
-        linear = others[0].linear
-        if others[0].op != "==" or linear is None or linear.rest != 0 or linear.text != 0:
+        ours, theirs = min(numbers) if numbers else (None, None)
+        plain = not others and len(below) == len(above) == 1 and before is not None and after is not None
+        alone = plain and all((bound.rest.constant or 0) >= 0 for bound in (before, after) if bound is not None)
+        return Near(ours, theirs, before, after, alone)
+
+    def _numbers(self, condition: Condition) -> tuple[int, int] | None:
+        """The terms of queries and of keys that must be equal, `of[b, i] == of[b, j]` or `i // 512 == j // 512`."""
+        linear = condition.linear
+        if condition.op != "==" or linear is None or linear.rest != 0 or linear.text != 0:
             return None
         if [factor for _, factor in linear.factors] not in ([1, -1], [-1, 1]):
             return None
         axes, places = self.equation.axes(), {}
         for atom, _ in linear.factors:
             if isinstance(atom, int):
-                places[axes[atom]] = atom
-        ours, theirs = places.get(frozenset("bi")), places.get(frozenset("bj"))
-        if ours is None or theirs is None:
-            return None
-        return Documents(ours, theirs, above[0] if above else None, below[0] if below else None)
-
-    @cached_property
-    def window(self) -> tuple[Linear, Linear] | None:
-        """How many keys before and behind its own place a query sees, where that is all that is said."""
-        below, above, others = self.bounds()
-        if others or len(below) != 1 or len(above) != 1:
-            return None
-        before, after = above[0], below[0]
-        fits = all(bound.rest.constant is not None and bound.rest.constant >= 0 for bound in (before, after))
-        return (before, after) if fits else None
+                places[axes[atom] - {"b"}] = atom
+        ours, theirs = places.get(frozenset("i")), places.get(frozenset("j"))
+        return None if ours is None or theirs is None else (ours, theirs)
 
 
-def empty_rows(mask: Equation) -> str:
-    """Which queries can be proved to have no key, in words; nothing where none can."""
-    if mask.root.op == "number":
-        return "" if mask.root.value else "every query"
-    below, above, _ = Form(mask).bounds()
-    for bound in below:  # i - j + rest >= 0
-        if any((-(bound.rest + other.rest)).at_least(1) for other in above):
-            return "every query"
-    return "the query at position 0" if any((-bound.rest).at_least(1) for bound in below) else ""
+def _tightest(bounds: list[Linear]) -> Linear | None:
+    """That of the bounds by numbers that lets through least."""
+    known = [bound for bound in bounds if bound.rest.constant is not None]
+    return min(known, key=lambda bound: (bound.rest.constant or 0, str(bound.text)), default=None)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from ..elaborate.values import CALLABLES, LayerRecipe, PartRecipe, describe
 from ..graph import Graph, Hyper, Input, Level, Next, Node, Parameter, Penalty, Recur, Repeat, Start, TensorType, Use
 from ..graph import Weight as WeightOf
 from ..layers.base import Layer, positional
@@ -157,8 +158,19 @@ def written(value: Any) -> str:
         case Layer():
             inner = arguments_of(value)
             return f"{value.name}({inner})" if inner else value.name
+        case LayerRecipe(layer=layer, arguments=given):
+            return _called(layer.name, given)
+        case PartRecipe(declared=declared, arguments=given):
+            return _called(declared.node.name.text, given)
+    if isinstance(value, CALLABLES):
+        return describe(value)
     items = getattr(value, "items", None)
     return written(items) if isinstance(items, tuple) else str(value)
+
+
+def _called(name: str, given: Mapping[str, Any]) -> str:
+    """A callable with what it was given: `relu`, `GatedFeedForward(inner=64)`."""
+    return f"{name}({', '.join(f'{key}={written(value)}' for key, value in given.items())})" if given else name
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------

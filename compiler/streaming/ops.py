@@ -140,16 +140,18 @@ class SinusoidalAt(Layer):
 
 
 class Grown(Layer):
-    """A tensor of the step behind those of earlier steps. Inputs: the tensor, the cache."""
+    """A tensor of the step behind those of earlier steps, up to `window` of them. Inputs: the tensor, the cache."""
 
     name: ClassVar[str] = "grown"
     family: ClassVar[Family] = "shape"
     helper: ClassVar[str] = CACHE
     pure: ClassVar[bool] = False
     axis: int
+    window: Size | None = None
 
     def forward(self, show: Show, x: Code, cache: Code) -> Code:
-        return call(f"{cache}.grown", x, dim=str(self.axis))
+        window = {} if self.window is None else {"window": show(self.window)}
+        return call(f"{cache}.grown", x, dim=str(self.axis), **window)
 
 
 class Once(Layer):

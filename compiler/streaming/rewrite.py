@@ -308,8 +308,8 @@ class _Body:
         for equation in op.equations.values():
             if any(isinstance(t.value, Size) and self.symbol in t.value.value.symbols() for t in equation.terms):
                 raise NotStreamed(f"{equation.text} depends on the length of the whole text")
-        inputs, moving = self.read(old, node, op)
-        window = self.window(op) if k is not None and not moving else None
+        window = self.window(op) if k is not None else None
+        inputs, moving = self.read(old, node, op, window)
         made = StreamedAttend(
             **{name: getattr(op, name) for name in Attend.model_fields}, grows=k is not None, window=window, moving=moving
         )
@@ -324,8 +324,8 @@ class _Body:
         bounds = [bound for bound in above if bound.rest.constant is not None and bound.rest.constant >= 0]
         return Size(bounds[0].rest, bounds[0].text) if bounds else None
 
-    def read(self, old: Node, node: Node, op: Attend) -> tuple[list[object], tuple[int, ...]]:
-        """The operands, with those of each token that are read by `j` kept; and which of them move."""
+    def read(self, old: Node, node: Node, op: Attend, window: Size | None) -> tuple[list[object], tuple[int, ...]]:
+        """The operands, with those of each token that are read by `j` kept, as long as their keys; and which of them move."""
         inputs: list[object] = list(node.inputs)
         moving: list[int] = []
         for place in range(3, len(inputs)):
@@ -336,16 +336,16 @@ class _Body:
                 letter for equation in op.equations.values() for letter in _letters(equation, place, self.moving[ref] or 0)
             }
             if letters == {"j"}:
-                inputs[place] = self.grown(inputs[place], self.moving[ref] or 0, node)
+                inputs[place] = self.grown(inputs[place], self.moving[ref] or 0, node, window)
             elif letters != {"i"}:
                 raise NotStreamed("an index function reads a tensor of all tokens at other places than i or j")
             moving.append(place)
         return inputs, tuple(moving)
 
-    def grown(self, ref: object, axis: int, node: Node) -> Ref:
+    def grown(self, ref: object, axis: int, node: Node, window: Size | None) -> Ref:
         assert isinstance(ref, Ref)
         edge = self.nodes[ref.node].outputs[ref.output]
-        return self.made(Grown(axis=axis), (ref, self.remembered()), edge, node)
+        return self.made(Grown(axis=axis, window=window), (ref, self.remembered()), edge, node)
 
     # Bodies inside ----------------------------------------------------------------------------------------------------
 

@@ -5,10 +5,11 @@ Comes in: a writer at an `attend`. Goes out: its lines, and the function of the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ...attention.lowering import Kind, lowering_of
+from ...attention.lowering import Kind, lowering_of, said_of
 from ...attention.recognise import Form
 from ...attention.terms import Equation
 from ...graph import Ref
@@ -46,6 +47,7 @@ class _Attention:
         self.show = Show(writer.setting.names)
         self.taken: set[str] = set()
         self.spans: dict[str, tuple[str, str]] = {}  # of a step: where the positions that an index stands for begin and end
+        self.positions: dict[str, str] = {}  # of a block: the variables of its positions
 
     def say(self, text: str, comment: str = "") -> None:
         self.writer.lines.append(Line(text, self.node.span, comment=comment))
@@ -64,7 +66,10 @@ class _Attention:
         kind: Kind = lowering_of(self.op).kind
         if isinstance(self.op, StreamedAttend):
             kind = self._stepped(self.op, q, k, v)
-        result = self._plain(q, k, v) if kind == "plain" else self._fused(q, k, v, kind)
+        if kind == "blocks":
+            result = self._by_blocks(q, k, v)
+        else:
+            result = self._plain(q, k, v) if kind == "plain" else self._fused(q, k, v, kind)
         ref = Ref(self.i)
         target = self.writer.assign(ref)
         if self.types[0].rank == 3:
@@ -148,32 +153,50 @@ class _Attention:
             options["scale"] = self.show(self.op.scale)
         if kind == "window":
             return self._windowed(q, k, v, options)
-        if kind == "documents":
-            return self._documents(q, k, v, options)
         if self.heads.text != self.shared.text:
             options["enable_gqa"] = "True"
         return call("F.scaled_dot_product_attention", q, k, v, **options)
 
     def _windowed(self, q: str, k: str, v: str, options: dict[str, str]) -> Code:
         """A window, by blocks of queries."""
-        window = Form(self.op.mask).window if self.op.mask is not None else None
-        assert window is not None
-        before, after = (self.show.dim(bound.text).text for bound in window)
+        near = Form(self.op.mask).near if self.op.mask is not None else None
+        assert near is not None and near.before is not None and near.after is not None
+        before, after = (self.show.dim(bound.text).text for bound in (near.before, near.after))
         return call("windowed", q, k, v, before, after, **options)
 
-    def _documents(self, q: str, k: str, v: str, options: dict[str, str]) -> Code:
-        """Documents one after the other, by blocks of queries."""
+    def _by_blocks(self, q: str, k: str, v: str) -> Code:
+        """Blocks of queries, each with the keys near it: the attention of a block is a function of its own."""
         assert self.op.mask is not None
-        found = Form(self.op.mask).documents
-        assert found is not None
-        numbers = {"ours": self.op.mask.value_at(found.ours), "theirs": self.op.mask.value_at(found.theirs)}
+        near = Form(self.op.mask).near
+        assert near is not None
+        given = {name: self.show.dim(b.text).text for name, b in (("before", near.before), ("after", near.after)) if b is not None}
+        given |= self._numbers(q, near.ours, near.theirs)
+        name, lines = self.free("attention"), self.writer.lines
+        read = set(re.findall(r"\w+", " ".join(code.text for code in self.codes[3:])))
+        own = {letter: self.free(letter) if letter in read else letter for letter in "qkvij"}
+        heads, self.positions = [own[letter] for letter in "qkv"], {letter: own[letter] for letter in "ij"}
+        self.writer.lines = []
+        result = self._plain(*heads) if self.op.score is not None else self._fused(*heads, "batch")
+        self.say(f"return {result}")
+        inside, self.writer.lines = self.writer.lines, lines
+        parameters = ", ".join(f"{parameter}: Tensor" for parameter in (*heads, *self.positions.values()))
+        self.say("")
+        self.say(f"def {name}({parameters}) -> Tensor:")
+        lines += (line.moved(1) for line in (*(Line(text, self.node.span) for text in docstring_of(said_of(self.op))), *inside))
+        self.say("")
+        self.positions = {}
+        return call("by_blocks", name, q, k, v, **given)
+
+    def _numbers(self, q: str, ours: int | None, theirs: int | None) -> dict[str, str]:
+        """The numbers of the documents of queries and of keys, if there are documents."""
+        if self.op.mask is None or ours is None or theirs is None:
+            return {}
+        numbers = {"ours": self.op.mask.value_at(ours), "theirs": self.op.mask.value_at(theirs)}
         sheet = self._sheet(self.show, f"{q}.device", f"{q}.dtype", self.free, equations=numbers)
-        codes = [sheet.value(name).text for name in numbers]
+        codes = {name: sheet.value(name).text for name in numbers}
         for line in sheet.lines:
             self.say(line)
-        bounds = {"before": found.before, "after": found.after}
-        given = {name: self.show.dim(bound.text).text for name, bound in bounds.items() if bound is not None}
-        return call("documents", q, k, v, *codes, **given, **options)
+        return codes
 
     def _built(self, q: str) -> str:
         """A mask or bias that is built here."""
@@ -184,7 +207,7 @@ class _Attention:
             self.say(line)
         name = self.free("bias" if mask is None else "mask")
         axes = ", ".join(sheet.shape_of(self.extents))
-        self.say(f"{name} = {code}", "" if self.spans else f"[{axes}]")
+        self.say(f"{name} = {code}", "" if self.spans or self.positions else f"[{axes}]")
         return name
 
     def _sheet(
@@ -194,6 +217,8 @@ class _Attention:
         sheet = Sheet(joined(equations or self.op.equations), show, self.extents, tensors, device, dtype, free, score)  # type: ignore[arg-type]
         if isinstance(self.op, StreamedAttend):
             sheet.walk(self.spans, self.op.moving)
+        elif self.positions:
+            sheet.stand(self.positions)
         return sheet
 
     def _kept(self, q: str) -> str:
@@ -215,12 +240,11 @@ class _Attention:
         real = sheet.reals
         given = [f"{parameters[n]}: {'float' if n in real else 'int'}" for n in numbers] + ["device: torch.device"]
         given += ["dtype: torch.dtype"] if sheet.typed else []
-        said = ", ".join(f"{n}[{', '.join(e.indices)}] = {e.text}" for n, e in self.op.equations.items())
         lines = [
             Line("@staticmethod", self.node.span),
             Line("@kept", self.node.span),
             Line(f"def {name}({', '.join(given)}) -> Tensor:", self.node.span),
-            *(Line(text, self.node.span, 1) for text in docstring_of(said)),
+            *(Line(text, self.node.span, 1) for text in docstring_of(said_of(self.op))),
             *(Line(text, self.node.span, 1) for text in (*sheet.lines, f"return {code}")),
         ]
         self.writer.methods[name] = lines
@@ -239,7 +263,7 @@ class _Attention:
         width = Code(f"{q}.shape[-1]")
         scale = binary("**", width, Code("-0.5", SIGN)) if self.op.scale is None else self.show.code(self.op.scale)
         axes = ", ".join(str(self.extents[axis].text) for axis in "bhij")
-        self.say(f"{score} = {q} @ {k}.mT * {scale.at(PRODUCT + 1)}", f"[{axes}]")
+        self.say(f"{score} = {q} @ {k}.mT * {scale.at(PRODUCT + 1)}", "" if self.positions else f"[{axes}]")
         sheet = self._sheet(self.show, f"{q}.device", f"{q}.dtype", self.free, score)
         roots = {name: sheet.value(name) if name == "mask" else sheet.number(name) for name in self.op.equations}
         for line in sheet.lines:

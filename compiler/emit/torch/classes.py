@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from ....dsl.span import Span
+from ...attention.lowering import said_of
 from ...graph import Game, Graph, Hyper, Input, Machine, Node, Parameter, Repeat, State, Use
 from ...keys import RESERVED_KEYS
+from ...layers.attention import Attend
 from ...layers.base import Layer
 from ...passes.route import REASON
 from ...recurrence.hoist import hoisted
@@ -229,7 +231,9 @@ class ClassWriter:
             name, result = "with_penalties", f"tuple[{result}, dict[str, Tensor]]"
             doc = [Line('"""The outputs, and what is added to the loss, by name."""', span, 1)]
         head = Line(f"def {name}({', '.join(['self', *given])}) -> {result}:", span)
-        return [head, *doc, *(line.moved(1) for line in (*dims, *checks, *body))], writer.methods
+        lines = [*dims, *checks, *body]
+        first = next(number for number, line in enumerate(lines) if line.text)  # no blank line under the head
+        return [head, *doc, *(line.moved(1) for line in lines[first:])], writer.methods
 
 
 def _check_built(plan: Plan, built: set[str]) -> None:
@@ -246,7 +250,8 @@ def _lowering(graph: Graph, node: Node) -> str:
     """What was chosen to compute a step, where there was a choice."""
     if isinstance(node.op, Repeat) and node.op.routed:
         return f"Of {node.key} {REASON}"
-    return node.op.lowering(*operand_types(graph, node)) if isinstance(node.op, Layer) else ""
+    reason = node.op.lowering(*operand_types(graph, node)) if isinstance(node.op, Layer) else ""
+    return f"{said_of(node.op)} {reason}" if isinstance(node.op, Attend) and reason else reason
 
 
 _WORDS = ("not", "and", "or", "none", "true", "false")

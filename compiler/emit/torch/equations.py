@@ -82,6 +82,12 @@ class Sheet:
         self.uses = Counter(arg for term in self.terms for arg in self._needed(term))
         self.uses.update(self.roots.values())
 
+    def stand(self, indices: Mapping[str, str]) -> None:
+        """Positions that stand in variables already, as whole numbers: tensors are looked up at them."""
+        self.indices |= indices
+        self.walk(dict.fromkeys(indices, ("", "")), ())
+        self.floats = self._floats()
+
     def _axes(self) -> list[frozenset[str]]:
         found: list[frozenset[str]] = []
         for term in self.terms:
@@ -128,6 +134,8 @@ class Sheet:
         for place in range(len(self.terms) - 1, -1, -1):
             term = self.terms[place]
             if term.dtype != "int" or place in self.roots.values() or place not in readers or not self._is_tensor(place):
+                continue
+            if term.op in self.indices:
                 continue
             if (not term.args or term.op in (*LINEAR, "read")) and all(
                 place in self._converts(self.terms[reader]) or (reader in found and self.terms[reader].op in LINEAR)

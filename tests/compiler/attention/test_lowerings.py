@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ WAYS = {
     "whole": {"whole": 1},
     "causal": {"causal": 1},
     "window": {"masked": 1},
-    "documents": {"masked": 1},
+    "blocks": {"masked": 1},
     "kept": {"masked": 1},
     "batch": {"masked": 1},
 }
@@ -74,22 +75,37 @@ def present(gradient: Tensor | None, source: Tensor) -> Tensor:
     return torch.zeros_like(source) if gradient is None else gradient
 
 
+SIZES = {"blocks": ("128, 64\n", "2, 1\n"), "window": ("max(before + after, 64)", "max(before + after, 1)")}
+
+
+def small_blocks(made: Compiled, kind: str) -> Compiled:
+    """The same source with blocks of two queries, so that a short text has several."""
+    large, small = SIZES[kind]
+    assert made.source.count(large) == 1
+    return replace(made, source=made.source.replace(large, small))
+
+
 def compare(case: Case) -> str:
     """The lowering that was chosen."""
     made = compiled(case.text)
-    net = network(made)
     kind = lowering_of(attend_of(made)).kind
+    ways = [(made, 1)]
+    if kind in SIZES:
+        ways.append((small_blocks(made, kind), -(-T // 2) if kind == "blocks" else 1))
     inputs = operands(case)
-    found, seen = ran(net, inputs)
-    assert dict(seen) == WAYS[kind], kind
-    table = net.get_parameter("table") if "table" in dict(net.named_parameters()) else torch.zeros(5, 2, dtype=torch.float64)
-    wanted = by_loops(case, inputs, table) + 0 * inputs["q"].sum()
-    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
-    sources = [inputs["q"], inputs["k"], inputs["v"], *([table] if table.requires_grad else [])]
-    weights = torch.randn_like(wanted)
-    gradients = [torch.autograd.grad((one * weights).sum(), sources, allow_unused=True) for one in (found, wanted)]
-    for source, ours, theirs in zip(sources, *gradients, strict=True):
-        torch.testing.assert_close(present(ours, source), present(theirs, source), rtol=1e-8, atol=1e-9)
+    for way, times in ways:
+        net = network(way)
+        found, seen = ran(net, inputs)
+        written_out = kind == "plain" or (kind == "blocks" and case.score is not None)
+        assert dict(seen) == ({} if written_out else {name: times for name in WAYS[kind]}), kind
+        table = net.get_parameter("table") if "table" in dict(net.named_parameters()) else torch.zeros(5, 2, dtype=torch.float64)
+        wanted = by_loops(case, inputs, table) + 0 * inputs["q"].sum()
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
+        sources = [inputs["q"], inputs["k"], inputs["v"], *([table] if table.requires_grad else [])]
+        weights = torch.randn_like(wanted)
+        gradients = [torch.autograd.grad((one * weights).sum(), sources, allow_unused=True) for one in (found, wanted)]
+        for source, ours, theirs in zip(sources, *gradients, strict=True):
+            torch.testing.assert_close(present(ours, source), present(theirs, source), rtol=1e-8, atol=1e-9)
     return kind
 
 
@@ -204,7 +220,27 @@ DOCUMENTS = [
 
 @pytest.mark.parametrize("text", DOCUMENTS)
 def test_documents_in_any_words(text: str) -> None:
-    assert compare(case_of(text, indices="b, h, i, j")) == "documents"
+    assert compare(case_of(text, indices="b, h, i, j")) == "blocks"
+
+
+NEAR = [
+    {"mask": "keep[b, j] and j <= i and i - j < 3"},
+    {"mask": "j <= i and i - j < 3 and (i - j) % 2 == 0"},
+    {"mask": "i == j + 1"},
+    {"mask": "i // 2 == j // 2 and j <= i"},
+    {"mask": "first[b, i] == second[b, j] and keep[b, j]"},
+    {"mask": "abs(i - j) <= 1", "bias": "-(2 ** (-8 * (h + 1) / 2)) * (i - j)"},
+    {"mask": "abs(i - j) <= 1 and keep[b, j]", "bias": "table[min(max(j - i, 0), 4), h]"},
+    {"mask": "j <= i and i - j < 3", "score": "5 * tanh(s / 5)"},
+    {"mask": "first[b, i] == second[b, j]", "bias": "0.5 * (i - j)", "score": "5 * tanh(s / 5) + table[min(i, 4), h]"},
+    {"mask": "i - j >= 2 and i - j < 4"},
+]
+
+
+@pytest.mark.parametrize("equations", NEAR, ids=lambda equations: " / ".join(equations.values()))
+def test_windows_and_documents_with_more_said(equations: dict[str, str]) -> None:
+    """Padding, patterns, biases and scores leave a window a window."""
+    assert compare(case_of(**equations, indices="b, h, i, j")) == "blocks"
 
 
 @pytest.mark.parametrize(

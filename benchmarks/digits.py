@@ -1,4 +1,4 @@
-"""LeNet on the digits against scikit-learn's MLP, on the same ten splits: `python benchmarks/digits_lenet.py`.
+"""LeNet, or another spec that tells digits, against scikit-learn's MLP on the same ten splits: `python benchmarks/digits.py [--spec vit]`.
 
 Both train on the training part (80 %) of splits 0 to 9 and are read once on the test part (10 %). The MLP has LeNet's dense layers,
 120 and 84 units. The figure that counts is the paired difference, with its standard error over the splits.
@@ -37,7 +37,7 @@ def main() -> None:
     plan = archc.compile(options.spec, program=True).plan.train
     assert plan is not None
     ours, theirs, validation = [], [], []
-    print("split  validation   LeNet     MLP")
+    print(f"split  validation  {options.spec:>6}     MLP")
     for seed in range(options.splits):
         with tempfile.TemporaryDirectory() as folder:
             run = archc.train(options.spec, out=Path(folder) / "run", split_seed=seed, progress=False)
