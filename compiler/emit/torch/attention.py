@@ -66,10 +66,13 @@ class _Attention:
         kind: Kind = lowering_of(self.op).kind
         if isinstance(self.op, StreamedAttend):
             kind = self._stepped(self.op, q, k, v)
-        if kind == "blocks":
-            result = self._by_blocks(q, k, v)
-        else:
-            result = self._plain(q, k, v) if kind == "plain" else self._fused(q, k, v, kind)
+        match kind:
+            case "plain":
+                result = self._plain(q, k, v)
+            case "blocks":
+                result = self._by_blocks(q, k, v)
+            case _:
+                result = self._fused(q, k, v, kind)
         ref = Ref(self.i)
         target = self.writer.assign(ref)
         if self.types[0].rank == 3:
@@ -160,26 +163,30 @@ class _Attention:
     def _windowed(self, q: str, k: str, v: str, options: dict[str, str]) -> Code:
         """A window, by blocks of queries."""
         near = Form(self.op.mask).near if self.op.mask is not None else None
-        assert near is not None and near.before is not None and near.after is not None
-        before, after = (self.show.dim(bound.text).text for bound in (near.before, near.after))
-        return call("windowed", q, k, v, before, after, **options)
+        assert near is not None
+        sides = (self.show.dim(bound.text).text for bound in (near.before, near.after) if bound is not None)
+        return call("windowed", q, k, v, *sides, **options)
 
     def _by_blocks(self, q: str, k: str, v: str) -> Code:
         """Blocks of queries, each with the keys near it: the attention of a block is a function of its own."""
         assert self.op.mask is not None
         near = Form(self.op.mask).near
         assert near is not None
-        given = {name: self.show.dim(b.text).text for name, b in (("before", near.before), ("after", near.after)) if b is not None}
+        given = {
+            name: self.show.dim(b.text).text for name, b in (("before", near.before), ("after", near.after)) if b is not None
+        }
         given |= self._numbers(q, near.ours, near.theirs)
         name, lines = self.free("attention"), self.writer.lines
         read = set(re.findall(r"\w+", " ".join(code.text for code in self.codes[3:])))
         own = {letter: self.free(letter) if letter in read else letter for letter in "qkvij"}
-        heads, self.positions = [own[letter] for letter in "qkv"], {letter: own[letter] for letter in "ij"}
+        query, key, value = (own[letter] for letter in "qkv")
+        self.positions = {letter: own[letter] for letter in "ij"}
         self.writer.lines = []
-        result = self._plain(*heads) if self.op.score is not None else self._fused(*heads, "batch")
+        written_out = self.op.score is not None
+        result = self._plain(query, key, value) if written_out else self._fused(query, key, value, "batch")
         self.say(f"return {result}")
         inside, self.writer.lines = self.writer.lines, lines
-        parameters = ", ".join(f"{parameter}: Tensor" for parameter in (*heads, *self.positions.values()))
+        parameters = ", ".join(f"{parameter}: Tensor" for parameter in own.values())
         self.say("")
         self.say(f"def {name}({parameters}) -> Tensor:")
         lines += (line.moved(1) for line in (*(Line(text, self.node.span) for text in docstring_of(said_of(self.op))), *inside))
