@@ -20,21 +20,30 @@ from archc.compiler.pipeline import compile_source
 from archc.dsl.source import Source
 
 BATCH, HEADS, WIDTH, STEPS = 1, 4, 64, 4096
+FALLS = "bias[h, i, j] = -(2 ** (-8 * (h + 1) / 4)) * (i - j)"
 CASES = {
     "window of 128": "mask[i, j] = j <= i and i - j < 128",
+    "window, filled": "mask[b, h, i, j] = j <= i and i - j < 128 and keep[b, j]",
+    "window, ALiBi": f"mask[i, j] = j <= i and i - j < 128\n    {FALLS}",
     "causal": "mask[i, j] = j <= i",
     "documents": "mask[b, h, i, j] = j <= i and of[b, i] == of[b, j]",
-    "ALiBi": "mask[i, j] = j <= i\n    bias[h, i, j] = -(2 ** (-8 * (h + 1) / 4)) * (i - j)",
+    "ALiBi": f"mask[i, j] = j <= i\n    {FALLS}",
+}
+TENSORS = {
+    "of": ("int[B, T]", torch.arange(STEPS)[None] // 512),  # documents of 512 tokens, packed
+    "keep": ("bool[B, T]", torch.arange(STEPS)[None] < 4000),
 }
 
-DOCUMENT = torch.arange(STEPS)[None] // 512  # documents of 512 tokens, packed
+
+def read(equations: str) -> list[str]:
+    return [name for name in TENSORS if f"{name}[" in equations]
 
 
 def ours(equations: str) -> nn.Module:
     """The equations as archc compiles them, on heads that are split already."""
     given = "mask=mask, bias=bias" if "bias" in equations else "mask=mask"
     shape = f"[B, {HEADS}, T, {WIDTH}]"
-    more = ", of: int[B, T]" if "of[" in equations else ""
+    more = "".join(f", {name}: {TENSORS[name][0]}" for name in read(equations))
     text = f"model Net(q: {shape}, k: {shape}, v: {shape}{more}) {{\n    {equations}\n    return attend(q, k, v, {given})\n}}\n"
     compiled, report = compile_source(Source("net.arch", text))
     assert compiled is not None, report.diagnostics
@@ -47,15 +56,18 @@ def ours(equations: str) -> nn.Module:
 def ready(case: str) -> Tensor:
     """The same as a mask or bias that is there before the clock starts."""
     i, j = torch.arange(STEPS)[:, None], torch.arange(STEPS)
-    before = j <= i
-    if case == "window of 128":
-        return before & (i - j < 128)
-    if case == "causal":
-        return before
+    mask = (j <= i)[None, None]
+    if "window" in case:
+        mask = mask & (i - j < 128)
+    if "filled" in case:
+        mask = mask & TENSORS["keep"][1][:, None, None]
     if case == "documents":
-        return (before & (DOCUMENT.mT == DOCUMENT))[None, None]
+        of = TENSORS["of"][1]
+        mask = mask & (of.mT == of)
+    if "ALiBi" not in case:
+        return mask
     fall = -(2 ** (-8 * (torch.arange(HEADS) + 1) / HEADS))[:, None, None] * (i - j)
-    return fall.masked_fill(~before, float("-inf"))[None]
+    return fall.masked_fill(~mask, float("-inf"))
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -75,7 +87,7 @@ def main() -> None:
     q, k, v = (torch.randn(BATCH, HEADS, STEPS, WIDTH, requires_grad=True) for _ in range(3))
     for case, equations in CASES.items():
         net, mask = ours(equations), ready(case)
-        given = (q, k, v, DOCUMENT) if case == "documents" else (q, k, v)
+        given = (q, k, v, *(TENSORS[name][1] for name in read(equations)))
         ways: tuple[Callable[[], Tensor], ...] = (
             lambda net=net, given=given: net(*given),  # type: ignore[misc]
             lambda mask=mask: F.scaled_dot_product_attention(q, k, v, attn_mask=mask),  # type: ignore[misc]

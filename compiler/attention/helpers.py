@@ -18,28 +18,6 @@ def kept(function):
     return get
 '''
 
-WINDOWED = '''\
-def windowed(q: Tensor, k: Tensor, v: Tensor, before: int, after: int, **options) -> Tensor:
-    """Attention of each query to the keys from `before` places before it to `after` behind it, by blocks of queries."""
-    batch, heads, steps, _ = q.shape
-    keys, size = k.shape[2], max(before + after, 64)
-    if k.shape[1] != heads:
-        k, v = (t.repeat_interleave(heads // t.shape[1], dim=1) for t in (k, v))
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or steps <= 2 * size:
-        i, j = torch.arange(steps, device=q.device)[:, None], torch.arange(keys, device=q.device)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=(i - j <= before) & (j - i <= after), **options)
-    blocks = -(-steps // size)
-    q = F.pad(q, (0, 0, 0, blocks * size - steps)).unflatten(2, (blocks, size))  # [B, heads, blocks, size, d]
-    near = size + before + after  # each block sees so many keys; those of two neighbours overlap
-    k, v = (F.pad(t, (0, 0, before, blocks * size + after - keys)).unfold(2, near, size).mT for t in (k, v))
-    i = torch.arange(blocks * size, device=q.device).view(blocks, size, 1)
-    j = i[:, :1] - before + torch.arange(near, device=q.device)
-    mask = (i - j <= before) & (j - i <= after) & (j >= 0) & (j < keys)  # [blocks, size, near]
-    q, k, v = (t.flatten(0, 1) for t in (q, k, v))
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[None], **options)
-    return y.flatten(1, 2)[:, :steps].unflatten(0, (batch, heads))
-'''
-
 BY_BLOCKS = '''\
 def by_blocks(
     attention,
@@ -81,5 +59,5 @@ def by_blocks(
     return torch.cat(parts, 2)
 '''
 
-HELPERS = {"kept": KEPT, "window": WINDOWED, "blocks": BY_BLOCKS}
+HELPERS = {"kept": KEPT, "blocks": BY_BLOCKS}
 """By the kind of a lowering."""

@@ -13,17 +13,16 @@ from .recognise import Form
 if TYPE_CHECKING:
     from ..layers.attention import Attend
 
-Kind = Literal["plain", "whole", "causal", "window", "blocks", "kept", "batch"]
+Kind = Literal["plain", "whole", "causal", "blocks", "kept", "batch"]
 
 
 @dataclass(frozen=True)
 class Lowering:
     """How, and why: words that go on from the equations.
 
-    `whole`: no mask at all; `causal`: the flag of scaled_dot_product_attention; `window`: by blocks of queries, all at once, each
-    with the keys near it; `blocks`: by blocks of queries, one after the other, with the keys from the first to the last that one of them
-    may see by its window or its document; `kept`: with a mask built once; `batch`: with a mask built in each forward; `plain`: scores
-    written out.
+    `whole`: no mask at all; `causal`: the flag of scaled_dot_product_attention; `blocks`: by blocks of queries, each with the keys from
+    the first to the last that one of them may see by its window or its document; `kept`: with a mask built once; `batch`: with a mask
+    built in each forward; `plain`: scores written out.
     """
 
     kind: Kind
@@ -44,7 +43,7 @@ def lowering_of(op: Attend) -> Lowering:
     if form is not None and form.near is not None:
         what, which = ("is a window", "window") if form.near.ours is None else ("keeps documents apart", "documents")
         reason = f"{what}, computed by blocks: the cost grows with the {which}, not with the square of the length"
-        return Lowering("window" if alone and form.near.alone else "blocks", reason)
+        return Lowering("blocks", reason)
     if op.score is not None:
         return Lowering("plain", "needs all scores written out")
     if any(equation is not None and equation.reads for equation in (mask, bias)):

@@ -62,14 +62,13 @@ class Near:
     """What bounds the keys that a block of queries can see.
 
     `ours` and `theirs` are the terms with the number of each query's and of each key's document; `before` and `after` say how many places
-    before and behind its own a query sees. `alone`: that is all that the mask says, and it is a window.
+    before and behind its own a query sees.
     """
 
     ours: int | None
     theirs: int | None
     before: Linear | None
     after: Linear | None
-    alone: bool
 
 
 class Form:
@@ -190,9 +189,7 @@ class Form:
         if not numbers and (before is None or after is None):
             return None
         ours, theirs = min(numbers) if numbers else (None, None)
-        plain = not others and len(below) == len(above) == 1 and before is not None and after is not None
-        alone = plain and all((bound.rest.constant or 0) >= 0 for bound in (before, after) if bound is not None)
-        return Near(ours, theirs, before, after, alone)
+        return Near(ours, theirs, before, after)
 
     def _numbers(self, condition: Condition) -> tuple[int, int] | None:
         """The terms of queries and of keys that must be equal, `of[b, i] == of[b, j]` or `i // 512 == j // 512`."""

@@ -68,7 +68,7 @@ class Attend(Layer):
         return {name: equation for name, equation in given.items() if equation is not None}
 
     def called(self) -> str:
-        """The cache of masks that are built once, or the function of windows or blocks."""
+        """The cache of masks that are built once, or the function of blocks."""
         return HELPERS.get(lowering_of(self).kind, "")
 
     def lowering(self, *inputs: Any) -> str:

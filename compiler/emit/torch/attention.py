@@ -154,18 +154,9 @@ class _Attention:
             options["dropout_p"] = f"{self.show(self.op.dropout)} if self.training else 0.0"
         if self.op.scale is not None:
             options["scale"] = self.show(self.op.scale)
-        if kind == "window":
-            return self._windowed(q, k, v, options)
         if self.heads.text != self.shared.text:
             options["enable_gqa"] = "True"
         return call("F.scaled_dot_product_attention", q, k, v, **options)
-
-    def _windowed(self, q: str, k: str, v: str, options: dict[str, str]) -> Code:
-        """A window, by blocks of queries."""
-        near = Form(self.op.mask).near if self.op.mask is not None else None
-        assert near is not None
-        sides = (self.show.dim(bound.text).text for bound in (near.before, near.after) if bound is not None)
-        return call("windowed", q, k, v, *sides, **options)
 
     def _by_blocks(self, q: str, k: str, v: str) -> Code:
         """Blocks of queries, each with the keys near it: the attention of a block is a function of its own."""

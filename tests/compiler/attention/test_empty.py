@@ -29,9 +29,7 @@ bounds = st.tuples(whole(("i", "j"), False), st.sampled_from(["<", "<=", "==", "
         f"({p[0].text} {p[1]} {p[2].text})", lambda e: eval(f"a {p[1]} b", {}, {"a": p[0].value(e), "b": p[2].value(e)})
     )
 )
-both = st.tuples(bounds, bounds).map(
-    lambda p: Drawn(f"({p[0].text} and {p[1].text})", lambda e: p[0].value(e) and p[1].value(e))
-)
+both = st.tuples(bounds, bounds).map(lambda p: Drawn(f"({p[0].text} and {p[1].text})", lambda e: p[0].value(e) and p[1].value(e)))
 
 
 @given(st.one_of(bounds, both, truths(("i", "j"), False)))
