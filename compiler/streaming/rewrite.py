@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from ..attention.recognise import Form
 from ..graph import (
-    Axis,
     Edge,
     Graph,
     Input,
@@ -20,23 +19,22 @@ from ..graph import (
     Node,
     Operation,
     Output,
-    Parameter,
     Penalty,
     Recur,
     Ref,
     Repeat,
     TensorType,
     Use,
-    Weight,
 )
 from ..layers.attention import Attend
 from ..layers.base import Layer
 from ..layers.indexing import At, Index, Slice
 from ..layers.positions import Rotary, SinusoidalPositions
-from ..passes.base import returned, without
-from ..shapes import Dim, Size
+from ..passes.base import returned
+from ..shapes import Size
 from ..values import AxisName, Truth, names_of
 from .ops import Grown, Lookup, Memory, Once, Positions, SinusoidalAt, StreamedAttend, StreamedRecur
+from .split import Rewritten, Streamed, split
 
 NAME = "cache"
 NOW = -1
@@ -46,20 +44,6 @@ FAMILIES = frozenset({"convolution", "pooling", "loss", "metric", "distribution"
 
 class NotStreamed(Exception):
     """The reason why a model cannot be computed token by token."""
-
-
-@dataclass(frozen=True)
-class Streamed:
-    """`step` reads the input that grows and the cache; before all steps `before` gives what it also reads, from all other inputs.
-
-    `passed` are the names of the outputs of `before`, which are the first inputs of `step`, in order. `moving` has for each output of the
-    root the dim of the tokens, or `NOW`; none where no token has a part in it.
-    """
-
-    step: Graph
-    moving: tuple[int | None, ...]
-    before: Graph | None = None
-    passed: tuple[str, ...] = ()
 
 
 def streamed(root: Graph, target: str, *, together: bool = False) -> Streamed:
@@ -77,26 +61,15 @@ def streamed(root: Graph, target: str, *, together: bool = False) -> Streamed:
     done = _Streaming(grows.symbol).graph(root, flags)
     if not done.cached:
         raise NotStreamed("nothing in it is kept from step to step")
-    return _split(root, done, target, grows.symbol)
-
-
-@dataclass(frozen=True)
-class _Done:
-    """A graph of steps; along which dim each output moves; whether it takes the cache; and where the old values are."""
-
-    graph: Graph
-    moving: tuple[int | None, ...]
-    cached: bool
-    place: dict[Ref, Ref]
-    still: frozenset[Ref]  # values of the old graph that no step changes
+    return split(root, done, target, grows.symbol)
 
 
 @dataclass
 class _Streaming:
     symbol: str
-    done: dict[object, tuple[Graph, _Done]] = field(default_factory=dict)
+    done: dict[object, tuple[Graph, Rewritten]] = field(default_factory=dict)
 
-    def graph(self, graph: Graph, flags: tuple[int | None, ...]) -> _Done:
+    def graph(self, graph: Graph, flags: tuple[int | None, ...]) -> Rewritten:
         """The graph with these of its inputs moving."""
         key = (id(graph), flags)
         if key not in self.done:
@@ -121,7 +94,7 @@ class _Body:
         self.moving: dict[Ref, int | None] = {}
         self.cache: Ref | None = None
 
-    def run(self) -> _Done:
+    def run(self) -> Rewritten:
         self.inputs()
         for number, node in enumerate(self.old.nodes):
             if not isinstance(node.op, Input):
@@ -132,7 +105,7 @@ class _Body:
             update["outputs"] = tuple(Output(name=o.name, ref=self.place[o.ref]) for o in self.old.outputs)
         moving = tuple(self.moving[output.ref] for output in self.old.outputs)
         still = frozenset(ref for ref, axis in self.moving.items() if axis is None)
-        return _Done(self.old.model_copy(update=update), moving, self.cached, self.place, still)
+        return Rewritten(self.old.model_copy(update=update), moving, self.cached, self.place, still)
 
     def inputs(self) -> None:
         """The inputs as they are, then the cache."""
@@ -411,71 +384,3 @@ def _letters(equation: object, place: int, axis: int) -> Iterable[str]:
         if term.op == "read" and equation.tensors[term.tensor] == place:  # type: ignore[attr-defined]
             op = equation.terms[term.args[axis]].op if axis < len(term.args) else "?"  # type: ignore[attr-defined]
             yield op if op in ("i", "j") else "?"
-
-
-def _split(root: Graph, done: _Done, target: str, symbol: str) -> Streamed:
-    """Takes out of the root what is computed once: what no step changes and another input has a part in."""
-    others = {i for i, node in enumerate(root.nodes) if isinstance(node.op, Input) and node.op.name != target}
-    back = {new: old for old, new in done.place.items()}
-    given = {old for old in done.still if _is_made(root, old, others)}
-    crossing: dict[Ref, None] = {}
-    for number, node in enumerate(done.graph.nodes):
-        if back.get(Ref(number)) not in given:
-            crossing |= {back[ref]: None for ref in node.refs if back.get(ref) in given}
-    if not crossing:
-        return Streamed(_trimmed(done.graph), done.moving)
-    names = tuple(root.nodes[ref.node].outputs[ref.output].name or f"given{k}" for k, ref in enumerate(crossing))
-    outputs = tuple(Output(name=name, ref=ref) for name, ref in zip(names, crossing, strict=True))
-    before = _trimmed(root.model_copy(update={"outputs": outputs, "assertions": _about(root, symbol)}))
-    return Streamed(_given(done, crossing, names), done.moving, before, names)
-
-
-def _is_made(root: Graph, ref: Ref, inputs: set[int]) -> bool:
-    if isinstance(root.nodes[ref.node].op, Parameter | Weight):
-        return False
-    return bool(({ref.node} | root.ancestors({ref.node})) & inputs)
-
-
-def _about(root: Graph, symbol: str) -> tuple[object, ...]:
-    return tuple(
-        a for a in root.assertions if symbol not in names_of(a.condition.text if isinstance(a.condition, Truth) else a.condition)
-    )
-
-
-def _given(done: _Done, crossing: dict[Ref, None], names: tuple[str, ...]) -> Graph:
-    """The step with what was computed before as its first inputs."""
-    graph = done.graph
-    nodes: list[Node] = []
-    move: dict[Ref, Ref] = {}
-    for ref, name in zip(crossing, names, strict=True):
-        old = graph.nodes[done.place[ref].node]
-        edge = old.outputs[done.place[ref].output].model_copy(update={"name": name})
-        move[done.place[ref]] = Ref(len(nodes))
-        nodes.append(Node.model_construct(op=Input(name=name), inputs=(), outputs=(edge,), span=old.span))
-    shift = len(nodes)
-
-    def moved(ref: Ref) -> Ref:
-        return move.get(ref, Ref(ref.node + shift, ref.output))
-
-    for node in graph.nodes:
-        inputs = tuple(moved(x) if isinstance(x, Ref) else x for x in node.inputs)
-        nodes.append(node.model_copy(update={"inputs": inputs}))
-    outputs = tuple(Output(name=o.name, ref=moved(o.ref)) for o in graph.outputs)
-    dims = {name: Axis(axis.input + shift, axis.axis) for name, axis in graph.dims.items()}
-    whole = graph.model_copy(update={"nodes": tuple(nodes), "outputs": outputs, "dims": dims, "assertions": ()})
-    return _trimmed(whole)
-
-
-def _trimmed(graph: Graph) -> Graph:
-    """The graph with what its outputs need alone; dims that no input shows any more are read from one that does."""
-    needed = {output.ref.node for output in graph.outputs}
-    needed |= graph.ancestors(needed)
-    idle = {i for i in range(len(graph.nodes)) if i not in needed and not isinstance(graph.nodes[i].op, Memory)}
-    kept = without(graph, idle)
-    dims = dict(kept.dims)
-    for name in graph.dims:
-        for number, node in enumerate(kept.inputs):
-            axes = [k for k, size in enumerate(node.type.shape) if size.value == Dim.of(name)]
-            if name not in dims and axes:
-                dims[name] = Axis(number, axes[0])
-    return kept.model_copy(update={"dims": dims})

@@ -22,7 +22,7 @@ from .equations import B, Case, Drawn, S, T, by_loops, cases
 
 DRAWN = (Phase.explicit, Phase.generate)  # what fails is small enough to read
 QUICK = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), phases=DRAWN)
-WHOLE = settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+WHOLE = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def network(made: Compiled) -> nn.Module:
