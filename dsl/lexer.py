@@ -18,24 +18,27 @@ from .span import Loc, Span
 
 RESERVED = frozenset("if else and or not in as from stack parallel tied return assert true false none".split())
 
+# Blanks, then one group; the groups that are common stand first and are known by their numbers
 _TOKEN = re.compile(
-    r"""(?P<space>[ \t\r\f\v]+)
-      | (?P<name>[^\W\d]\w*(?:['’′]+)?)
+    r"""[ \t\r\f\v]*+(?:
+        (?P<name>[^\W\d]\w*(?:['’′]+)?)
+      | (?P<op>[()\[\]{},]|(?!&&|\|\||\+\+|[-+*/@%&|^]=|//=|\*\*=|:=|=>|<-[ ]|<>|===|!==)
+              (?:->|\.\.\.|\.\.|\*\*|//|[=!<>]=|[-+*/%@<>=~:]|\.(?![0-9])))
       | (?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?(?![\w]|\.(?![.A-Za-z_])))
       | (?P<comment>\#.*)
       | (?P<string>"[^"]*")
       | (?P<foreign>&&|\|\||\+\+|[-+*/@%&|^]=|//=|\*\*=|:=|=>|<-(?=[ ])|<>|===|!==|[&|^!?$`\\](?!=))
-      | (?P<op>->|\.\.\.|\.\.|\*\*|//|[=!<>]=|[-+*/%@<>=~()\[\]{},:]|\.(?![0-9]))
       | (?P<badnumber>[0-9][\w]*(?:\.\w*)?(?:(?<=[eE])[-+][0-9]+)?|\.[0-9]\w*)
       | (?P<semicolon>;)
       | (?P<quote>'[^']*'?)
       | (?P<openstring>".*)
       | (?P<curly>[“”„«][^“”"»]*[“”"»])
       | (?P<junk>[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd-\uffff]+)
-      | (?P<other>.)
-    """,
+      | (?P<other>[^ \t\r\f\v])
+    )""",
     re.VERBOSE | re.DOTALL,
 )
+_NAME, _OP, _NUMBER = (_TOKEN.groupindex[kind] for kind in ("name", "op", "number"))
 
 LOOKALIKES = {
     "→": "->", "⟶": "->", "−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "∗": "*", "÷": "/", "≤": "<=", "≥": ">=", "≠": "!=", "…": "...",
@@ -136,42 +139,39 @@ class Lexer:
     def _read_line(self, line: str, begin: int) -> None:
         tokens, number = self.tokens, self.line
         for match in _TOKEN.finditer(line, begin):
-            kind, text, column = match.lastgroup, match.group(), match.start() + 1
-            if kind == "space":
-                continue
-            if kind == "name":
+            group = match.lastindex or 0
+            text, column = match[group], match.start(group) + 1
+            if group == _NAME:
                 if text in RESERVED:
                     tokens.append(Token(text, text, number, column, self.first))
                 elif text.isascii() and text[-1] != "'" and text not in ODD_NAMES:
                     tokens.append(Token("NAME", text, number, column, self.first))
                 else:
                     self._odd_name(text, column)
-            elif kind == "op":
+            elif group == _OP:
                 if text in "+~" and self._lacks_left():
                     self._prefix(text, column)
                 else:
                     tokens.append(Token(text, text, number, column, self.first))
-            elif kind == "number":
-                tokens.append(
-                    Token(
-                        "NUMBER",
-                        text if len(text) <= MOST_DIGITS else self._long(text, column),
-                        number,
-                        column,
-                        self.first,
-                        len(text),
-                    )
-                )
-            elif kind == "string":
-                tokens.append(Token("STRING", text, number, column, self.first))
-            elif kind == "comment":
-                self.comments.append(Comment(text.rstrip(), self.first, span=self._span(column, len(text.rstrip()))))
-                continue
-            elif kind == "semicolon":
-                self._semicolon(column)
-                continue
+            elif group == _NUMBER:
+                digits = text if len(text) <= MOST_DIGITS else self._long(text, column)
+                tokens.append(Token("NUMBER", digits, number, column, self.first, len(text)))
             else:
-                self.odd[kind or "other"](text, column)
+                self._read_odd(match.lastgroup or "other", text, column)
+                continue
+            self.first = False
+
+    def _read_odd(self, kind: str, text: str, column: int) -> None:
+        """What is rare, or wrong."""
+        if kind == "comment":
+            self.comments.append(Comment(text.rstrip(), self.first, span=self._span(column, len(text.rstrip()))))
+        elif kind == "semicolon":
+            self._semicolon(column)
+        else:
+            if kind == "string":
+                self.tokens.append(Token("STRING", text, self.line, column, self.first))
+            else:
+                self.odd[kind](text, column)
             self.first = False
 
     # What is mended ---------------------------------------------------------------------------------------------------
