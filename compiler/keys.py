@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from ..dsl import ast
-from ..dsl.walk import children
+from ..dsl.walk import children, descendants
 
 # Attributes of every nn.Module; a test holds the list equal to PyTorch's. A key of one of these names would break the module.
 RESERVED_KEYS = frozenset(
@@ -34,8 +34,11 @@ RESERVED_KEYS = frozenset(
 # Methods that a generated root may have besides.
 OWN_KEYS = frozenset({"with_penalties", "update_averages"})
 RECURRING = ("recur", "bidirectional")
+NAMED = ast.LayerDef | ast.ParamDef | ast.StateDef | ast.LatentDef | ast.PlayerDef
+DEFINED = {ast.StateDef: "another state", ast.LatentDef: "another block of units", ast.PlayerDef: "another player"}
 
 KindOf = Callable[[str], str | None]  # a name to the kind of submodule it builds, or none
+Clash = Callable[[ast.Ident, ast.Ident, str], None]  # a name, the same before it, and what that is
 
 
 def is_reserved_key(key: str) -> bool:
@@ -48,10 +51,17 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
-def keys_of(body: tuple[ast.Statement, ...], kind_of: KindOf) -> dict[int, str]:
-    """Keys by the identity of the node that builds: a `Name` that stands for a layer or part, or a `Stack`."""
+def keys_of(body: tuple[ast.Statement, ...], kind_of: KindOf, clash: Clash) -> dict[int, str]:
+    """Keys by the identity of the node that builds: a `Name` that stands for a layer or part, or a `Stack`.
+
+    Two things of one name are told to `clash`, unless they stand in the two branches of an `if`.
+    """
     keys: dict[int, str] = {}
     counts: Counter[str] = Counter()
+    written = {node.name.text for statement in body for node in descendants(statement) if isinstance(node, NAMED | ast.As)}
+    given_keys: set[str] = set()  # of what has been built so far
+    taken: dict[str, list[tuple[dict[int, int], ast.Ident, str]]] = {}
+    branches: dict[int, int] = {}  # the branches that stand around, by what branches
     local: dict[str, str] = {}  # names of this body that hold recipes, with their kinds
 
     def kind(name: str) -> str | None:
@@ -59,7 +69,22 @@ def keys_of(body: tuple[ast.Statement, ...], kind_of: KindOf) -> dict[int, str]:
 
     def count(node: ast.Node, of: str, given: str | None) -> None:
         counts[of] += 1
+        while given is None and f"{of}{counts[of]}" in written:
+            counts[of] += 1
         keys[id(node)] = given or f"{of}{counts[of]}"
+        given_keys.add(keys[id(node)])
+
+    def take(name: ast.Ident, what: str) -> None:
+        for there, first, kind in taken.get(name.text, ()):
+            if all(branches.get(choice, branch) == branch for choice, branch in there.items()):
+                clash(name, first, kind)
+                return
+        taken.setdefault(name.text, []).append((dict(branches), name, what))
+
+    def branch(node: ast.Node, which: int, walk: Callable[[], None]) -> None:
+        branches[id(node)] = which
+        walk()
+        del branches[id(node)]
 
     def expression(node: object, given: str | None = None) -> None:
         match node:
@@ -71,7 +96,10 @@ def keys_of(body: tuple[ast.Statement, ...], kind_of: KindOf) -> dict[int, str]:
                 for inner in (node.count, node.over, *(carry.start for carry in node.carries)):
                     expression(inner)
             case ast.As():
+                given_keys.discard(node.name.text)
                 expression(node.value, node.name.text)
+                if node.name.text in given_keys:
+                    take(node.name, "another step")
             case ast.Call(function=ast.Name(id=name), args=(_, *options)) if name in RECURRING and kind(name) == name:
                 expression(node.function, given)  # its cell is built by it, under its key
                 for option in options:
@@ -90,9 +118,9 @@ def keys_of(body: tuple[ast.Statement, ...], kind_of: KindOf) -> dict[int, str]:
                     expression(step)
                 expression(last, given)
             case ast.Ternary():
-                expression(node.then, given)
+                branch(node, 0, lambda: expression(node.then, given))
                 expression(node.condition)
-                expression(node.otherwise, given)
+                branch(node, 1, lambda: expression(node.otherwise, given))
             case ast.Attribute():
                 if not isinstance(node.base, ast.Name):
                     expression(node.base)
@@ -103,21 +131,26 @@ def keys_of(body: tuple[ast.Statement, ...], kind_of: KindOf) -> dict[int, str]:
     def statement(node: ast.Statement) -> None:
         match node:
             case ast.LayerDef():
+                take(node.name, "another layer")
                 expression(node.value, node.name.text)
             case ast.Assign(targets=(ast.Name() as target,), value=value) if (of := recipe_kind(value, kind)) is not None:
                 local[target.id] = of  # a recipe: each use of the name builds
             case ast.If():
-                for inner in (*node.then, *(node.otherwise or ())):
-                    statement(inner)
-            case ast.ParamDef() | ast.LatentDef() | ast.PlayerDef():
+                branch(node, 0, lambda: every(node.then))
+                branch(node, 1, lambda: every(node.otherwise or ()))
+            case ast.ParamDef() | ast.StateDef() | ast.LatentDef() | ast.PlayerDef():
+                take(node.name, DEFINED[type(node)] if not isinstance(node, ast.ParamDef) else f"another {node.kind}")
                 if isinstance(node, ast.PlayerDef):
                     expression(node.value, node.name.text)
             case _:
                 for child in children(node):
                     expression(child)
 
-    for node in body:
-        statement(node)
+    def every(statements: tuple[ast.Statement, ...]) -> None:
+        for node in statements:
+            statement(node)
+
+    every(body)
     return keys
 
 

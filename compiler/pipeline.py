@@ -24,7 +24,8 @@ from .errors.names import NoRoot
 from .errors.training import NoProgram, UnknownData
 from .graph import Graph
 from .hyperparameters import as_python, from_outside, from_train, is_plain
-from .resolve import Declared, Program, Reader, Shelf, resolve
+from .resolve import Declared, Program, Reader, resolve
+from .scopes import Shelf
 
 if TYPE_CHECKING:  # what is about training is imported where a spec trains
     from .plan import MadePlan, Plan, SourceCall

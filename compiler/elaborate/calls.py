@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...dsl import ast
 from ...dsl.diagnostic import Fault
 from ...dsl.span import Span
 from ..errors.calls import NotCallable, UnknownArgument
 from ..layers import registry
 from ..layers.base import Layer, Refusal
+from ..shapes import Size
+from ..values import Real
 from . import numbers
 from .applying import advice_on_calls, apply, apply_layer
 from .body import Body
@@ -41,7 +45,7 @@ def call(body: Body, node: ast.Call, incoming: tuple[Value, ...] | None = None, 
     callee = evaluate(body, node.function)
     given, named = _arguments(body, node, callee.layer if isinstance(callee, LayerRecipe) else None)
     if isinstance(callee, LayerRecipe):
-        _check_keywords(callee.layer, node)
+        _check_keywords(body, callee.layer, node)
     if isinstance(callee, Poison) or any(
         isinstance(v, Poison) for v in (*(v for v, _ in given), *(v for v, _ in named.values()))
     ):
@@ -127,6 +131,7 @@ def _function(
         return gradient_penalty(body, given, named, node)
     on_tensors = incoming is not None or any(has_tensor(value) for value, _ in given)
     if on_tensors and callee.name in registry():
+        _plain_bound(body, callee.name, given, named, node, flowing=incoming is not None)
         recipe = LayerRecipe(registry()[callee.name], {}, node.function)
         if incoming is not None:
             return Applied(_call_layer(body, recipe, [*zip(incoming, places, strict=True), *given], named, node))
@@ -136,6 +141,21 @@ def _function(
     if named:
         raise Refusal(UnknownArgument(next(iter(named.values()))[1], f"the function {callee.name}", next(iter(named)), ()))
     return numbers.function(body, callee.name, [value for value, _ in given], node.span)
+
+
+def _plain_bound(
+    body: Body, name: str, given: list[tuple[Value, Span]], named: Mapping[str, object], node: ast.Call, *, flowing: bool
+) -> None:
+    """`max(x, 0)` might mean two things."""
+    numbers_given = given if flowing else given[1:]
+    if name not in ("max", "min") or named or len(numbers_given) != 1 or not isinstance(numbers_given[0][0], Size | Real):
+        return
+    from ..errors.calls import DimOrNumber
+
+    value, place = numbers_given[0]
+    written = body.unit.source.slice
+    tensor = "" if flowing else written(given[0][1])
+    raise Refusal(DimOrNumber(node.span, name, tensor, written(place), place, isinstance(value, Size)))
 
 
 # Layers ---------------------------------------------------------------------------------------------------------------
@@ -198,10 +218,14 @@ def mixed(body: Body, node: ast.Call, what: str, tensors: set[Span], flowing: bo
     return MixedArguments(node.span, what, mend if texts[1] and not (flowing and not texts[0]) else "")
 
 
-def _check_keywords(layer: type[Layer], node: ast.Call) -> None:
-    for arg in node.args:
-        if arg.name is not None and arg.name.text not in layer.model_fields and not layer.further:
-            raise Refusal(UnknownArgument(arg.name.span, layer.name, arg.name.text, tuple(layer.model_fields)))
+def _check_keywords(body: Body, layer: type[Layer], node: ast.Call) -> None:
+    known = tuple(layer.model_fields)
+    names = [arg.name for arg in node.args if arg.name is not None and arg.name.text not in known and not layer.further]
+    faults = [UnknownArgument(name.span, layer.name, name.text, known) for name in names]
+    for fault in faults[:-1]:
+        body.report(fault)
+    if faults:
+        raise Refusal(faults[-1])
 
 
 # Application ----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from ..errors.calls import (
     WrongResult,
     WrongTensorCount,
 )
-from ..errors.names import ContainsItself, NotCompiledYet
+from ..errors.names import ContainsItself, NameTaken, NotCompiledYet
 from ..errors.shapes import NoSuchDim, UnknownSize, WrongDtype, WrongRank
 from ..graph import Average, Graph, Hyper, Output, TensorType
 from ..keys import RECURRING, keys_of, snake
@@ -179,8 +179,11 @@ class Elaborator:
         place = id(statements if of is None else of)
         known = self.keys.get(place)
         if known is None:
-            known = self.keys[place] = keys_of(statements, self._kind_of(declared))
+            known = self.keys[place] = keys_of(statements, self._kind_of(declared), self._clash)
         return known
+
+    def _clash(self, name: ast.Ident, first: ast.Ident, what: str) -> None:
+        self.report(NameTaken(name.span, name.text, what, first.span))
 
     def level_keys(self, statements: tuple[ast.Statement, ...], body: Body) -> dict[int, str]:
         """Keys of the levels of a stack that stands in `body`."""

@@ -11,7 +11,7 @@ from ..errors.calls import BadArithmetic, NoAttribute, NotATensor, PrimeMisplace
 from ..graph import TensorType, Weight
 from ..layers import registry
 from ..layers.base import Refusal
-from ..resolve import FUNCTIONS
+from ..scopes import FUNCTIONS
 from ..shapes import Size
 from ..values import AxisName, Real, Truth, formula
 from . import numbers

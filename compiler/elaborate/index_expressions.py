@@ -20,7 +20,7 @@ from ..graph import DType
 from ..layers import registry
 from ..layers._elementwise import Elementwise
 from ..layers.base import Refusal
-from ..resolve import FUNCTIONS as ON_NUMBERS
+from ..scopes import FUNCTIONS as ON_NUMBERS
 from ..shapes import Size
 from ..values import Real, Truth
 from . import expressions, numbers

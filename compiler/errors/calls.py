@@ -1,8 +1,47 @@
 """Faults of calls and of compile-time values: arguments, hyperparameters, results, contracts."""
 
-from ...dsl.diagnostic import Diagnostic, Fault, Help, Label
+from ...dsl.diagnostic import Diagnostic, Edit, Fault, Help, Label
 from ...dsl.nearest import did_you_mean
 from ...dsl.span import NOWHERE, Span
+
+ARGUMENTS = {
+    "units": "out_features",
+    "filters": "out_channels",
+    "kernel": "kernel_size",
+    "pool_size": "kernel_size",
+    "strides": "stride",
+    "dilation_rate": "dilation",
+    "rate": "p",
+    "prob": "p",
+    "epsilon": "eps",
+    "use_bias": "bias",
+    "axis": "dim",
+    "keepdims": "keepdim",
+    "input_dim": "num_embeddings",
+    "output_dim": "embedding_dim",
+    "kernel_initializer": "init",
+    "bias_initializer": "bias_init",
+    "num_heads": "heads",
+    "alpha": "negative_slope",
+    "label_smooth": "label_smoothing",
+}
+"""What others call the arguments of layers."""
+
+_KNOWN_HERE = "what comes in says it; leave it out"
+ARGUMENT_ADVICE = {
+    "in_features": _KNOWN_HERE,
+    "in_channels": _KNOWN_HERE,
+    "num_features": _KNOWN_HERE,
+    "input_shape": _KNOWN_HERE,
+    "input_size": _KNOWN_HERE,
+    "activation": "let it flow on into the activation: dense(64) -> relu",
+    "inplace": "what may be done in place is found out; leave it out",
+    "device": "a spec knows no device; archc train --device says it",
+    "dtype": "a spec knows no precision; the clause `precision` of a train program says it",
+    "batch_first": "the batch is always the first dim; leave it out",
+    "training": "the mode is that of the model; leave it out",
+}
+"""What to say of arguments that layers have elsewhere and need not have here."""
 
 
 class UnknownArgument(Fault):
@@ -19,7 +58,9 @@ class UnknownArgument(Fault):
     def diagnostic(self) -> Diagnostic:
         has = f"it has {', '.join(self.candidates)}" if self.candidates else "it has none"
         labels = () if self.declared == NOWHERE else (Label(self.declared, "declared here"),)
-        helps = did_you_mean(self.argument, self.span, self.candidates)
+        known = {other: ours for other, ours in ARGUMENTS.items() if ours in self.candidates}
+        advice = ARGUMENT_ADVICE.get(self.argument)
+        helps = did_you_mean(self.argument, self.span, self.candidates, known) if advice is None else (Help(advice),)
         return self.say(f"{self.what} has no argument {self.argument}", "" if helps else has, *labels, helps=helps)
 
 
@@ -316,3 +357,28 @@ class OutputNames(Fault):
         labels = () if self.first == NOWHERE else (Label(self.first, "the first one"),)
         helps = (Help("name the values first: a = …, b = …, return a, b"),)
         return self.say(f"two outputs would be called {self.name}", "the second one", *labels, helps=helps)
+
+
+class DimOrNumber(Fault):
+    """`max(x, 0)` is the largest along dim 0 in PyTorch, and the larger of x and 0 in mathematics: say which.
+
+    `min` likewise. Of two tensors they are the larger and the smaller, element by element.
+    """
+
+    code = "E0426"
+    title = "a dim or a number"
+
+    name: str
+    tensor: str  # as it is written; empty in a flow
+    number: str
+    place: Span  # of the number
+    whole: bool
+
+    def diagnostic(self) -> Diagnostic:
+        bound = f"clip({self.tensor + ', ' if self.tensor else ''}{'min' if self.name == 'max' else 'max'}={self.number})"
+        helps = [Help(f"for the {'larger' if self.name == 'max' else 'smaller'} of the two: {bound}", (Edit(self.span, bound),))]
+        if self.whole:
+            along = f"for the {'largest' if self.name == 'max' else 'smallest'} along a dim: dim={self.number}"
+            helps.append(Help(along, (Edit(self.place, f"dim={self.number}"),)))
+        meant = f"{self.number} may be a dim or a number" if self.whole else f"{self.number} is no dim"
+        return self.say(f"{meant}: {self.name} of a tensor and a number is not said plainly", "a number", helps=helps)

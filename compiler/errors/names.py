@@ -14,6 +14,9 @@ FOREIGN = {
     "repeat": "stack",
 }
 
+MODULES = frozenset({"nn", "F", "torch", "tf", "keras", "layers", "np", "jnp", "flax"})
+"""What others write before the names of layers."""
+
 ADVICE = {
     "causal": "a causal mask is an index function: mask[i, j] = j <= i, then attend(…, mask=mask)",
     "self": "values have names of their own here, without self",

@@ -350,7 +350,7 @@ def function_graph(body: Body, name: str, outputs: tuple[Output, ...], span: Spa
 def is_known(body: Body, name: str) -> bool:
     """A name that an expression outside of declarations may use."""
     from ..elaborate.values import MISSING
-    from ..resolve import CONSTANTS, FUNCTIONS, SPECIAL
+    from ..scopes import CONSTANTS, FUNCTIONS, SPECIAL
 
     if body.scope.get(name) is not MISSING or name in body.unit.names:
         return True

@@ -19,7 +19,8 @@ from ..graph import Graph, Operation, Output, TensorType
 from ..layers import registry
 from ..layers.base import Refusal
 from ..plan import Term
-from ..resolve import FUNCTIONS, Unit, synonyms
+from ..resolve import Unit
+from ..scopes import FUNCTIONS, synonyms
 from ..shapes import Size
 from .balanced import labels_of, weights_name
 from .columns import function_graph, is_known

@@ -25,7 +25,7 @@ def run(
 ) -> None:
     """List the layers, the ops and the standard library, or show one with a runnable example."""
     from ...compiler.layers import registry
-    from ...compiler.resolve import synonyms
+    from ...compiler.scopes import synonyms
     from ..library import parts
 
     known = registry()
