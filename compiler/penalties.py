@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..dsl.span import Span
-from .graph import Graph, Penalty, Repeat, Use
+from .graph import Game, Graph, Penalty, Repeat, Use
 
 if TYPE_CHECKING:
     from .plan import Term
@@ -35,8 +35,8 @@ def _joined(first: dict[str, Span], more: dict[str, Span]) -> dict[str, Span]:
 
 
 def penalty_names(root: Graph) -> tuple[str, ...]:
-    """The names of all penalties of a root."""
-    return tuple(penalties_of(root, {}))
+    """The names of the penalties that stand beside a root's outputs; a game adds its own to its objectives."""
+    return () if isinstance(root, Game) else tuple(penalties_of(root, {}))
 
 
 def penalty_terms(root: Graph) -> list[Term]:
@@ -47,4 +47,5 @@ def penalty_terms(root: Graph) -> list[Term]:
         return Place(file=span.source, line=span.start.line, column=span.start.column)
 
     found = penalties_of(root, {})
-    return [Term(name=n, function="", arguments=[], penalty=True, better="lower", place=place(s)) for n, s in found.items()]
+    wanted = [(name, found[name]) for name in penalty_names(root)]
+    return [Term(name=n, function="", arguments=[], penalty=True, better="lower", place=place(s)) for n, s in wanted]

@@ -27,7 +27,8 @@ from .hyperparameters import as_python, from_outside, from_train, is_plain
 from .resolve import Declared, Program, Reader, resolve
 from .scopes import Shelf
 
-if TYPE_CHECKING:  # what is about training is imported where a spec trains
+if TYPE_CHECKING:  # what is about training and games is imported where a spec has it
+    from .game.shared import Sharing
     from .plan import MadePlan, Plan, SourceCall
     from .training.columns import Columns, Schema, Schemas
     from .training.program import Checked
@@ -277,6 +278,7 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
         recurrences=recurrences(lowered),
         energies=has_machine(graph),
         made=_made(graph),
+        **_shared(lowered, module.sharing),
     )
     return Compiled(
         name=declared.node.name.text,
@@ -302,6 +304,27 @@ def _made(graph: Graph) -> list[MadePlan]:
     from .game import made
 
     return [MadePlan(name=m.name, like=m.like, players=list(m.players), drawn=m.drawn) for m in made(graph)]
+
+
+def _shared(graph: Graph, sharing: Sharing | None) -> dict[str, Any]:
+    """What the objectives of a game have in common, by the names of their methods."""
+    from .graph import Game
+    from .plan import SharedPlan
+
+    if sharing is None or not isinstance(graph, Game):
+        return {}
+    methods = [f"objective_{objective.name}" for objective in graph.objectives]
+    shared = [
+        SharedPlan(
+            method=part.method,
+            values=[*part.values.values()],
+            given=[sharing.name(part.users[0], ref) for ref in part.given],
+            users=[methods[user] for user in part.users],
+        )
+        for part in sharing.shared
+    ]
+    given = {methods[k]: [sharing.name(k, ref) for ref in refs] for k, refs in enumerate(sharing.given) if refs}
+    return {"shared": shared, "given": given}
 
 
 def _inputs(graph: Graph) -> list[Any]:

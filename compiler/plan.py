@@ -189,20 +189,22 @@ class SchedulePlan(Frozen):
 
 
 class ClipPlan(Frozen):
-    """Gradients are cut to `value` each, then scaled down to the norm `norm` of all together."""
+    """Gradients are cut to `value` each, then scaled down to the norm `norm` of all together: those of what lies below `targets`."""
 
     norm: float | None = None
     value: float | None = None
+    targets: list[str] = []
 
 
 class AveragePlan(Frozen):
-    """Weights that are evaluated and kept in place of the trained ones.
+    """Weights that are evaluated and kept in place of the trained ones: of what lies below `targets`.
 
     `decay`: their exponential moving average over the steps. `start`: their plain mean over the ends of the epochs from that one on (SWA).
     """
 
     decay: float | None = None
     start: int | None = None
+    targets: list[str] = []
 
 
 class EarlyStopPlan(Frozen):
@@ -272,6 +274,20 @@ class MadePlan(Frozen):
     drawn: bool
 
 
+class SharedPlan(Frozen):
+    """Values that several objectives of a game have in common.
+
+    `method` gives them, from the inputs, what `draw_round` gives and `given`, which are shared values of before. `users` are the methods of
+    the objectives that are given them, in the order of the round: they are computed before the first, and the last alone may learn
+    through them.
+    """
+
+    method: str
+    values: list[str]
+    given: list[str] = []
+    users: list[str]
+
+
 class ModelPlan(Frozen):
     """What stands in model.py: the root's class, the arguments of its constructor, its inputs and the names of its outputs in order.
 
@@ -289,6 +305,8 @@ class ModelPlan(Frozen):
     recurrences: list[RecurrencePlan] = []
     energies: bool = False  # it is an energy, or some are at work in it
     made: list[MadePlan] = []  # of a game, whose method `make` gives it from the inputs and what `draw_round` gives
+    shared: list[SharedPlan] = []  # of a game, in the order of the round
+    given: dict[str, list[str]] = {}  # of a game: the shared values that each objective takes behind the draws, by its method
 
 
 class SolvePlan(Frozen):
@@ -338,8 +356,8 @@ class PhasePlan(Frozen):
     steps: int | None = None
     batch: int
     accumulate: int = 1
-    clip: ClipPlan = ClipPlan()
-    average: AveragePlan | None = None
+    clips: list[ClipPlan] = []
+    averages: list[AveragePlan] = []  # of several steps, or one of epochs
     early_stop: EarlyStopPlan | None = None
     frozen: list[FreezePlan] = []
     init: list[InitPlan] = []

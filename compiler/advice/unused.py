@@ -92,6 +92,7 @@ class _Body:
     def _made(self) -> set[str]:
         """Of a game, the names of what its players give: to be looked at, also where no objective reads it."""
         players = {line.name.text for line in self.node.body if isinstance(line, ast.PlayerDef)}
+        players |= {line.name.text for line in self.node.body if isinstance(line, ast.LayerDef)}  # a slow copy of one
         found = set()
         for line in self.node.body:
             if isinstance(line, ast.Assign) and isinstance(line.value, ast.Call) and _said([line.value.function]) & players:

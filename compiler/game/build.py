@@ -19,11 +19,9 @@ from ..errors.games import (
     PlayerWithoutObjective,
     SharedWeights,
 )
-from ..errors.names import NotCompiledYet
 from ..errors.shapes import WrongDtype
 from ..graph import Game, Graph, Node, Objective, Output, Use
 from ..layers.base import Refusal
-from ..penalties import penalties_of
 from . import makes
 
 
@@ -99,10 +97,6 @@ def game(body: Body, node: ast.Declaration, returned: list[tuple[object, ast.Exp
         for name in told.players:
             if name not in keys:
                 body.report(ObjectiveWithoutPlayer(told.span, name, body.players[name]))
-    for span in penalties_of(graph, {}).values():
-        body.report(NotCompiledYet(span, "a penalty in a game"))
-    if graph.averages:
-        body.report(NotCompiledYet(node.name.span, "an average of a layer in a game"))
     if body.poisoned:
         return None
     fields = {name: getattr(graph, name) for name in Graph.model_fields}
@@ -110,9 +104,10 @@ def game(body: Body, node: ast.Declaration, returned: list[tuple[object, ast.Exp
 
 
 def _check_owners(body: Body, graph: Graph) -> None:
-    """Every weight is of one player."""
+    """Every weight is of one player, or follows one."""
+    followed = {average.key: average.source for average in graph.averages}
     for node in graph.nodes:
-        if node.key is None:
+        if node.key is None or followed.get(node.key) in body.players:
             continue
         if node.key not in body.players:
             body.report(NobodysWeights(node.span, _called(node)))

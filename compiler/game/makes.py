@@ -25,7 +25,8 @@ def made(game: Game) -> tuple[Made, ...]:
     found = []
     for output in game.outputs[len(game.objectives) :]:
         needed = _computed_from(game, output.ref.node)
-        keys = {game.nodes[number].key for number in needed}
+        followed = {average.key: average.source for average in game.averages}
+        keys = {followed.get(key, key) for number in needed if (key := game.nodes[number].key) is not None}
         like = next(node for node in inputs if _alike(game.type_of(output.ref), node.type))
         free = not any(node in (game.nodes[number] for number in needed) for node in game.inputs if node.type.dtype == "float")
         players = tuple(player for player in game.players if player in keys)

@@ -36,10 +36,12 @@ REPEATED = (
     "freeze",
     "init",
     "rounds",
+    "clip",
+    "ema",
 )  # may be said several times: for several terms or targets
 NUMBERS = {"epochs": 1, "steps": 1, "batch": 1, "accumulate": 1, "seed": 0, "split_seed": 0}  # the least each may be
-ONCE = (*NUMBERS, "clip", "early_stop", "ema", "average", "precision")
-TARGETED = (*TERMS, "optimizer", "schedule", "init", "rounds")  # take something before a colon
+ONCE = (*NUMBERS, "early_stop", "average", "precision")
+TARGETED = (*TERMS, "optimizer", "schedule", "init", "rounds", "clip", "ema")  # take something before a colon
 OF_PROGRAM = ("seed", "split_seed")  # not of a phase
 ALL = (*REPEATED, *ONCE)
 
@@ -118,12 +120,12 @@ def rounds(body: Body, clause: ast.Clause, targets: Targets | None) -> RoundsPla
 
 def clip(body: Body, clause: ast.Clause, targets: Targets | None) -> ClipPlan:
     values = _settings(body, clause, {"norm": POSITIVE, "value": POSITIVE})
-    return ClipPlan(**cast("dict[str, float]", values))
+    return ClipPlan(**cast("dict[str, Any]", values), targets=_targets(clause.targets, targets))
 
 
 def ema(body: Body, clause: ast.Clause, targets: Targets | None) -> AveragePlan:
     values = _settings(body, clause, {"decay": SHARE})
-    return AveragePlan(decay=float(cast("float", values["decay"])))
+    return AveragePlan(decay=float(cast("float", values["decay"])), targets=_targets(clause.targets, targets))
 
 
 def average(body: Body, clause: ast.Clause, targets: Targets | None) -> AveragePlan:

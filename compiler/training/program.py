@@ -24,7 +24,7 @@ from ..errors.training import (
 from ..graph import Game, Graph, Node, TensorType, has_gates
 from ..layers.base import Refusal
 from ..penalties import penalty_terms
-from ..plan import ClipPlan, EarlyStopPlan, InputPlan, InstancePlan, PhasePlan, Term, TrainPlan, UpdatePlan
+from ..plan import EarlyStopPlan, InputPlan, InstancePlan, PhasePlan, Term, TrainPlan, UpdatePlan
 from ..resolve import Unit
 from ..shapes import Dim, Size
 from . import clauses
@@ -263,8 +263,8 @@ class _Program:
             steps=1 if solved else self._value(said, "steps"),
             batch=self._value(said, "batch") or BATCH_SIZE,
             accumulate=self._value(said, "accumulate") or 1,
-            clip=self._value(said, "clip") or ClipPlan(),
-            average=self._value(said, "ema") or self._value(said, "average"),
+            clips=self._values(said, "clip"),
+            averages=[*self._values(said, "ema"), *self._values(said, "average")],
             early_stop=self._value(said, "early_stop"),
             frozen=self._values(said, "freeze"),
             init=self._values(said, "init"),

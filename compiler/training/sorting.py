@@ -103,7 +103,7 @@ def _checked(clause: ast.Clause, said: Said, *, phase: bool) -> str:
         raise Refusal(BadClause(clause.name.span, f"{name} is of the whole program: it stands outside of the phases"))
     if name in clauses.ONCE and name in said:
         raise Refusal(ClauseTwice(clause.name.span, name, said[name][0].name.span))
-    if name in ("optimizer", "schedule"):
+    if name in ("optimizer", "schedule", "clip", "ema"):
         for other in said.get(name, ()):
             if {_written(target) for target in other.targets} & {_written(target) for target in clause.targets} or not (
                 other.targets or clause.targets

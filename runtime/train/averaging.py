@@ -4,7 +4,7 @@ The averages are what is evaluated and kept. Buffers are the model's own; but th
 mean has never run with, so they are measured anew on the training part before such weights are used.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,28 +12,36 @@ import torch
 from torch import Tensor, nn
 
 from ...compiler.plan import AveragePlan
+from .targets import shared_by
 
 Refresh = Callable[[], None]
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class Average:
-    """The averages of `parameters`, in their order."""
+    """The averages that the plans ask for of named parameters; of what no plan is about there is none."""
 
-    def __init__(self, plan: AveragePlan, parameters: Sequence[Tensor]) -> None:
-        self.plan, self.parameters = plan, list(parameters)
+    def __init__(self, plans: Sequence[AveragePlan], parameters: Mapping[str, Tensor]) -> None:
+        self.start = next((plan.start for plan in plans if plan.start is not None), None)
+        self.parameters: list[Tensor] = []
+        self.decays: list[tuple[float, slice]] = []
+        for plan, own in zip(plans, shared_by(parameters, [plan.targets for plan in plans]), strict=True):
+            first = len(self.parameters)
+            self.parameters += own
+            if plan.decay is not None:
+                self.decays.append((plan.decay, slice(first, len(self.parameters))))
         self.values = [p.detach().clone() for p in self.parameters]
         self.count = 0  # what went into a plain mean
 
     @torch.no_grad()
     def after_step(self) -> None:
-        if self.plan.decay is not None:
-            torch._foreach_lerp_(self.values, self.parameters, 1 - self.plan.decay)
+        for decay, part in self.decays:
+            torch._foreach_lerp_(self.values[part], self.parameters[part], 1 - decay)
 
     @torch.no_grad()
     def after_epoch(self, epoch: int) -> None:
         """The end of an epoch of the phase, from 1."""
-        if self.plan.start is None or epoch < self.plan.start:
+        if self.start is None or epoch < self.start:
             return
         self.count += 1
         torch._foreach_lerp_(self.values, self.parameters, 1 / self.count)
@@ -41,7 +49,7 @@ class Average:
     @property
     def ready(self) -> bool:
         """Whether there is an average yet; before, the weights themselves are the best that there is."""
-        return self.plan.decay is not None or self.count > 0
+        return bool(self.decays) or self.count > 0
 
     @contextmanager
     def in_place(self, model: nn.Module, refresh: Refresh) -> Iterator[None]:
@@ -53,7 +61,7 @@ class Average:
         buffers = {name: b.detach().clone() for name, b in model.named_buffers()}
         _put(self.parameters, self.values)
         try:
-            if self.plan.start is not None and any(isinstance(m, NORMS) for m in model.modules()):
+            if self.start is not None and any(isinstance(m, NORMS) for m in model.modules()):
                 refresh()
             yield
         finally:

@@ -25,9 +25,17 @@ class Nexts:
 
     def values(self) -> list[Tensor]:
         """Copies of what they are."""
+        self.versions = [buffer._version for buffer in self.buffers]
         return [buffer.clone() for buffer in self.buffers]
 
     def put(self, values: Sequence[Tensor]) -> None:
         with torch.no_grad():
             for buffer, value in zip(self.buffers, values, strict=True):
                 buffer.copy_(value)
+
+    def undo(self, values: Sequence[Tensor]) -> None:
+        """Puts back those that were set since `values`; the others may be part of a graph that is still to be gone through."""
+        with torch.no_grad():
+            for buffer, value, version in zip(self.buffers, values, self.versions, strict=True):
+                if buffer._version != version:
+                    buffer.copy_(value)

@@ -12,9 +12,10 @@ from ...compiler.plan import PhasePlan, SchedulePlan
 from ..data.batches import Batches
 from ..data.held import Held
 from ..data.parts import Part
-from ..faults.runs import NoValidation
+from ..faults.runs import ClauseRefused, NoValidation
 from ..stops import InputFaults, span_of
 from .averaging import NORMS, Average, measure_norms
+from .clipping import clips
 from .determinism import evaluating
 from .games import Round
 from .optimizers import optimizer, shared_out
@@ -82,8 +83,9 @@ class Phase:
             parameter.requires_grad_(name not in self.frozen)
         self.players = [self.player(i, [names[n] for n in share], share) for i, share in enumerate(self.shares)]
         self.scaler = scaler(self.plan.precision, self.device)
-        weights: list[Tensor] = [names[name] for share in self.shares for name in share]
-        self.average = Average(self.plan.average, weights) if self.plan.average is not None else None
+        trained: dict[str, Tensor] = {name: names[name] for share in self.shares for name in share}
+        weights = [*trained.values()]
+        self.average = Average(self.plan.averages, trained) if self.plan.averages else None
         optimizers = tuple(player.optimizer for player in self.players)
         cast = casting(self.plan.precision, self.device)
         if self.plan.is_game:
@@ -92,7 +94,17 @@ class Phase:
             self.train()
             return
         self.updates = [
-            Update(u, self.model, self.wiring, self.wiring.of(u), optimizers, weights, self.plan.clip, cast, self.scaler)
+            Update(
+                u,
+                self.model,
+                self.wiring,
+                self.wiring.of(u),
+                optimizers,
+                weights,
+                clips(self.plan.clips, trained),
+                cast,
+                self.scaler,
+            )
             for u in self.plan.updates
         ]
         self.train()
@@ -188,7 +200,18 @@ def settled(
     frozen = below(parameters, [t for f in plan.frozen for t in f.targets]) if plan.frozen else []
     frozen += [name for name, parameter in parameters.items() if not parameter.requires_grad and name not in frozen]
     shares = shared_out(plan, parameters, frozen)
+    check_targets(plan, shares)
     phase = Phase(plan, model, wiring, Batches(training, plan.batch, seed, device), validation, frozen, device, shares)
     for i, share in enumerate(shares):
         phase.player(i, [parameters[name] for name in share], share)  # so that wrong arguments are told now
     return phase
+
+
+def check_targets(plan: PhasePlan, shares: list[list[str]]) -> None:
+    """Each clip and average is about something that is trained."""
+    trained = [name for share in shares for name in share]
+    for word, clauses in (("clip", plan.clips), ("ema", plan.averages)):
+        for clause in clauses:
+            if not below(trained, clause.targets):
+                reason = f"nothing below {', '.join(clause.targets)} is trained"
+                raise InputFaults(ClauseRefused(span_of(plan.place), word, reason))

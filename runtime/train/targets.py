@@ -1,6 +1,9 @@
 """Targets of the plan against the keys of a state dict: a path without the numbers of levels is a prefix of the keys below it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 
 def plain(key: str) -> tuple[str, ...]:
@@ -27,3 +30,13 @@ def assigned(key: str, clauses: Sequence[Sequence[str]]) -> int | None:
     found = [(depth(key, targets), i) for i, targets in enumerate(clauses)]
     best = max((f for f in found if f[0] >= 0), default=None)
     return None if best is None else best[1]
+
+
+def shared_by(values: Mapping[str, Value], clauses: Sequence[Sequence[str]]) -> list[list[Value]]:
+    """What each clause is about, of values by their keys; what lies below no target is in none."""
+    found: list[list[Value]] = [[] for _ in clauses]
+    for key, value in values.items():
+        which = assigned(key, clauses)
+        if which is not None:
+            found[which].append(value)
+    return found

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ...compiler.plan import ClipPlan, Precision, UpdatePlan
+from ...compiler.plan import Precision, UpdatePlan
 from ..data.batches import Batch
+from .clipping import Clip, cut
 from .nexts import Nexts
 from .untraced import step_of
 from .wiring import Bound, Wiring
@@ -44,12 +45,11 @@ class Update:
     losses: tuple[Bound, ...]
     optimizers: tuple[torch.optim.Optimizer, ...]
     weights: list[Tensor]
-    clip: ClipPlan
+    clips: list[Clip]
     cast: Casting | None = None
     scaler: "torch.amp.GradScaler | None" = None
 
     def __post_init__(self) -> None:
-        self.clips = self.clip.norm is not None or self.clip.value is not None
         self.follow: Callable[[], None] | None = getattr(self.model, "update_averages", None)
         self.steps = [step_of(optimizer) for optimizer in self.optimizers]
         alone = len(self.losses) == 1 and self.cast is None and self.scaler is None
@@ -127,10 +127,7 @@ class Update:
         if self.scaler is not None:
             for optimizer in self.optimizers:
                 self.scaler.unscale_(optimizer)
-        if self.clip.value is not None:
-            nn.utils.clip_grad_value_(self.weights, self.clip.value)
-        if self.clip.norm is not None:
-            nn.utils.clip_grad_norm_(self.weights, self.clip.norm)
+        cut(self.clips)
 
     def with_closure(self, batches: Sequence[Batch]) -> Tensor:
         """An optimizer that looks at the loss several times a step (L-BFGS); what is told is the loss before the step."""

@@ -1,14 +1,14 @@
 """How a batch goes through the model and into losses and metrics: names become positions once, so a step looks nothing up."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ...compiler.plan import ModelPlan, PhasePlan, Term, UpdatePlan
+from ...compiler.plan import ModelPlan, PhasePlan, SharedPlan, Term, UpdatePlan
 from ..blame import blamed, first_line, out_of_memory
 from ..data.batches import Batch
 from ..executable import Executable
@@ -44,6 +44,8 @@ class Wiring:
     unread: int = 0  # outputs that are not computed, since no term reads any
     kind: torch.dtype | None = None  # what floats are turned into; none for as they are
     nexts: tuple[str, ...] = ()  # the buffers that have a next value, as targets name them
+    shared: tuple[SharedPlan, ...] = ()  # what objectives of a game have in common
+    taken: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the shared values that each objective takes, by its method
 
     def of(self, update: UpdatePlan) -> tuple[Bound, ...]:
         """The losses of one update."""
@@ -165,6 +167,8 @@ def wire(
         penalties=tuple(model.penalties),
         kind=torch.float64 if phase.precision == "float64" else None,
         nexts=tuple(model.nexts),
+        shared=tuple(model.shared),
+        taken=model.given,
     )
 
 

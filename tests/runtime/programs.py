@@ -108,5 +108,6 @@ SPECS: dict[str, Callable[..., Any]] = {
     "dbn": partial(shipped, "dbn", "DBN"),
     "dsn": partial(shipped, "dsn", "tuned"),
     **{name: partial(shipped, name, None) for name in ("vae", "stacked_autoencoder", "vqvae", "simclr", "byol")},
+    **{name: partial(shipped, name, None) for name in ("gan", "wgan_gp", "cgan", "cyclegan", "aae")},
     **{name: partial(program, name) for name in CLAUSES},
 }

@@ -315,7 +315,11 @@ def test_a_killed_program_goes_on_to_the_same_bits(tmp_path: Path, name: str) ->
     assert_same(train(SPECS[name](epochs=2), out=tmp_path / "whole", progress=False).folder, tmp_path / "run")
 
 
-EPOCHS = {"lenet": 60, "rbm": 20, "dbn": 15, "dsn": 15, "vae": 40, "stacked_autoencoder": 15, "vqvae": 15, "simclr": 6, "byol": 6}
+EPOCHS = {
+    "lenet": 60, "rbm": 20, "dbn": 15, "dsn": 15, "vae": 40, "stacked_autoencoder": 15, "vqvae": 15, "simclr": 6, "byol": 6,
+    "gan": 40, "wgan_gp": 40, "cgan": 15, "cyclegan": 15, "aae": 25,
+}  # fmt: skip
+UPDATES = {"gan": 58, "wgan_gp": 35, "cgan": 58, "cyclegan": 87, "aae": 87}  # of all players in an epoch of 29 batches
 
 
 @pytest.mark.slow
@@ -367,6 +371,25 @@ def test_killed_in_each_phase_of_what_draws_or_follows(tmp_path: Path, spec: str
         again = worker(tmp_path / str(call), spec=spec, epochs=2)
         assert again.wait(timeout=240) == 0, again.communicate()
         assert_same(whole.folder, tmp_path / str(call))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", UPDATES)
+def test_killed_in_an_update_of_each_player(tmp_path: Path, spec: str) -> None:
+    """kill -9 in the third epoch, within each of the first updates of a round: of the judge, of what it judges, of a second pair."""
+    whole = train(SPECS[spec](epochs=3), out=tmp_path / "whole", progress=False)
+    plan = SPECS[spec](epochs=3).plan.train.phases[0]
+    counts = [update.rounds for update in plan.updates]
+    for at in range(len(counts)):
+        folder = tmp_path / str(at)
+        call = 2 * UPDATES[spec] + 1 + sum(counts[:at])
+        process = worker(folder, "update", call, spec=spec, epochs=3)
+        _, said = process.communicate(timeout=240)
+        assert process.returncode == -signal.SIGKILL, said
+        assert digest(folder)[0] == 2 * digest(whole.folder)[0] // 3
+        again = worker(folder, spec=spec, epochs=3)
+        assert again.wait(timeout=240) == 0, again.communicate()
+        assert_same(whole.folder, folder)
 
 
 def test_the_state_holds_every_random_state(lenet_run: Run) -> None:

@@ -2,8 +2,9 @@
 
     python -m tests.runtime.worker SPEC FOLDER EPOCHS [WHERE N]
 
-WHERE is `fsync` or `replace` (the Nth call of that function), `step` (within the Nth), or `evaluation` (within the Nth). Nothing of this is
-known to the product: the functions are wrapped from outside.
+WHERE is `fsync` or `replace` (the Nth call of that function), `step` (within the Nth), `update` (within the Nth of any player of a game,
+with a checkpoint at the end of every epoch), or `evaluation` (within the Nth). Nothing of this is known to the product: the functions are
+wrapped from outside.
 """
 
 import os
@@ -45,12 +46,14 @@ class Often(checkpoints.Throttle):
 
 
 def arm(where: str, calls: int) -> None:
-    if where in ("fsync", "replace"):
+    if where in ("fsync", "replace", "update"):
         vars(checkpoints)["Throttle"] = Often
     if where == "fsync":
         os.fsync = killing(os.fsync, calls)
     elif where == "replace":
         os.replace = killing(os.replace, calls)
+    elif where == "update":
+        Round.backward = killing(Round.backward, calls)  # type: ignore[method-assign]
     elif where == "step":
         Update.gradients = killing(Update.gradients, calls)  # type: ignore[method-assign]
         Round.backward = killing(Round.backward, calls)  # type: ignore[method-assign]

@@ -17,7 +17,8 @@ from ...graph import Graph
 from ..costs import Costs
 from .build import Pen
 from .dot import write
-from .fold import Extent
+from .fold import Extent, hands_up
+from .games import hues_of
 from .palette import HUES, HueName
 from .panels import lettered, panels_of
 from .scene import Group, Item, Scene, Sketch, Strip
@@ -39,12 +40,13 @@ def dot_of(graph: Graph, depth: int | None = None, sources: Mapping[str, Source]
 def scene_of(graph: Graph, depth: int | None = None, sources: Mapping[str, Source] | None = None) -> Scene:
     """What the picture consists of."""
     costs, tips, voice = Costs(graph), Tips(dict(sources or {})), Voice()
-    pen = Pen(costs, tips, voice, roomy=depth is None)
+    players = hues_of(graph)
+    pen = Pen(costs, tips, voice, roomy=depth is None, players=players)
     floors = Extent(pen.runs).comfortable(graph) if depth is None else depth
     main = pen.sketch(graph, floors)
     shut = pen.opened & {closed.span for closed in pen.closed.values()}
     if depth is None and shut:  # what is closed somewhere is closed everywhere: its panel shows it
-        pen = Pen(costs, tips, voice, roomy=True, shut=frozenset(shut), looks=pen.looks)
+        pen = Pen(costs, tips, voice, roomy=True, shut=frozenset(shut), looks=pen.looks, players=players)
         main = pen.sketch(graph, floors)
     panels = panels_of(pen.closed if depth is None else {}, pen)
     main = Sketch(lettered(main.children, panels.letters), main.wires)
@@ -59,6 +61,7 @@ def scene_of(graph: Graph, depth: int | None = None, sources: Mapping[str, Sourc
         hues=legend if len(legend) > 1 else (),
         notes=(ROUNDED,) if voice.rounded_up or panels.rounded_up else (),
         tip=f"{graph.name}: {total:,} parameters",
+        sideways=hands_up(graph),
     )
 
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from ....dsl.span import Span
 from ...attention.picture import picture
 from ...graph import (
+    Game,
     Graph,
     Input,
     Level,
     Machine,
     Next,
     Node,
+    Objective,
     Operand,
     Parameter,
     Penalty,
@@ -31,12 +33,13 @@ from ...graph import (
 )
 from ...layers.attention import Attend
 from ...layers.base import Layer
+from ...layers.draws import Draw
 from ..costs import Cost, Costs, given, sharing
 from ..summary import hypers_of, way
-from . import machines, words
+from . import games, machines, words
 from .alike import Drawn, Looks, Run, many, runs_of
 from .fold import beginnings, chains, core, one_part, uses
-from .palette import HueName, hue_of
+from .palette import PLAYERS, HueName, hue_of
 from .ports import NO_FURTHER, Feeds, Further, Port, left_out, outputs_of, rows_of, times_of
 from .scene import Group, Item, ItemKind, Sketch, Strip, Wire, WireKind
 from .tips import Tips
@@ -65,6 +68,8 @@ class Pen:
     looks: Looks = field(default_factory=Looks)
     closed: dict[str, Graph] = field(default_factory=dict)  # the boxes of parts that stay closed
     opened: set[Span] = field(default_factory=set)  # the declarations that were opened
+    players: Mapping[str, HueName] = field(default_factory=dict)  # of the game that is drawn, with their hues
+    places: dict[str, Port] = field(default_factory=dict)  # where the weights of the root are first drawn, by their keys
     _raw: list[Raw] = field(default_factory=list)
     _home: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _typed: set[str] = field(default_factory=set)  # items that say their shape themselves
@@ -87,11 +92,25 @@ class Pen:
             feeds.append(Port(item.id, self.voice.shape(node.type)))
         inside, outs = self._body(graph, feeds, floors)
         children += inside
-        for output, port in zip(graph.outputs, outs, strict=True):
+        objectives = graph.objectives if isinstance(graph, Game) else ()
+        for objective, port in zip(objectives, outs, strict=False):
+            children.append(self._objective(objective, port))
+        for output, port in [*zip(graph.outputs, outs, strict=True)][len(objectives) :]:
             item = self._end(output.name, graph.type_of(output.ref))
             children.append(item)
             self._wire(port, item.id)
         return Sketch(tuple(children), self.wires())
+
+    def _objective(self, objective: Objective, port: Port | None) -> Item:
+        """What players minimize, with a line back to the weights of each that it moves."""
+        item = self._item("box", *games.objective(objective, self.players))
+        self._typed.add(item.id)
+        self._wire(port, item.id)
+        for player in objective.players:
+            if (place := self.places.get(player)) is not None:
+                into = next(iter(self._home[place.item]), None)
+                self._raw.append(Raw(item.id, place.item, "", into, f"moves {player}", "moves", self.players[player]))
+        return item
 
     def wires(self) -> tuple[Wire, ...]:
         return wired(self._raw, self._home, self._typed, self._entries, labelled=not self.voice.own)
@@ -148,7 +167,7 @@ class Pen:
             children += drawn
             for output, port in enumerate(outs):
                 ports[Ref(chain[-1], output)] = port
-        self._keys.pop()
+        self.places = self._keys.pop()
         return children, [ports.get(output.ref) for output in graph.outputs]
 
     def _machine(self, graph: Machine, feeds: Feeds) -> tuple[list[Item | Group], list[Port | None]]:
@@ -201,6 +220,8 @@ class Pen:
                     use.graph.name, words.part_size(hypers_of(use.graph, use.arguments), self.voice), strong=True, hue="part"
                 )
                 title = replace(title, cost="" if again else self._cost(self.costs.alone(graph, head)))
+                if len(self._keys) == 1 and head.key in self.players:
+                    title = replace(title, name=f"{head.key}: {title.name}", hue=self.players[head.key])
                 if isinstance(use, Recur):
                     drawn, outs = self._cell(use, title, feeds, floors, again, self.tips.node(head))
                 else:
@@ -223,7 +244,9 @@ class Pen:
                 drawn, outs = [item], [None]
             case _:
                 item = self._box(graph, nodes, again)
-                for feed in feeds:
+                for feed in (
+                    feeds if not isinstance(head.op, Draw) or head.op.given else ()
+                ):  # of plain numbers it draws from nothing
                     self._wire(feed, item.id)
                 drawn, outs = [item], [Port(item.id, "")]
         if head.key is not None and drawn:
@@ -344,7 +367,8 @@ class Pen:
             if after is not None:
                 self._raw.append(Raw(after.item, item.id, "", remark=f"next {item.strips[0].name}", kind="next"))
         self._groups = outside
-        return [Group(name, title, (*entries, *states, *inside), tip=tip)], outs
+        hue = title.hue if title.hue in PLAYERS else None
+        return [Group(name, title, (*entries, *states, *inside), tip=tip, hue=hue)], outs
 
     # Cells ------------------------------------------------------------------------------------------------------------
 

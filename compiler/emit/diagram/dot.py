@@ -16,7 +16,7 @@ from .scene import Group, Item, Scene, Strip, Wire
 from .words import LONGEST
 
 _HEAD = f"""\
-  graph [rankdir=TB, compound=true, bgcolor="white", pad=0.25, nodesep=0.45, ranksep=0.32, splines=spline, fontname="Helvetica",
+  graph [rankdir=RANKS, compound=true, bgcolor="white", pad=0.25, nodesep=0.45, ranksep=0.32, splines=spline, fontname="Helvetica",
     fontsize=10, fontcolor="{INK}"]
   node [shape=plain, fontname="Helvetica", fontsize=10, fontcolor="{INK}"]
   edge [fontname="Helvetica", fontsize=9, fontcolor="{GREY}", color="{LINE}", arrowsize=0.6, penwidth=0.9]
@@ -25,7 +25,7 @@ _HEAD = f"""\
 
 def write(scene: Scene) -> str:
     """The scene as one DOT graph, the same text for the same scene."""
-    lines = ["digraph archc {", _HEAD.rstrip("\n")]
+    lines = ["digraph archc {", _HEAD.rstrip("\n").replace("RANKS", "LR" if scene.sideways else "TB")]
     lines.append(f"  label=<{_heading(scene)}>; labelloc=t; labeljust=l; tooltip={_quoted(scene.tip)}")
     lines += _children(scene.main.children, scene.main.wires, "  ", 0)
     for panel, sketch in scene.panels:
@@ -57,9 +57,11 @@ def _items(group: Group) -> frozenset[str]:
 
 def _group(group: Group, wires: Sequence[Wire], indent: str, floor: int, panel: bool = False) -> Iterator[str]:
     style = "rounded,filled,dashed" if panel or group.dashed else "rounded,filled"
+    line = HUES[group.hue].line if group.hue is not None else PALE
+    ground = HUES[group.hue].fill if group.hue is not None else GROUND[floor % 2]
     yield f"{indent}subgraph {_cluster(group.id)} {{"
-    yield f'{indent}  label=<{_frame_title(group.title)}>; labeljust=l; style="{style}"; fillcolor="{GROUND[floor % 2]}"; color="{PALE}"'
-    yield f"{indent}  penwidth=1; margin=12; tooltip={_quoted(group.tip)}"
+    yield f'{indent}  label=<{_frame_title(group.title)}>; labeljust=l; style="{style}"; fillcolor="{ground}"; color="{line}"'
+    yield f"{indent}  penwidth={1.5 if group.hue is not None else 1}; margin=12; tooltip={_quoted(group.tip)}"
     yield from _children(group.children, wires, f"{indent}  ", floor + 1)
     yield f"{indent}}}"
 
@@ -163,6 +165,9 @@ def _wire(wire: Wire) -> str:
         given += ["style=dashed", "arrowhead=none", "constraint=false", f'color="{PALE}"']
     elif wire.kind in ("mutual", "down"):
         given += ["dir=none" if wire.kind == "mutual" else "dir=back", "penwidth=1.6", "weight=100"]
+    elif wire.kind == "moves" and wire.hue is not None:
+        line = HUES[wire.hue].line
+        given += ["style=dashed", "constraint=false", f'color="{line}"', f'fontcolor="{line}"']
     elif wire.kind == "next":
         given += ["style=dashed", "constraint=false", f'color="{BLUE}"']
     else:

@@ -135,3 +135,20 @@ class Extent:
                 break
             floors += 1
         return floors
+
+
+def hands_up(graph: Graph) -> bool:
+    """Is there a stack whose levels hand what they say on to the next beside what they were given, as in a deep stacking network?"""
+    return any(
+        isinstance(node.op, Repeat) and node.op.kind == "stack" and all(_joins_own(level.graph) for level in node.op.levels)
+        for node in graph.nodes
+    )
+
+
+def _joins_own(level: Graph) -> bool:
+    """Is its carried value what it is given, joined with what it returns?"""
+    if len(level.outputs) != 2:
+        return False
+    carried, said = (output.ref for output in level.outputs)
+    node = level.nodes[carried.node]
+    return isinstance(node.op, Layer) and node.op.name == "concat" and {said, Ref(0)} <= set(node.refs)

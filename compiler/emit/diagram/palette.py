@@ -8,7 +8,10 @@ from typing import Literal, NamedTuple
 from ...graph import Operation, Parameter, Weight
 from ...layers.base import Family, Layer
 
-HueName = Literal["draw", "weights", "memory", "attention", "gate", "norm", "activation", "pooling", "plain", "part"]
+HueName = Literal[
+    "draw", "weights", "memory", "attention", "gate", "norm", "activation", "pooling", "plain", "part",
+    "player1", "player2", "player3", "player4", "player5", "player6",
+]  # fmt: skip
 
 INK = "#20262d"  # names
 GREY = "#6b747e"  # sizes and shapes
@@ -35,7 +38,14 @@ HUES: dict[HueName, Hue] = {
     "draw": Hue("#fff7d6", "#8c7a1f", "draw"),
     "plain": Hue("#ffffff", "#8a939c", ""),
     "part": Hue("#ffffff", "#6f90b5", ""),
+    "player1": Hue("#e3f4e8", "#2e8b57", ""),
+    "player2": Hue("#fde8da", "#c9622b", ""),
+    "player3": Hue("#e2f0fb", "#2678b2", ""),
+    "player4": Hue("#fbe3ec", "#b8407a", ""),
+    "player5": Hue("#f3efd2", "#857a1c", ""),
+    "player6": Hue("#e8e6f6", "#5d51a8", ""),
 }
+PLAYERS: tuple[HueName, ...] = ("player1", "player2", "player3", "player4", "player5", "player6")
 
 _FAMILIES: dict[Family, HueName] = {
     "linear": "weights",

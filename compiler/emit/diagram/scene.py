@@ -12,7 +12,7 @@ from typing import Literal
 from .palette import HueName
 
 ItemKind = Literal["box", "circle", "name", "dot", "more"]
-WireKind = Literal["flow", "skip", "shared", "next", "mutual", "down"]
+WireKind = Literal["flow", "skip", "shared", "next", "mutual", "down", "moves"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,15 @@ class Group:
     children: tuple[Item | Group, ...]
     dashed: bool = False
     tip: str = ""
+    hue: HueName | None = None  # of a player of a game
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
     """A line from item to item.
 
-    A `mutual` one, between units of an energy, has no direction; a `down` one points at its tail. `into` is the group at whose border it
-    ends; `main` lines are kept straight.
+    A `mutual` one, between units of an energy, has no direction; a `down` one points at its tail; one that `moves` leads from an objective
+    back to the weights that it moves, in their hue. `into` is the group at whose border it ends; `main` lines are kept straight.
     """
 
     tail: str
@@ -64,6 +65,7 @@ class Wire:
     label: str = ""
     into: str | None = None
     main: bool = True
+    hue: HueName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +87,4 @@ class Scene:
     hues: tuple[HueName, ...] = ()
     notes: tuple[str, ...] = ()
     tip: str = ""
+    sideways: bool = False  # drawn from left to right

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
+from .palette import HueName
 from .scene import Wire, WireKind
 
 
@@ -22,6 +23,7 @@ class Raw(NamedTuple):
     into: str | None = None
     remark: str = ""
     kind: WireKind = "flow"
+    hue: HueName | None = None
 
 
 def wired(
@@ -47,7 +49,9 @@ def wired(
     lines = []
     for line in dict.fromkeys(raw):
         if line.kind != "flow":
-            lines.append(Wire(line.tail, line.head, line.kind, line.remark))
+            lines.append(
+                Wire(line.tail, line.head, line.kind, line.remark, line.into if line.kind == "moves" else None, hue=line.hue)
+            )
             continue
         if flows[line.tail, line.head] is not line:
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....dsl.span import Span
-from ...graph import Average, Graph
+from ...graph import Average, Game, Graph
 from ..code import Show
 from .lines import Line
 from .names import checked_key
@@ -24,6 +24,8 @@ def method_lines(graph: Graph, built: set[str], inner: list[str]) -> list[Line]:
     span, averages = graph.span, _built(graph, built)
     if not averages and not inner:
         return []
+    if isinstance(graph, Game):
+        return _of_game(averages, inner, span)
     lines = [
         Line("@torch.no_grad()", span),
         Line("def update_averages(self) -> None:", span),
@@ -32,13 +34,38 @@ def method_lines(graph: Graph, built: set[str], inner: list[str]) -> list[Line]:
     for average in averages:
         lines += _moved(average, span)
     if inner:
-        kinds = inner[0] if len(inner) == 1 else f"({', '.join(inner)})"
-        lines += [
-            Line("for module in self.modules():", span, 1),
-            Line(f"if isinstance(module, {kinds}):", span, 2),
-            Line("module.update_averages()", span, 3),
-        ]
+        lines += _within("self", inner, span)
     return lines
+
+
+def _of_game(averages: list[Average], inner: list[str], span: Span) -> list[Line]:
+    """The same of a game: what follows a player moves when the player has."""
+    lines = [
+        Line("@torch.no_grad()", span),
+        Line("def update_averages(self, *moved: str) -> None:", span),
+        Line(
+            '"""Moves averages towards the weights of players that were moved, which they follow. To be called after each update."""',
+            span,
+            1,
+        ),
+    ]
+    for average in averages:
+        lines.append(Line(f'if "{average.source}" in moved:', span, 1))
+        lines += [line.moved(1) for line in _moved(average, span)]
+    if inner:
+        lines.append(Line("for player in moved:", span, 1))
+        lines += [line.moved(1) for line in _within("getattr(self, player)", inner, span)]
+    return lines
+
+
+def _within(module: str, inner: list[str], span: Span) -> list[Line]:
+    """The averages of parts within a module."""
+    kinds = inner[0] if len(inner) == 1 else f"({', '.join(inner)})"
+    return [
+        Line(f"for module in {module}.modules():", span, 1),
+        Line(f"if isinstance(module, {kinds}):", span, 2),
+        Line("module.update_averages()", span, 3),
+    ]
 
 
 def _moved(average: Average, span: Span) -> list[Line]:

@@ -209,7 +209,7 @@ class ClassWriter:
         taken = self.reserved | {*local.values(), *lent.values()}
         given_to = extras(plan, show)
         further_of = given_to if places is None else lambda node, level: given_to(places[node], level)
-        several = not states or name in ("draw_round", "make")
+        several = not states or (places is not None and not name.startswith("objective_"))
         setting = Setting(word, further_of, lent, taken=taken, vague=plan.part.vague, several=several)
         setting = replace(setting, penalties=self.penalties)
         writer = Writer(graph, setting, self.purity)

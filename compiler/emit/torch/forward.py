@@ -132,7 +132,8 @@ class Writer:
         if isinstance(node.op, Recur):
             return recur_call(node.op, me, codes, extras)
         if isinstance(node.op, SlopePenalty):
-            return call("gradient_penalty", me, *codes, *extras)
+            score = me if len(node.op.graph.outputs) == 1 else f"lambda *given: {me}(*given)[0]"  # without its penalties
+            return call("gradient_penalty", score, *codes, *extras)
         if isinstance(node.op, Use):
             return call(me, *codes, *extras)
         if isinstance(node.op, Next):

@@ -1,16 +1,16 @@
 """What is particular to games in the source: a method for each objective, which computes that objective and nothing else.
 
 Comes in: a game. Goes out: the graph of each method. The draws of a round come first, in `draw_round`, since all updates of a round share
-them; a draw that depends on weights is made where it is read.
+them; a draw that depends on weights is made where it is read. What several objectives share has a method of its own, and is given to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
-from ...graph import Game, Graph, Input, Node, Operand, Output, Ref
-from ...layers.draws import Draw
+from ...game.shared import drawn_first, sharing
+from ...graph import Edge, Game, Graph, Input, Node, Operand, Output, Ref
 
 GRADIENT_PENALTY = '''
 def gradient_penalty(score: nn.Module, real: Tensor, fake: Tensor, *given: Tensor) -> Tensor:
@@ -33,46 +33,66 @@ class Method(NamedTuple):
 
 
 def methods(graph: Game) -> Iterator[Method]:
-    """The methods of the class beside `forward`, which gives all objectives. Each takes the inputs, and the objectives the draws too."""
+    """The methods of the class beside `forward`, which gives all objectives.
+
+    Each takes the inputs, the objectives the draws too and then what they share with others.
+    """
     inputs = [n for n, node in enumerate(graph.nodes) if isinstance(node.op, Input)]
-    draws = [n for n, node in enumerate(graph.nodes) if isinstance(node.op, Draw) and {r.node for r in node.refs} <= {*inputs}]
+    draws = drawn_first(graph)
     if draws:
         outputs = [Output(name=graph.nodes[n].outputs[0].name or "draw", ref=Ref(n)) for n in draws]
-        yield _cut(graph, "draw_round", "What the updates of a round share.", inputs, outputs)
+        yield _cut(graph, "draw_round", "What the updates of a round share.", inputs, {}, outputs)
     made = graph.outputs[len(graph.objectives) :]
     if made:
-        yield _cut(graph, "make", "What the players make, in the order of the outputs.", [*inputs, *draws], list(made))
-    for objective, output in zip(graph.objectives, graph.outputs, strict=False):
+        doc = "What the players make, in the order of the outputs."
+        yield _cut(graph, "make", doc, [*inputs, *draws], {}, list(made))
+    found = sharing(graph)
+    for part in found.shared:
+        names = [f"objective_{graph.objectives[user].name}" for user in part.users]
+        doc = f"What {', '.join(names[:-1])} and {names[-1]} share; the last alone may learn through it."
+        given = {ref: found.name(part.users[0], ref) for ref in part.given}
+        outputs = [Output(name=name, ref=ref) for ref, name in part.values.items()]
+        yield _cut(graph, part.method, doc, [*inputs, *draws], given, outputs)
+    for k, (objective, output) in enumerate(zip(graph.objectives, graph.outputs, strict=False)):
         doc = f"What {' and '.join(objective.players)} minimize{'s' if len(objective.players) == 1 else ''}."
-        yield _cut(graph, f"objective_{objective.name}", doc, [*inputs, *draws], [output])
+        given = {ref: found.name(k, ref) for ref in found.given[k]}
+        yield _cut(graph, f"objective_{objective.name}", doc, [*inputs, *draws], given, [output])
 
 
-def _cut(graph: Game, name: str, doc: str, given: list[int], outputs: list[Output]) -> Method:
-    results = {output.ref.node for output in outputs}
-    needed = _needed(graph, results, {*given} - results)
-    kept = (*given, *(n for n in needed if n not in given)) if not results <= {*given} else (*given,)
-    place = {old: new for new, old in enumerate(kept)}
-    as_inputs = {*given} - results
-    nodes = tuple(_moved(graph.nodes[old], place, old in as_inputs) for old in kept)
-    moved = tuple(Output(name=output.name, ref=Ref(place[output.ref.node], output.ref.output)) for output in outputs)
+def _cut(graph: Game, name: str, doc: str, free: list[int], shared: dict[Ref, str], outputs: list[Output]) -> Method:
+    """What the outputs are computed from: the nodes `free`, and the values `shared` under the names that they have here."""
+    results = [output.ref for output in outputs]
+    given = [n for n in free if Ref(n) not in results]
+    needed = [n for n in _needed(graph, results, {*given}, shared) if n not in given]
+    kept = (*given, *(ref.node for ref in shared), *needed)
+    place = {Ref(old, k): Ref(new, k) for new, old in enumerate(kept) for k in range(len(graph.nodes[old].outputs))}
+    place |= {ref: Ref(len(given) + number) for number, ref in enumerate(shared)}
+    nodes = [_as_input(graph.nodes[n], graph.nodes[n].outputs[0], None) for n in given]
+    nodes += [_as_input(graph.nodes[ref.node], graph.nodes[ref.node].outputs[ref.output], me) for ref, me in shared.items()]
+    nodes += [_moved(graph.nodes[n], place) for n in needed]
+    moved = tuple(Output(name=output.name, ref=place[output.ref]) for output in outputs)
     plain = {field: getattr(graph, field) for field in Graph.model_fields}
-    return Method(name, doc, Graph.model_construct(**{**plain, "nodes": nodes, "outputs": moved}), kept)
+    return Method(name, doc, Graph.model_construct(**{**plain, "nodes": tuple(nodes), "outputs": moved}), kept)
 
 
-def _needed(graph: Game, results: set[int], given: set[int]) -> list[int]:
-    """These nodes and all that they are computed from, as far as it is not given."""
-    found, pending = set(results), list(results)
+def _needed(graph: Game, results: list[Ref], given: set[int], shared: Container[Ref]) -> list[int]:
+    """The nodes of these values and all that they are computed from, as far as it is not given."""
+    found: set[int] = set()
+    pending = list(results)
     while pending:
-        for ref in graph.nodes[pending.pop()].refs:
-            if ref.node not in found and ref.node not in given:
-                found.add(ref.node)
-                pending.append(ref.node)
+        ref = pending.pop()
+        if ref not in shared and ref.node not in found and ref.node not in given:
+            found.add(ref.node)
+            pending.extend(graph.nodes[ref.node].refs)
     return sorted(found)
 
 
-def _moved(node: Node, place: dict[int, int], given: bool) -> Node:
-    if given:
-        name = node.op.name if isinstance(node.op, Input) else node.outputs[0].name or "draw"
-        return node.model_copy(update={"op": Input.model_construct(name=name), "inputs": (), "key": None})
-    operands: tuple[Operand, ...] = tuple(Ref(place[o.node], o.output) if isinstance(o, Ref) else o for o in node.inputs)
+def _as_input(node: Node, edge: Edge, name: str | None) -> Node:
+    called = name or (node.op.name if isinstance(node.op, Input) else edge.name or "draw")
+    made = {"op": Input.model_construct(name=called), "inputs": (), "outputs": (edge,), "key": None}
+    return node.model_copy(update=made)
+
+
+def _moved(node: Node, place: dict[Ref, Ref]) -> Node:
+    operands: tuple[Operand, ...] = tuple(place[o] if isinstance(o, Ref) else o for o in node.inputs)
     return node.model_copy(update={"inputs": operands})

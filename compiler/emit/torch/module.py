@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ....dsl.span import Span
-from ...graph import Graph, Recur, Repeat, SlopePenalty, Use
+from ...game.shared import Sharing, sharing
+from ...graph import Game, Graph, Recur, Repeat, SlopePenalty, Use
 from ...passes.pin import pin, shown
 from .cells import recur_helpers
 from .classes import ClassWriter
@@ -22,7 +23,7 @@ from .loops import ROUTED
 from .machines import bodies, machine_helpers
 from .names import Names
 from .parts import Census, Part
-from .penalties import threaded
+from .penalties import into_objectives, threaded
 from .scope import plans
 from .updates import updates_last
 
@@ -39,7 +40,8 @@ IMPORTS = (
 class Emitted:
     """A generated file. `spans` has the place in the spec of each line, `parameters` the hyperparameters that the root's constructor takes.
 
-    `keywords` are their names in the constructor, where a word of Python stands in the way of the spec's.
+    `keywords` are their names in the constructor, where a word of Python stands in the way of the spec's. `sharing`: of a game, what its
+    objectives have in common.
     """
 
     text: str
@@ -47,12 +49,14 @@ class Emitted:
     class_name: str = ""
     parameters: tuple[str, ...] = ()
     keywords: dict[str, str] = field(default_factory=dict)
+    sharing: Sharing | None = None
 
 
 def emit_module(root: Graph, file_name: str) -> Emitted:
     """The PyTorch source of a network."""
     given, root = root, pin(root)
-    root, penalties = threaded(updates_last(root))
+    root = updates_last(root)
+    root, penalties = (into_objectives(root), ()) if isinstance(root, Game) else threaded(root)
     census = Census(root)
     called = helpers(root)
     reserved = frozenset((*function_names(called), *_name(census.root, function_names(called))))
@@ -78,6 +82,7 @@ def emit_module(root: Graph, file_name: str) -> Emitted:
         class_name=census.root.name,
         parameters=tuple(kept),
         keywords=writer.arguments,
+        sharing=sharing(root) if isinstance(root, Game) else None,
     )
 
 

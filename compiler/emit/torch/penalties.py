@@ -1,13 +1,17 @@
 """Penalties in the generated source: what a body asks to be added to the loss becomes a further result of it, up to the root.
 
 Comes in: a root whose parts hold `Penalty` nodes. Goes out: the root without any; each part returns, after its outputs, the sum of the
-penalties of each name that ran in it. Nothing is kept on the modules, so that a network may be run twice at once, and exported.
+penalties of each name that ran in it. A game adds them to its objectives itself. Nothing is kept on the modules, so that a network may be
+run twice at once, and exported.
 """
 
 from __future__ import annotations
 
+import itertools
+
 from ....dsl.span import Span
-from ...graph import Edge, Graph, Input, Level, Node, Operation, Output, Penalty, Ref, Repeat, Use
+from ...game.shared import players_behind
+from ...graph import Edge, Game, Graph, Input, Level, Node, Operation, Output, Penalty, Ref, Repeat, SlopePenalty, Use
 from ...layers._threads import SCALAR, Total, Zero
 from ...penalties import Known, penalties_of
 
@@ -17,6 +21,36 @@ def threaded(root: Graph) -> tuple[Graph, tuple[str, ...]]:
     known: Known = {}
     names = tuple(penalties_of(root, known))
     return (_Threads(known).graph(root, names), names) if names else (root, ())
+
+
+def into_objectives(game: Game) -> Game:
+    """The game with its penalties added to its objectives: those of a part to every objective that ran the part, those of the game's own
+    body to the objectives of all players that they are computed with. To others they would be numbers that nothing moves."""
+    known: Known = {}
+    if not penalties_of(game, known):
+        return game
+    body = _Body(_Threads(known), game)
+    found: list[tuple[Ref, bool]] = []  # each penalty, and whether it is of the game's own body
+    for number, node in enumerate(game.nodes):
+        before = {name: len(refs) for name, refs in body.found.items()}
+        body.step(number, node)
+        for name, refs in body.found.items():
+            found += [(ref, isinstance(node.op, Penalty)) for ref in refs[before.get(name, 0) :]]
+    grown = game.model_copy(update={"nodes": tuple(body.nodes)})
+    behind = players_behind(grown)
+    outputs = []
+    for output, objective in itertools.zip_longest(game.outputs, game.objectives):
+        ref = body.place[output.ref]
+        if objective is not None:
+            run = grown.ancestors({ref.node}) | {ref.node}
+            more = [
+                penalty
+                for penalty, own in found
+                if (own or penalty.node in run) and not behind[penalty.node].isdisjoint(objective.players)
+            ]
+            ref = body.total(None, (ref, *more), objective.span) if more else ref
+        outputs.append(Output(name=output.name, ref=ref))
+    return game.model_copy(update={"nodes": tuple(body.nodes), "outputs": tuple(outputs)})
 
 
 class _Threads:
@@ -52,12 +86,12 @@ class _Body:
 
     def run(self, names: tuple[str, ...]) -> Graph:
         for number, node in enumerate(self.old.nodes):
-            self._step(number, node)
+            self.step(number, node)
         outputs = [Output(name=output.name, ref=self.place[output.ref]) for output in self.old.outputs]
         outputs += [Output(name=name, ref=self._sum(name)) for name in names]
         return self.old.model_copy(update={"nodes": tuple(self.nodes), "outputs": tuple(outputs)})
 
-    def _step(self, number: int, node: Node) -> None:
+    def step(self, number: int, node: Node) -> None:
         inputs = tuple(self.place[operand] if isinstance(operand, Ref) else operand for operand in node.inputs)
         match node.op:
             case Penalty(name=name):
@@ -67,7 +101,10 @@ class _Body:
                 return
             case Use(graph=inner) as use:
                 names = self.threads.names(inner)
-                op: Operation = use.model_copy(update={"graph": self.threads.graph(inner, names)})
+                graph = self.threads.graph(inner, names)
+                if isinstance(use, SlopePenalty):  # looks at the score alone
+                    names = ()
+                op: Operation = use.model_copy(update={"graph": graph})
                 outputs = (*node.outputs, *(_edge(name) for name in names))
                 at = self._add(node.model_copy(update={"op": op, "inputs": inputs, "outputs": outputs}))
                 for k, name in enumerate(names):
@@ -102,7 +139,7 @@ class _Body:
         self._add(node.model_copy(update={"op": op, "outputs": tuple(outputs)}))
         for k, name in enumerate(names):
             refs = tuple(Ref(at, first + n * after + before + k) for n in range(total))
-            self.found.setdefault(name, []).append(self._total(name, refs, node.span))
+            self.found.setdefault(name, []).append(self.total(name, refs, node.span))
         return at
 
     def _level(self, level: Level, names: tuple[str, ...]) -> Level:
@@ -116,9 +153,9 @@ class _Body:
             like = Ref(min(inputs)[1])
             zero = Node.model_construct(op=Zero(), inputs=(like,), outputs=(_edge(name),), span=self.old.span)
             return Ref(self._add(_whole(zero)))
-        return found[0] if len(found) == 1 else self._total(name, tuple(found), self.old.span)
+        return found[0] if len(found) == 1 else self.total(name, tuple(found), self.old.span)
 
-    def _total(self, name: str, refs: tuple[Ref, ...], span: Span) -> Ref:
+    def total(self, name: str | None, refs: tuple[Ref, ...], span: Span) -> Ref:
         made = Node.model_construct(op=Total(), inputs=refs, outputs=(_edge(name),), span=span)
         return Ref(self._add(_whole(made)))
 
@@ -127,7 +164,7 @@ class _Body:
         return len(self.nodes) - 1
 
 
-def _edge(name: str) -> Edge:
+def _edge(name: str | None) -> Edge:
     return Edge.model_construct(type=SCALAR, name=name)
 
 
