@@ -264,7 +264,7 @@ def followed_by_hand(model: Any, data: list[Batch]) -> list[Tensor]:
             (slope,) = torch.autograd.grad(d(between)[0].sum(), between, create_graph=True)
             loss = (F.softplus(-true) + F.softplus(false) + ((slope.norm(dim=1) - 1) ** 2).mean()).mean() + drift + more
             descend[d].zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(d.parameters(), 0.5)
             descend[d].step()
         score, drift = d(fake)
@@ -289,15 +289,16 @@ def test_penalties_and_what_follows_a_player(tmp_path: Path) -> None:
         phase = begun(str(tmp_path / "followed.arch"))
         hand = deepcopy(phase.model)
         data = [*islice(batches(phase), 20)]
+        average = phase.average
+        assert average is not None
         torch.manual_seed(5)
         for i in range(0, 20, 2):
             phase.updates[0](tuple(data[i : i + 2]))
-            assert phase.average is not None
-            phase.average.after_step()
+            average.after_step()
         torch.manual_seed(5)
         averages = followed_by_hand(hand, data)
     assert same(phase.model, hand)
-    assert all(map(torch.equal, phase.average.values, averages))
+    assert all(map(torch.equal, average.values, averages))
 
 
 def test_a_clip_of_what_is_not_trained(tmp_path: Path) -> None:

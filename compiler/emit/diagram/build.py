@@ -220,7 +220,7 @@ class Pen:
                     use.graph.name, words.part_size(hypers_of(use.graph, use.arguments), self.voice), strong=True, hue="part"
                 )
                 title = replace(title, cost="" if again else self._cost(self.costs.alone(graph, head)))
-                if len(self._keys) == 1 and head.key in self.players:
+                if head.key is not None and head.key in self.players and len(self._keys) == 1:
                     title = replace(title, name=f"{head.key}: {title.name}", hue=self.players[head.key])
                 if isinstance(use, Recur):
                     drawn, outs = self._cell(use, title, feeds, floors, again, self.tips.node(head))
