@@ -1,4 +1,8 @@
-"""Reverse mode on the terms of a step, as C++: `n3` is the value of term 3, `d3` the adjoint of it."""
+"""Reverse mode on the terms of a step, as text: `n3` is the value of term 3, `d3` the adjoint of it.
+
+The text is an expression of C++ and of Python alike: a number is `T(0.5)`, a function `f_exp(…)`, a choice `f_where(…)`, which what
+writes a kernel defines or puts its own in place of.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .terms import Term
 
+CPP = "const T {name} = {text};"  # a line
 CONSTANT = ("number", "count", "epsilon", "largest")  # they have no adjoint
 
 VALUES = {
@@ -17,11 +22,11 @@ VALUES = {
     **{name: f"f_{name}({{a}})" for name in ("sigmoid", "tanh", "relu", "exp", "log", "sqrt", "abs", "sin", "cos", "logsigmoid")},
     **{name: f"f_{name}({{a}})" for name in ("atan", "erf", "expm1", "log1p", "floor", "ceil", "round", "sign")},
     "pow": "f_pow({a}, {b})",
-    **{op: f"({{a}} {op} {{b}} ? T(1) : T(0))" for op in ("<", "<=", ">", ">=", "==", "!=")},
-    "where": "({a} != T(0) ? {b} : {c})",
+    **{op: f"f_where({{a}} {op} {{b}}, T(1), T(0))" for op in ("<", "<=", ">", ">=", "==", "!=")},
+    "where": "f_where({a} != T(0), {b}, {c})",
     "stop": "{a}",
-    "maximum": "({a} >= {b} ? {a} : {b})",
-    "minimum": "({a} <= {b} ? {a} : {b})",
+    "maximum": "f_where({a} >= {b}, {a}, {b})",
+    "minimum": "f_where({a} <= {b}, {a}, {b})",
 }
 
 # What the adjoint `d` of a result `n` adds to the adjoints of its terms `a`, `b` and `c`; nothing where there is no slope.
@@ -33,11 +38,11 @@ ADJOINTS: Mapping[str, tuple[str, ...]] = {
     "neg": ("-{d}",),
     "sigmoid": ("{d} * {n} * (T(1) - {n})",),
     "tanh": ("{d} * (T(1) - {n} * {n})",),
-    "relu": ("({a} > T(0) ? {d} : T(0))",),
+    "relu": ("f_where({a} > T(0), {d}, T(0))",),
     "exp": ("{d} * {n}",),
     "log": ("{d} / {a}",),
     "sqrt": ("{d} / (T(2) * {n})",),
-    "abs": ("({a} > T(0) ? {d} : {a} < T(0) ? -{d} : T(0))",),
+    "abs": ("f_where({a} > T(0), {d}, f_where({a} < T(0), -{d}, T(0)))",),
     "sin": ("{d} * f_cos({a})",),
     "cos": ("-{d} * f_sin({a})",),
     "logsigmoid": ("{d} * f_sigmoid(-{a})",),
@@ -46,25 +51,25 @@ ADJOINTS: Mapping[str, tuple[str, ...]] = {
     "expm1": ("{d} * ({n} + T(1))",),
     "log1p": ("{d} / (T(1) + {a})",),
     "pow": (
-        "({b} == T(0) ? T(0) : {d} * {b} * f_pow({a}, {b} - T(1)))",
-        "({a} == T(0) && {b} >= T(0) ? T(0) : {d} * {n} * f_log({a}))",
+        "f_where({b} == T(0), T(0), {d} * {b} * f_pow({a}, {b} - T(1)))",
+        "f_where(({a} == T(0)) & ({b} >= T(0)), T(0), {d} * {n} * f_log({a}))",
     ),
     **dict.fromkeys(("floor", "ceil", "round", "sign", "stop"), ("",)),
     **dict.fromkeys(("<", "<=", ">", ">=", "==", "!="), ("", "")),
-    "where": ("", "({a} != T(0) ? {d} : T(0))", "({a} != T(0) ? T(0) : {d})"),
+    "where": ("", "f_where({a} != T(0), {d}, T(0))", "f_where({a} != T(0), T(0), {d})"),
     # As in PyTorch: two equal tensors share, and a number has no adjoint to share.
     "maximum": (
-        "({a} > {b} ? {d} : {a} == {b} ? {d} * {share} : T(0))",
-        "({b} > {a} ? {d} : {a} == {b} ? {d} * T(0.5) : T(0))",
+        "f_where({a} > {b}, {d}, f_where({a} == {b}, {d} * {share}, T(0)))",
+        "f_where({b} > {a}, {d}, f_where({a} == {b}, {d} * T(0.5), T(0)))",
     ),
     "minimum": (
-        "({a} < {b} ? {d} : {a} == {b} ? {d} * {share} : T(0))",
-        "({b} < {a} ? {d} : {a} == {b} ? {d} * T(0.5) : T(0))",
+        "f_where({a} < {b}, {d}, f_where({a} == {b}, {d} * {share}, T(0)))",
+        "f_where({b} < {a}, {d}, f_where({a} == {b}, {d} * T(0.5), T(0)))",
     ),
 }
 
 
-def values(terms: Sequence[Term], numbers: Iterable[int], read: Callable[[int], str]) -> list[str]:
+def values(terms: Sequence[Term], numbers: Iterable[int], read: Callable[[int], str], line: str = CPP) -> list[str]:
     """The terms of these numbers, in order; `read` gives the text of those that are read, and nothing for those that are computed."""
     lines = []
     for number in numbers:
@@ -72,12 +77,16 @@ def values(terms: Sequence[Term], numbers: Iterable[int], read: Callable[[int], 
         text = read(number)
         if not text:
             text = f"T({term.value!r})" if term.op == "number" else VALUES[term.op].format(**_operands(term))
-        lines.append(f"const T n{number} = {text};")
+        lines.append(line.format(name=f"n{number}", text=text))
     return lines
 
 
 def adjoints(
-    terms: Sequence[Term], numbers: Sequence[int], is_read: Callable[[int], bool], seeds: Sequence[tuple[int, str]]
+    terms: Sequence[Term],
+    numbers: Sequence[int],
+    is_read: Callable[[int], bool],
+    seeds: Sequence[tuple[int, str]],
+    line: str = CPP,
 ) -> tuple[list[str], dict[int, str]]:
     """The lines, and the name of the adjoint of each term that is read and has one. A seed is a term and its own adjoint."""
     parts: dict[int, list[str]] = {}
@@ -88,7 +97,7 @@ def adjoints(
         term = terms[number]
         if number not in parts or term.op in CONSTANT:
             continue
-        lines.append(f"const T d{number} = {' + '.join(parts[number])};")
+        lines.append(line.format(name=f"d{number}", text=" + ".join(parts[number])))
         if is_read(number):
             leaves[number] = f"d{number}"
             continue

@@ -32,6 +32,7 @@ INLINE double f_exp(double x) { return std::exp(x); }
 INLINE double f_tanh(double x) { return std::tanh(x); }
 INLINE double f_sigmoid(double x) { return 1. / (1. + std::exp(-x)); }
 INLINE double f_logsigmoid(double x) { return (x < 0 ? x : 0) - std::log1p(std::exp(x < 0 ? x : -x)); }
+template <class T> INLINE T f_where(bool c, T x, T y) { return c ? x : y; }
 template <class T> INLINE T f_relu(T x) { return x < T(0) ? T(0) : x; }
 template <class T> INLINE T f_abs(T x) { return x < T(0) ? -x : x; }
 template <class T> INLINE T f_sqrt(T x) { return std::sqrt(x); }

@@ -14,6 +14,7 @@ from ...compiler.recurrence.terms import Equations, Given, Slice, Vector
 from .build import CannotBuild
 
 EXACT = (torch.float32, torch.float64)
+DEVICES = ("cpu", "cuda")
 
 
 class Attached(NamedTuple):
@@ -33,10 +34,11 @@ def attach(model: nn.Module, recurrences: Iterable[RecurrencePlan], *, cached: b
         from .operator import identity, register
 
         at = model.get_submodule(plan.path)
-        dtype = next((weight.dtype for weight in at.parameters()), torch.get_default_dtype())
+        like = next(at.parameters(), torch.empty(0))
+        kind = like.dtype, like.device.type
         try:
-            names = {dtype: register(plan.equations, dtype, cached=cached)}
-            attached.kernels[plan.path] = identity(plan.equations, dtype)
+            names = {kind: register(plan.equations, *kind, cached=cached)}
+            attached.kernels[plan.path] = identity(plan.equations, *kind)
         except CannotBuild as reason:
             attached.plain[plan.path] = str(reason)
             continue
@@ -56,22 +58,23 @@ class Fused:
     cell: nn.Module
     equations: Equations
     stepped: int
-    names: dict[torch.dtype, str]  # of its kernels, empty where there is none for a dtype
+    names: dict[tuple[torch.dtype, str], str]  # of its kernels by dtype and type of device, empty where there is none
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copied, or come from another process: its kernels are found or built here, too, when they are needed."""
         self.__dict__.update(state, names={})
 
-    def _kernel(self, dtype: torch.dtype) -> str:
-        """The name of the kernel for a dtype, built if it must be; without one the cell runs as its class says."""
-        if dtype not in self.names:
+    def _kernel(self, like: Tensor) -> str:
+        """The name of the kernel for such tensors, built if it must be; without one the cell runs as its class says."""
+        kind = like.dtype, like.device.type
+        if kind not in self.names:
             from .operator import register
 
             try:
-                self.names[dtype] = register(self.equations, dtype)
+                self.names[kind] = register(self.equations, *kind)
             except CannotBuild:
-                self.names[dtype] = ""
-        return self.names[dtype]
+                self.names[kind] = ""
+        return self.names[kind]
 
     def __call__(self, *tensors: Tensor, length: Tensor | None = None, reverse: bool = False) -> tuple[Tensor, ...]:
         count = self.stepped + self.equations.constants
@@ -99,10 +102,10 @@ class Fused:
 
     def _run(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> list[Tensor]:
         """Outputs and last states, padded, of inputs with their steps first."""
-        from .calls import padded_width
-        from .operator import recurrence, without_derivative
+        from .operator import columns_of, recurrence, without_derivative
 
-        columns, name = padded_width(max(self.equations.widths)), self._kernel(start[0].dtype)
+        name = self._kernel(start[0])
+        columns = columns_of(name)
         vectors, starts = self._vectors(start[0], columns), [_padded(x, columns).contiguous() for x in start]
         ahead = self._ahead(columns)
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
@@ -117,16 +120,16 @@ class Fused:
     def _can_run(self, inputs: list[Tensor]) -> bool:
         x = inputs[0]
         floats = [w for w in (*self.cell.parameters(), *inputs) if w.is_floating_point()]
-        alike = all(w.dtype == x.dtype for w in floats) and all(w.device.type == "cpu" for w in (*floats, *inputs))
-        autocast = torch.is_autocast_enabled("cpu")
+        alike = all(w.dtype == x.dtype for w in floats) and all(w.device == x.device for w in (*floats, *inputs))
         return (
             alike
-            and not autocast
+            and x.device.type in DEVICES
+            and not torch.is_autocast_enabled(x.device.type)
             and x.dtype in EXACT
             and x.shape[0] > 0
             and x.shape[1] > 0
             and not torch.compiler.is_exporting()
-            and self._kernel(x.dtype) != ""
+            and self._kernel(x) != ""
         )
 
     def _ahead(self, columns: int) -> Callable[[list[Tensor]], Tensor]:

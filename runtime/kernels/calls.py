@@ -76,6 +76,11 @@ class Kernel:
     library: ctypes.CDLL
     number: int = 0  # of the cell in its library
 
+    @property
+    def columns(self) -> int:
+        """How many its tensors have."""
+        return padded_width(max(self.equations.widths))
+
     def packed(self, weights: Sequence[Tensor]) -> Tensor:
         """The weights of products in the order in which they are read."""
         sizes = self.equations.widths

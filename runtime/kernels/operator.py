@@ -1,7 +1,7 @@
 """`archc::recurrence`: the steps of a cell as one operator with a derivative, so that what traces PyTorch sees one node.
 
-Its kernels are known by the name that `register` gave them. Where a derivative is to be differentiated again, the steps are computed in
-PyTorch (`steps`).
+Its kernels, for a CPU or a GPU, are known by the name that `register` gave them. Where a derivative is to be differentiated again, the
+steps are computed in PyTorch (`steps`).
 """
 
 from collections import Counter
@@ -14,23 +14,32 @@ from torch import Tensor
 
 from ...compiler.recurrence.cpp import translation_unit
 from ...compiler.recurrence.terms import Equations
-from . import build
+from . import build, gpu
 from .calls import DTYPES, Kernel, Made
 from .steps import steps
 
 CHUNK = 32  # steps; an even number
 
-_kernels: dict[str, Kernel] = {}
+_kernels: dict[str, Kernel | gpu.StepKernel] = {}
 ran: Counter[str] = Counter()  # how often each kernel ran forward in this process
 
 
-def register(equations: Equations, dtype: torch.dtype, *, cached: bool = False) -> str:
-    """Builds the kernel, or where only what is `cached` is wanted loads it, and gives its name; raises `CannotBuild`."""
-    name = name_of(equations, dtype)
+def register(equations: Equations, dtype: torch.dtype, device: str = "cpu", *, cached: bool = False) -> str:
+    """Builds the kernel, or where only what is `cached` is wanted loads it, and gives its name; raises `CannotBuild`. On a device of type
+    `cuda` it is built when it first runs."""
+    name = name_of(equations, dtype, device)
     if name not in _kernels:
-        library = build.library(translation_unit([equations], DTYPES[dtype]), cached=cached)
-        _kernels[name] = Kernel(equations, library)
+        if device == "cuda":
+            _kernels[name] = gpu.kernel(equations)
+        else:
+            library = build.library(translation_unit([equations], DTYPES[dtype]), cached=cached)
+            _kernels[name] = Kernel(equations, library)
     return name
+
+
+def columns_of(name: str) -> int:
+    """How many the tensors of a kernel have."""
+    return _kernels[name].columns
 
 
 def register_all(cells: Sequence[Equations], dtype: torch.dtype) -> list[str]:
@@ -41,12 +50,14 @@ def register_all(cells: Sequence[Equations], dtype: torch.dtype) -> list[str]:
     return names
 
 
-def name_of(equations: Equations, dtype: torch.dtype) -> str:
-    return f"{sha256(repr(equations).encode()).hexdigest()[:32]}_{DTYPES[dtype]}"
+def name_of(equations: Equations, dtype: torch.dtype, device: str = "cpu") -> str:
+    return f"{sha256(repr(equations).encode()).hexdigest()[:32]}_{DTYPES[dtype]}_{device}"
 
 
-def identity(equations: Equations, dtype: torch.dtype) -> str:
+def identity(equations: Equations, dtype: torch.dtype, device: str = "cpu") -> str:
     """That from which the bits of the kernel follow: its text, the compiler with its flags, and the processor."""
+    if device == "cuda":
+        return gpu.identity(equations)
     return build.identity(translation_unit([equations], DTYPES[dtype]))
 
 
