@@ -4,6 +4,7 @@ It is called as `calls.Kernel` is, on tensors without padding. None of it has ru
 tested on a CPU with PyTorch in place of the kernels, and the kernels in Triton's interpreter.
 """
 
+import importlib
 import importlib.util
 import linecache
 from collections.abc import Sequence
@@ -167,7 +168,10 @@ def loaded(text: str) -> ModuleType:
 
 def identity(equations: Equations) -> str:
     """That from which the bits of the kernel follow: its text, the versions of what compiles and multiplies, and the GPU."""
-    import triton
-
-    versions = [triton.__version__, torch.__version__, str(torch.version.cuda), torch.cuda.get_device_name()]
+    versions = [
+        importlib.import_module("triton").__version__,
+        torch.__version__,
+        str(torch.version.cuda),
+        torch.cuda.get_device_name(),
+    ]
     return sha256("\0".join([step_kernels(equations), *versions]).encode()).hexdigest()[:32]

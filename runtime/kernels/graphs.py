@@ -46,7 +46,7 @@ class Graphs:
     def run(self, name: Hashable, body: Body, reads: list[Tensor], writes: list[Tensor]) -> None:
         """`body(reads, writes)`, or what it recorded for such shapes; `name` tells one function from another."""
         key = (name, *((tuple(x.shape), x.dtype, x.device) for x in (*reads, *writes)))
-        with torch.cuda.device_of(reads[0]):  # where Triton launches
+        with torch.cuda.device(reads[0].device if reads[0].is_cuda else -1):  # where Triton launches
             if self._may_record(key):
                 self._record(key, body, reads, writes)
             recording = self.known.get(key)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ...attention.flex import FlexAttend
 from ...attention.lowering import Kind, lowering_of, said_of
 from ...attention.recognise import Form
 from ...attention.terms import Equation
@@ -18,6 +19,7 @@ from ...shapes import Size
 from ...streaming.ops import StreamedAttend
 from ..code import ATOM, PRODUCT, SIGN, Code, Show, binary, call, method
 from .equations import Sheet, joined
+from .flex import function
 from .lines import Line
 from .names import Names, identifier
 
@@ -67,6 +69,8 @@ class _Attention:
         if isinstance(self.op, StreamedAttend):
             kind = self._stepped(self.op, q, k, v)
         match kind:
+            case _ if isinstance(self.op, FlexAttend):
+                result = self._flexed(q, k, v)
             case "plain":
                 result = self._plain(q, k, v)
             case "blocks":
@@ -248,6 +252,30 @@ class _Attention:
         self.writer.methods[name] = lines
         arguments = [str(self.writer.setting.names(n)) for n in numbers] + [f"{q}.device"]
         return call(f"self.{name}", *arguments, *([f"{q}.dtype"] if sheet.typed else [])).text
+
+    # FlexAttention ----------------------------------------------------------------------------------------------------
+
+    def _flexed(self, q: str, k: str, v: str) -> Code:
+        """A function of the mask, one of the score, and the call."""
+        given = self.op.equations
+        parts = {"mask": {"mask"} & given.keys(), "score": {"score", "bias"} & given.keys()}
+        tensors = {place: code for place, code in enumerate(self.codes) if place >= 3}
+        options: dict[str, str] = {}
+        for part, names in parts.items():
+            if names:
+                equations = {name: equation for name, equation in given.items() if name in names}
+                options[part] = self.free(part)
+                self.say("")
+                for line in function(options[part], equations, self.extents, tensors, self.writer.setting.names, f"{q}.dtype"):
+                    self.say(line)
+        self.say("")
+        if self.op.mask is not None:
+            axes = self.op.mask.axes()[-1]
+            options |= {flag: "True" for flag, index in (("batch", "b"), ("heads", "h")) if index in axes}
+            options |= {} if self.op.mask.reads else {"kept": "True"}
+        if self.op.scale is not None:
+            options["scale"] = self.show(self.op.scale)
+        return call("flexed", q, k, v, **options)
 
     # Written out ------------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ IMPORTS = (
     ("torch", "import torch"),
     ("Tensor nn", "from torch import {}"),
     ("F", "from torch.nn import functional as F"),
+    ("create_block_mask flex_attention", "from torch.nn.attention.flex_attention import {}"),
 )
 
 

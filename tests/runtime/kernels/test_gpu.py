@@ -3,6 +3,7 @@ interpreter runs the text and its compiler takes it. None of this has run on a G
 
 import importlib.util
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,7 +68,7 @@ def both(path: Path, text: str, dtype: torch.dtype, launch: gpu.Launch) -> tuple
 
 @pytest.mark.parametrize("name", ["gru", "odd"])
 def test_the_text_of_kernels(name: str, golden: Callable[[str, str], None]) -> None:
-    golden(f"triton/{name}.py", step_kernels(equations_of(TEXTS[name])))
+    golden(f"triton/{name}.py.txt", step_kernels(equations_of(TEXTS[name])))
 
 
 # What launches --------------------------------------------------------------------------------------------------------
@@ -168,8 +169,7 @@ HAS_TRITON = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reas
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Equations], gpu.Launch]:
     """Kernels that Triton's interpreter runs, with numpy in place of the functions that a GPU has of its own."""
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    import triton.language as tl
-    from triton.runtime.interpreter import TensorHandle
+    tl, TensorHandle = import_module("triton.language"), import_module("triton.runtime.interpreter").TensorHandle  # noqa: N806
 
     def lanewise(function: Callable[..., Any]) -> Callable[..., Any]:
         def run(*blocks: Any) -> Any:
@@ -216,9 +216,8 @@ def test_interpreted_kernels_compute_what_the_steps_do(
 def test_kernels_compile_for_a_gpu(name: str, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the code of one, which is then not run."""
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
+    triton, GPUTarget = import_module("triton"), import_module("triton.backends.compiler").GPUTarget  # noqa: N806
+    ASTSource = import_module("triton.compiler").ASTSource  # noqa: N806
 
     equations = equations_of(TEXTS[name])
     module = gpu.loaded(step_kernels(equations))
