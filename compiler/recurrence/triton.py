@@ -70,7 +70,11 @@ def step_kernels(equations: Equations) -> str:
 def unfit(equations: Equations) -> str:
     """Why there are no such kernels of a step, as the end of a sentence; empty where there are."""
     several = equations.further or equations.computed or equations.rows
-    return "its step takes more than one round of products, or reads whole rows, for which a GPU has no kernel yet" if several else ""
+    return (
+        "its step takes more than one round of products, or reads whole rows, for which a GPU has no kernel yet"
+        if several
+        else ""
+    )
 
 
 def _reading(equations: Equations) -> Callable[[int], str]:

@@ -9,12 +9,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...compiler.plan import RecurrencePlan
+from ...compiler.recurrence.known import Known, known
 from ...compiler.recurrence.phases import width_of
 from ...compiler.recurrence.terms import Equations, Given, Slice, Vector
 from .build import CannotBuild
+from .known import Weights, over_time
+from .known import identity as identity_of_known
 
 EXACT = (torch.float32, torch.float64)
 DEVICES = ("cpu", "cuda")
+KNOWN_ON = ("cuda",)  # where a cell that PyTorch has itself runs in PyTorch's: on a CPU the kernels are no slower
 
 
 class Attached(NamedTuple):
@@ -35,16 +39,19 @@ def attach(model: nn.Module, recurrences: Iterable[RecurrencePlan], *, cached: b
 
         at = model.get_submodule(plan.path)
         like = next(at.parameters(), torch.empty(0))
-        kind = like.dtype, like.device.type
+        kind, theirs, names = (like.dtype, like.device.type), known(plan.equations), dict[tuple[torch.dtype, str], str]()
         try:
-            names = {kind: register(plan.equations, *kind, cached=cached)}
-            attached.kernels[plan.path] = identity(plan.equations, *kind)
+            if theirs is not None and like.device.type in KNOWN_ON:
+                attached.kernels[plan.path] = identity_of_known(theirs)
+            else:
+                names[kind] = register(plan.equations, *kind, cached=cached)
+                attached.kernels[plan.path] = identity(plan.equations, *kind)
         except CannotBuild as reason:
             attached.plain[plan.path] = str(reason)
             continue
         for cell in [at._modules["forward"], at._modules["backward"]] if plan.both else [at]:
             assert cell is not None
-            cell.forward = Fused(cell, plan.equations, plan.stepped, names)
+            cell.forward = Fused(cell, plan.equations, plan.stepped, names, theirs)
     return attached
 
 
@@ -59,6 +66,7 @@ class Fused:
     equations: Equations
     stepped: int
     names: dict[tuple[torch.dtype, str], str]  # of its kernels by dtype and type of device, empty where there is none
+    known: Known | None = None  # the cell of PyTorch that it is
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copied, or come from another process: its kernels are found or built here, too, when they are needed."""
@@ -79,14 +87,36 @@ class Fused:
     def __call__(self, *tensors: Tensor, length: Tensor | None = None, reverse: bool = False) -> tuple[Tensor, ...]:
         count = self.stepped + self.equations.constants
         ahead, same, state = list(tensors[: self.stepped]), list(tensors[self.stepped : count]), tensors[count:]
-        if not self._can_run([*ahead, *same]):
+        by_torch = self._is_known(ahead[0])
+        if not self._can_run([*ahead, *same]) or not (by_torch or self._kernel(ahead[0])):
             return cast("tuple[Tensor, ...]", type(self.cell).forward(self.cell, *tensors, length=length, reverse=reverse))
         if reverse:
             ahead = [_reversed(x, length) for x in ahead]
         start = state or cast("Any", self.cell).initial_state(*(x[:, 0] for x in ahead), *same)
+        if by_torch:
+            y, last = self._by_torch(ahead, start, length)
+            return *([_reversed(y, length) if reverse else y] * len(self.equations.results)), *last
         inputs = [*(x.transpose(0, 1).contiguous() for x in ahead), *same]
         made = self._run(inputs, start, None if length is None else length.long())
         return self._cut(made, length, reverse=reverse)
+
+    def _is_known(self, x: Tensor) -> bool:
+        """Does PyTorch's own cell run on such tensors? Traced, the operator is one node, and PyTorch's cell is none."""
+        return self.known is not None and x.device.type in KNOWN_ON and not torch.compiler.is_compiling()
+
+    def _by_torch(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> tuple[Tensor, list[Tensor]]:
+        """Its output and last states, of inputs with their steps in dim 1."""
+        assert self.known is not None
+        e, weights, gates = self.equations, self._weights(), self.known.gates
+        givens, none = [e.given[gate.given] for gate in gates], start[0].new_zeros(e.width)
+        joined = Weights(
+            torch.cat([self._columns(given) for given in givens]),
+            torch.cat([weights[gate.product] for gate in gates]),
+            torch.cat([self._bias(given) if given.bias else none for given in givens]),
+            torch.cat([none if gate.vector is None else self._vector(e.vectors[gate.vector]) for gate in gates]),
+        )
+        x = _joined([inputs[part.source] for part in givens[0].parts])
+        return over_time(self.known, x, joined, start, length)
 
     def _cut(self, made: list[Tensor], length: Tensor | None, *, reverse: bool) -> tuple[Tensor, ...]:
         """The outputs, with the steps in dim 1, and the last states, without what they are padded with."""
@@ -129,7 +159,6 @@ class Fused:
             and x.shape[0] > 0
             and x.shape[1] > 0
             and not torch.compiler.is_exporting()
-            and self._kernel(x) != ""
         )
 
     def _ahead(self, columns: int) -> Callable[[list[Tensor]], Tensor]:

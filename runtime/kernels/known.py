@@ -27,6 +27,11 @@ class Weights(NamedTuple):
     beside: Tensor
 
 
+def identity(known: Known) -> str:
+    """That from which its bits follow."""
+    return f"{known.kind} of torch {torch.__version__} cudnn {torch.backends.cudnn.version()}"
+
+
 def over_time(
     known: Known, x: Tensor, weights: Weights, start: Sequence[Tensor], length: Tensor | None
 ) -> tuple[Tensor, list[Tensor]]:

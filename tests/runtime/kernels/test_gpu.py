@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import archc
 from archc.compiler.recurrence.terms import Equations
-from archc.compiler.recurrence.triton import step_kernels
+from archc.compiler.recurrence.triton import step_kernels, unfit
 from archc.dsl.source import Source
 from archc.runtime.compiling import Wanted, compiled
 from archc.runtime.kernels import gpu, operator
@@ -89,8 +89,9 @@ def test_the_driver_computes_what_the_steps_do(name: str, tmp_path: Path, monkey
     assert sum(recording is not None for recording in graphs.known.values()) == 3  # forward, backward, and without gradients
 
 
-def test_the_driver_of_drawn_cells(tmp_path: Path) -> None:
-    _compare_drawn(20, tmp_path, mimicked)
+@pytest.mark.parametrize("count", [6, pytest.param(100, marks=pytest.mark.slow)])
+def test_the_driver_of_drawn_cells(count: int, tmp_path: Path) -> None:
+    _compare_drawn(count, tmp_path, mimicked)
 
 
 def test_steps_in_chunks(tmp_path: Path) -> None:
@@ -109,13 +110,13 @@ def _compare_drawn(count: int, path: Path, launch: Callable[[Equations], gpu.Lau
     ran = 0
     for text in drawn(count):
         found = compiled(Source("net.arch", text), Wanted()).plan.model.recurrences[0].equations
-        if found is None:
+        if found is None or unfit(found):
             continue
         plain, driven, _ = both(path, text, torch.float64, launch(found))
         for want, got in zip(results(plain, x, n), results(driven, x, n), strict=True):
             assert torch.allclose(got, want, rtol=1e-9, atol=1e-10), f"{float((got - want).abs().max())}\n{text}"
         ran += 1
-    assert ran >= 0.8 * count
+    assert ran >= 0.6 * count
 
 
 # Graphs ---------------------------------------------------------------------------------------------------------------
@@ -230,6 +231,6 @@ def test_kernels_compile_for_a_gpu(name: str, dtype: str, tmp_path: Path, monkey
 
 
 @HAS_TRITON
-@pytest.mark.parametrize("count", [10, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [6, pytest.param(100, marks=pytest.mark.slow)])
 def test_interpreted_kernels_of_drawn_cells(count: int, tmp_path: Path, interpreted: Callable[[Equations], gpu.Launch]) -> None:
     _compare_drawn(count, tmp_path, interpreted)
