@@ -44,7 +44,8 @@ def load(
     - a .safetensors file that archc exported: its spec and its weights, in evaluation mode.
 
     `weights` is a .safetensors file whose tensors are put in place of those, each by its key. With `fused`, the cells of a spec run in
-    kernels that are built here by g++ from their equations; a warning says which cells have none, and why. Raises `archc.Stopped`.
+    kernels that are built here by g++ from their equations, and on a GPU, if there is one, in kernels of Triton or cuDNN, attentions
+    in FlexAttention; a warning says which cells have none, and why. Raises `archc.Stopped`.
     """
     path = Path(path_or_name)
     if path.suffix == ENDING and (path.parent / RECORD).is_file() and path.name == WEIGHTS:
@@ -70,10 +71,19 @@ def load(
 
 
 def _fuse(made: "nn.Module", compiled: Compiled) -> None:
+    import torch
+
+    from .kernels import attention
     from .kernels.attach import attach
+    from .kernels.build import CannotBuild
 
     for path, reason in attach(made, compiled.plan.model.recurrences).plain.items():
         warnings.warn(f"{path} runs step by step: {reason}", stacklevel=3)
+    if torch.cuda.is_available():
+        try:
+            attention.attach(made, compiled)
+        except CannotBuild as without:
+            warnings.warn(f"attention runs in PyTorch: {without}", stacklevel=3)
 
 
 def _refuse_fused(fused: bool) -> None:

@@ -14,12 +14,15 @@ from pydantic import BaseModel, ConfigDict
 from ..elaborate.values import CALLABLES, LayerRecipe, PartRecipe, describe
 from ..graph import Graph, Hyper, Input, Level, Next, Node, Parameter, Penalty, Recur, Repeat, Start, TensorType, Use
 from ..graph import Weight as WeightOf
+from ..layers.attention import Attend
 from ..layers.base import Layer, positional
+from ..recurrence.terms import Equations
 from ..shapes import Dim, Size
 from .costs import Cost, Costs, owns, sharing
 
 MOST_ROWS = 5000  # a table is for people; totals count everything, however long the table
 DEEPEST = 60
+UNRUN = "which has not been run there yet"
 
 
 class Row(BaseModel):
@@ -197,6 +200,8 @@ def _rows(graph: Graph, costs: Costs, prefix: str, depth: int, *, single: bool =
             note = f"same weights as {path}"
         elif node.owner and owns(node):
             cost, note = costs.alone(graph, node), "one set of weights for all levels"
+        elif isinstance(node.op, Attend):
+            note = _attention(node.op, *map(graph.type_of, node.refs[:2]))
         yield _row(node, cost, path, depth, note)
         if depth < DEEPEST and not shared:
             yield from _inside(node, costs, path, depth + 1)
@@ -238,6 +243,14 @@ def _row(node: Node, cost: Cost, path: str, depth: int, note: str) -> Row:
     )
 
 
+def _attention(op: Attend, q: TensorType, k: TensorType) -> str:
+    """How an attention is computed, here and on a GPU."""
+    from ..attention.flex import unfit
+
+    here, there = op.lowering(), "" if unfit(op, q, k) else f"on a GPU FlexAttention, {UNRUN}"
+    return "; ".join(said for said in (here, there) if said)
+
+
 def way(recur: Recur) -> str:
     """How a cell goes over the steps, in words."""
     return "over time, both ways" if recur.both else "over time, in reverse" if recur.reverse else "over time"
@@ -249,8 +262,21 @@ def _recurrence(recur: Recur, depth: int, line: int) -> Row:
     from ..recurrence.stages import stages
 
     found, choice = stages(recur.graph), chosen("", recur)
-    how = "a kernel on a CPU" if choice.equations is not None else f"in PyTorch, as {choice.reason}"
+    if choice.equations is None:
+        how = f"in PyTorch, as {choice.reason}"
+    else:
+        how = f"a kernel on a CPU; on a GPU {_on_gpu(choice.equations)}"
     return Row(path="", depth=depth, layer=found.kind, note=f"{found.reason}; {how}", line=line)
+
+
+def _on_gpu(equations: Equations) -> str:
+    from ..recurrence.known import known
+    from ..recurrence.triton import unfit
+
+    theirs = known(equations)
+    if theirs is not None:
+        return f"cuDNN's {theirs.kind.partition('_')[0]}, {UNRUN}"
+    return f"in PyTorch, as {unfit(equations)}" if unfit(equations) else f"a kernel of Triton a step, {UNRUN}"
 
 
 def _inside(node: Node, costs: Costs, path: str, depth: int) -> Iterator[Row]:

@@ -6,7 +6,7 @@ with their own weights; on a CPU, in float64, traced or exported they run as the
 
 import functools
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +24,16 @@ from .build import CannotBuild
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
-def attach(model: nn.Module, compiled: Compiled, flex: Flex | None = None, device: str = "cuda") -> list[str]:
-    """Puts FlexAttention under the attentions of `model`, the network of `compiled`, that are better off with it, for tensors on devices of
-    this type; gives their paths. Raises `CannotBuild` where it does not work here."""
+def attach(
+    model: nn.Module,
+    compiled: Compiled,
+    only: Collection[str] | None = None,
+    *,
+    flex: Flex | None = None,
+    device: str = "cuda",
+) -> list[str]:
+    """Puts FlexAttention under the attentions of `model`, the network of `compiled`, that are better off with it, or `only` those in
+    modules at these paths, for tensors on devices of this type; gives the paths. Raises `CannotBuild` where it does not work here."""
     graph = PASSES.run(compiled.graph)
     other = (flex or Flex()).run(graph)
     if other is graph:
@@ -38,7 +45,7 @@ def attach(model: nn.Module, compiled: Compiled, flex: Flex | None = None, devic
     paths = []
     for path, module in model.named_modules():
         forward = getattr(classes.get(type(module).__name__), "forward", None)
-        if forward is not None and "flexed" in forward.__code__.co_names:
+        if forward is not None and (only is None or path in only) and "flexed" in forward.__code__.co_names:
             module.forward = OnDevice(module, forward, device)
             paths.append(path)
     return paths

@@ -29,7 +29,7 @@ class Weights(NamedTuple):
 
 def identity(known: Known) -> str:
     """That from which its bits follow."""
-    return f"{known.kind} of torch {torch.__version__} cudnn {torch.backends.cudnn.version()}"
+    return f"{known.kind} of torch {torch.__version__}, cuda {torch.version.cuda}"
 
 
 def over_time(

@@ -16,8 +16,11 @@ from ..data.parts import ColumnProgram, Columns, Fitted, Part
 from ..data.sources import Table
 from ..executable import Executable
 from ..faults.runs import NoDevice, NoValidation
+from ..kernels import attention
 from ..kernels.attach import attach
+from ..kernels.build import CannotBuild
 from ..loader import build, load_program
+from ..loading import recompiled
 from ..stops import InputFaults, Misused, span_of
 from . import determinism
 from .effort import Effort
@@ -79,7 +82,7 @@ def settle(
 ) -> tuple[Setting, Fitted, int]:
     """The setting of a run, from its table, checked as far as one batch in evaluation mode can tell; what was fitted; and how many
     multiply-adds the forward pass of a batch takes. `begun` is the phase that a resumed run is in, none for a new one; its
-    recurrences run in `kernels` where they can, or those at these paths."""
+    recurrences, and on a GPU its attentions, run in `kernels` where they can, or those at these paths."""
     program = load_program(exe)
     determinism.seed_all(plan.split_seed)
     parts, fitted = ColumnProgram(exe, program, plan.data, plan.seed, exe.workers).prepare(table, plan.split_seed)
@@ -87,10 +90,7 @@ def settle(
         labels = in_order(parts["train"].held([column]), COUNTED, torch.device("cpu"))
         fitted.values[f"{column}{WEIGHTS}"] = label_weights(batch[0] for batch in labels)
     model = in_precision(built(exe, plan.seed, device), plan.last)
-    fused = None
-    if kernels is not False and wants_kernels(exe, plan, device):
-        wanted = [r for r in exe.plan.model.recurrences if kernels is True or r.path in kernels]
-        fused = attach(model, wanted).kernels
+    fused = None if kernels is False else with_kernels(exe, plan, model, device, None if kernels is True else kernels)
     phases: list[Phase] = []
     for phase in plan.phases:
         wiring = wired(exe, plan, table, fitted, device, phase.judging)
@@ -104,10 +104,23 @@ def settle(
     return setting, fitted, try_out(setting)
 
 
-def wants_kernels(exe: Executable, plan: TrainPlan, device: torch.device) -> bool:
-    """Is there a recurrence, and does all that is computed have the dtypes and the device of kernels?"""
+def with_kernels(
+    exe: Executable, plan: TrainPlan, model: nn.Module, device: torch.device, paths: Collection[str] | None
+) -> dict[str, str] | None:
+    """Puts kernels under the model, at these paths or wherever they can be; gives the identity of each, or none where none are wanted."""
+    recurrences = [r for r in exe.plan.model.recurrences if paths is None or r.path in paths]
     exact = all(phase.precision in ("float32", "float64") for phase in plan.phases)
-    return bool(exe.plan.model.recurrences) and exact and device.type == "cpu"
+    found = attach(model, recurrences).kernels if exe.plan.model.recurrences and exact else None
+    if device.type != "cuda":
+        return found
+    compiled = recompiled(dict(exe.sources), exe.name, dict(exe.hyperparameters))
+    if compiled.graph_hash != exe.graph_hash:  # the run of another version
+        return found
+    try:
+        flexed = attention.attach(model, compiled, paths)
+    except CannotBuild:
+        return found
+    return {**(found or {}), **{path: f"FlexAttention of torch {torch.__version__}" for path in flexed}}
 
 
 def wired(

@@ -79,7 +79,7 @@ def flexed(made: Compiled, dtype: torch.dtype, patch: pytest.MonkeyPatch) -> tup
     torch.manual_seed(0)
     plain = build(made).to(dtype)
     other = copy.deepcopy(plain)
-    return plain, other, attach(other, made, ANY, "cpu")
+    return plain, other, attach(other, made, flex=ANY, device="cpu")
 
 
 @pytest.mark.parametrize("name", list(CASES))

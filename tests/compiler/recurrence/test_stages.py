@@ -131,5 +131,5 @@ def test_the_summary_says_so() -> None:
     assert (rows[at].note, rows[at + 1].layer, rows[at + 1].note) == (
         "over time",
         "elementwise",
-        "3 products of states in 1; a kernel on a CPU",
+        "3 products of states in 1; a kernel on a CPU; on a GPU cuDNN's GRU, which has not been run there yet",
     )

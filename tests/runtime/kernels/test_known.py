@@ -1,6 +1,7 @@
 """Cells that PyTorch has itself are found under any names, and PyTorch's functions on their weights give what their steps give."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -81,8 +82,13 @@ def test_they_compute_what_the_steps_do(name: str, tmp_path: Path, monkeypatch: 
     assert kind_of(text) == kind
     monkeypatch.setattr(attach, "KNOWN_ON", ("cpu",))
     monkeypatch.setattr(operator, "register", None)
-    ran = []
-    monkeypatch.setattr(attach, "over_time", lambda *given: ran.append(given[0].kind) or functions.over_time(*given))
+    ran: list[str] = []
+
+    def watched(*given: Any) -> Any:
+        ran.append(given[0].kind)
+        return functions.over_time(*given)
+
+    monkeypatch.setattr(attach, "over_time", watched)
     plain, fused = both(tmp_path, text)
     torch.manual_seed(1)
     x = torch.randn(6, 5, 5, dtype=torch.float64)
