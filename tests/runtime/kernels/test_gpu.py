@@ -18,9 +18,12 @@ from archc.compiler.recurrence.terms import Equations
 from archc.compiler.recurrence.triton import step_kernels, unfit
 from archc.dsl.source import Source
 from archc.runtime.compiling import Wanted, compiled
-from archc.runtime.kernels import gpu, operator
+from archc.runtime.executable import executable
+from archc.runtime.kernels import attention, gpu, operator
 from archc.runtime.kernels.attach import Fused
 from archc.runtime.kernels.graphs import MOST, Graphs
+from archc.runtime.loader import build
+from archc.runtime.train.setup import with_kernels
 
 from .mimic import install
 from .test_attach import CASES, SPEC
@@ -234,3 +237,42 @@ def test_kernels_compile_for_a_gpu(name: str, dtype: str, tmp_path: Path, monkey
 @pytest.mark.parametrize("count", [6, pytest.param(100, marks=pytest.mark.slow)])
 def test_interpreted_kernels_of_drawn_cells(count: int, tmp_path: Path, interpreted: Callable[[Equations], gpu.Launch]) -> None:
     _compare_drawn(count, tmp_path, interpreted)
+
+
+# Runs -----------------------------------------------------------------------------------------------------------------
+
+SPELLED = """from std.recurrent import GRU
+attention Near(heads = 2)(x: [B, T, D]) {
+    mask[i, j] = j <= i and i - j < 3
+    return attend(x, x, x, heads=heads, mask=mask)
+}
+model Net(x: [B, 4, 32]) -> [B, 2] {
+    y, last = x -> Near -> recur(GRU(7))
+    return last.h -> dense(2)
+}
+data rows = npz("rows.npz") { }
+train Net on rows {
+    loss      cross_entropy(output, label)
+    optimizer adam
+    epochs    1
+    batch     4
+}
+"""
+
+
+def test_a_run_on_a_gpu_has_kernels_for_cells_and_attentions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settled as for a GPU, with its network on the CPU."""
+    monkeypatch.setenv("ARCHC_KERNELS", str(tmp_path / "kernels"))
+    monkeypatch.setattr(attention, "_want_working", lambda: None)
+    path = tmp_path / "net.arch"
+    path.write_text(SPELLED)
+    np.savez(tmp_path / "rows.npz", x=np.zeros((8, 4, 32), "float32"), label=np.zeros(8, "int64"))
+    exe = executable(archc.compile(path, program=True))
+    assert exe.plan.train is not None
+    for only, want in ((None, {"near1", "recur1"}), (["near1"], {"near1"})):
+        made = build(exe)
+        found = with_kernels(exe, exe.plan.train, made, torch.device("cuda"), only)
+        assert found is not None
+        assert set(found) == want
+        assert isinstance(made.get_submodule("near1").forward, attention.OnDevice)
+        made(torch.zeros(2, 4, 32))
