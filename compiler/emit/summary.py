@@ -262,21 +262,21 @@ def _recurrence(recur: Recur, depth: int, line: int) -> Row:
     from ..recurrence.stages import stages
 
     found, choice = stages(recur.graph), chosen("", recur)
-    if choice.equations is None:
-        how = f"in PyTorch, as {choice.reason}"
-    else:
-        how = f"a kernel on a CPU; on a GPU {_on_gpu(choice.equations)}"
+    how = _computed(choice.equations) if choice.equations is not None else f"in PyTorch, as {choice.reason}"
     return Row(path="", depth=depth, layer=found.kind, note=f"{found.reason}; {how}", line=line)
 
 
-def _on_gpu(equations: Equations) -> str:
+def _computed(equations: Equations) -> str:
+    """By what, on a CPU and on a GPU."""
     from ..recurrence.known import known
     from ..recurrence.triton import unfit
 
     theirs = known(equations)
     if theirs is not None:
-        return f"cuDNN's {theirs.kind.partition('_')[0]}, {UNRUN}"
-    return f"in PyTorch, as {unfit(equations)}" if unfit(equations) else f"a kernel of Triton a step, {UNRUN}"
+        there = f"cuDNN's {theirs.kind.partition('_')[0]}, {UNRUN}"
+    else:
+        there = f"in PyTorch, as {unfit(equations)}" if unfit(equations) else f"a kernel of Triton a step, {UNRUN}"
+    return f"a kernel on a CPU; on a GPU {there}"
 
 
 def _inside(node: Node, costs: Costs, path: str, depth: int) -> Iterator[Row]:

@@ -120,7 +120,7 @@ def with_kernels(
         flexed = attention.attach(model, compiled, paths)
     except CannotBuild:
         return found
-    return {**(found or {}), **{path: f"FlexAttention of torch {torch.__version__}" for path in flexed}}
+    return {**(found or {}), **dict.fromkeys(flexed, f"FlexAttention of torch {torch.__version__}")}
 
 
 def wired(

@@ -21,6 +21,7 @@ from archc.runtime.compiling import Wanted, compiled
 from archc.runtime.executable import executable
 from archc.runtime.kernels import attention, gpu, operator
 from archc.runtime.kernels.attach import Fused
+from archc.runtime.kernels.build import CannotBuild
 from archc.runtime.kernels.graphs import MOST, Graphs
 from archc.runtime.loader import build
 from archc.runtime.train.setup import with_kernels
@@ -30,7 +31,7 @@ from .test_attach import CASES, SPEC
 from .test_drawn import drawn, results
 
 TEXTS = {
-    **CASES,
+    **{name: CASES[name] for name in ("lstm", "gru", "mingru", "odd")},
     "peephole": SPEC.format(cell="PeepholeLSTM", over="bidirectional", width=5, out=10, more=""),
 }
 
@@ -120,6 +121,14 @@ def _compare_drawn(count: int, path: Path, launch: Callable[[Equations], gpu.Lau
             assert torch.allclose(got, want, rtol=1e-9, atol=1e-10), f"{float((got - want).abs().max())}\n{text}"
         ran += 1
     assert ran >= 0.6 * count
+
+
+def test_a_cell_in_several_rounds_has_no_kernel_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CannotBuild, match="takes more than one round of products, or reads whole rows"):
+        gpu.kernel(equations_of(CASES["staged"]))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(CannotBuild, match="no triton on this machine"):
+        gpu.kernel(equations_of(CASES["odd"]))
 
 
 # Graphs ---------------------------------------------------------------------------------------------------------------
