@@ -113,6 +113,10 @@ class Use(Operation):
         return self.graph.name
 
 
+class Stepped(Use):
+    """A cell applied inside of a cell: one step of it. Inputs: its tensors, then its states. Outputs: its own, then its next states."""
+
+
 class State(Input):
     """A state of a cell: an input of each step. The node's operand is what it starts from, which no step computes."""
 
@@ -132,9 +136,10 @@ class Recur(Use):
 
     Inputs: the stepped tensors, the constants, then `int[B]` lengths if `lengths`, then the states to start from if `given`.
     Outputs: those of the cell with the steps in dim 1, then the last states. `both`: one cell ahead and one back, with weights of their
-    own, all they give concatenated in the last dim.
+    own, all they give concatenated in the last dim. Of a `chunk` of steps no gradient goes back into the one before it.
     """
 
+    chunk: Size | None = None
     constants: int = 0
     lengths: bool = False
     given: bool = False
@@ -292,6 +297,7 @@ class Graph(Frozen):
     assertions: tuple[Assertion, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     stepped: int = 0  # of a cell: how many of its inputs, the first ones, each step has anew
+    charged: tuple[str, ...] = ()  # of a cell: its penalties, the outputs before its states, [B, 1] each
     averages: tuple[Average, ...] = ()
     channels_last: str = ""  # of a root: why its weights lie so in memory; empty where they do not
     decided: tuple[str, ...] = ()  # what an `if` or a list decided, for the docstring

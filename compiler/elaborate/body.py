@@ -55,6 +55,7 @@ class Body:
     buffers: dict[str, tuple[Tensor, Span]] = field(default_factory=dict)  # those declared here, with their places
     learned: dict[str, tuple[Span, Span]] = field(default_factory=dict)  # params: where their names and their keywords stand
     penalties: set[str] = field(default_factory=set)
+    charged: dict[str, Tensor] = field(default_factory=dict)  # of a cell: its penalties at one step, [B, 1] each
     players: dict[str, Span] = field(default_factory=dict)  # of a game, with the places of their names
     minimizing: set[str] = field(default_factory=set)  # players that have an objective, sound or not
     objectives: list[tuple[tuple[str, ...], Tensor, Span]] = field(default_factory=list)

@@ -159,8 +159,9 @@ class Elaborator:
             return None
         graph = self.graph(body, node, outputs)
         if node.kind == "cell":
+            graph = graph.model_copy(update={"charged": tuple(body.charged)})
             for span in penalties_of(graph, {}).values():
-                body.report(NotCompiledYet(span, "a penalty in a cell"))
+                body.report(NotCompiledYet(span, "a penalty of a part inside a cell"))
         record = len(returned) == 1 and isinstance(returned[0][0], Fields)
         return None if body.poisoned else Part(graph, tuple(body.signature), body.defaults, record)
 

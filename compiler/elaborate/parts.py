@@ -119,6 +119,10 @@ def apply_part(
     declared = recipe.declared.node
     if recipe.declared.hollow:
         return POISON
+    if declared.kind == "cell" and body.states is not None:
+        from .inner_cells import apply_step
+
+        return apply_step(body, recipe, values, named, span, places, key, owner, shared=shared)
     if declared.kind == "cell":
         raise Refusal(NeedsRecur(span, declared.name.text, declared.name.span))
     if declared.kind == "adversarial":

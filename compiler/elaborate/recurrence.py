@@ -11,10 +11,30 @@ from dataclasses import replace
 from ...dsl import ast
 from ...dsl.span import Span
 from ..errors.calls import MissingArgument, NotATensor, TooManyArguments, UnknownArgument, WrongArgument, WrongTensorCount
-from ..errors.names import NotCompiledYet
-from ..errors.recurrence import CellWithoutInput, NoNextState, NotACell, OptionTaken, StartDepends, StateChanges, StateOutsideCell
+from ..errors.recurrence import (
+    BufferPastEnd,
+    CellWithoutInput,
+    NoNextState,
+    NotACell,
+    OptionTaken,
+    StartDepends,
+    StateChanges,
+    StateOutsideCell,
+)
 from ..errors.shapes import DimsDisagree, UnknownSize, WrongDtype, WrongRank
-from ..graph import Graph, Input, Operand, Output, Parameter, Recur, Ref, Start, State, TensorType
+from ..graph import (
+    Graph,
+    Input,
+    Next,
+    Operand,
+    Output,
+    Parameter,
+    Recur,
+    Ref,
+    Start,
+    State,
+    TensorType,
+)
 from ..layers import registry
 from ..layers.base import Initialiser, Refusal
 from ..layers.initialisers import Constant, Ones, Zeros
@@ -26,6 +46,7 @@ from .building import build
 from .expressions import evaluate, one
 from .parts import given_tensors, instantiate, placed, renamed
 from .statements import written_type
+from .training import charge
 from .values import (
     MISSING,
     POISON,
@@ -75,7 +96,7 @@ def define_state(body: Body, node: ast.StateDef) -> None:
 def _start(body: Body, node: ast.StateDef, type_: TensorType) -> Ref | None:
     """The tensor that a state is before the first step."""
     if node.init is None:
-        return _constant(body, Real.of(0.0), type_, node.span)
+        return constant_start(body, Real.of(0.0), type_, node.span)
     if isinstance(node.init, ast.Name) and node.init.id == "learned" and body.scope.get("learned") is MISSING:
         return _learned(body, node, type_)
     value = one(evaluate(body, node.init))
@@ -85,14 +106,14 @@ def _start(body: Body, node: ast.StateDef, type_: TensorType) -> Ref | None:
         case Tensor():
             return _computed(body, node, type_, value)
         case Size() | Real() if value.number is not None if isinstance(value, Size) else True:
-            return _constant(
+            return constant_start(
                 body, Real.of(float(value.value if isinstance(value, Real) else value.number or 0)), type_, node.span
             )
         case LayerRecipe():
             layer = build(body, value, {})
             if isinstance(layer, Zeros | Ones | Constant):
                 filling = layer.value if isinstance(layer, Constant) else Real.of(float(isinstance(layer, Ones)))
-                return _constant(body, filling, type_, node.span)
+                return constant_start(body, filling, type_, node.span)
             if isinstance(layer, Initialiser):
                 raise Refusal(_not_a_start(node, f"{layer.name}, which is drawn"))
     raise Refusal(_not_a_start(node, describe(value)))
@@ -104,7 +125,7 @@ def _not_a_start(node: ast.StateDef, got: str) -> WrongArgument:
     return WrongArgument(node.init.span, f"the state {node.name.text}", "the start", wanted, got)
 
 
-def _constant(body: Body, value: Real, type_: TensorType, span: Span) -> Ref:
+def constant_start(body: Body, value: Real, type_: TensorType, span: Span) -> Ref:
     inputs = [(i, at) for i, at in enumerate(body.nodes) if isinstance(at.op, Input)]
     like = next((i for i, at in inputs if at.type.dtype == "float"), inputs[0][0])
     return Ref(body.add(Start(value=value), (Ref(like),), (type_,), span))
@@ -158,7 +179,8 @@ def next_states(body: Body, node: ast.Declaration, outputs: tuple[Output, ...]) 
         if not same:
             body.report(StateChanges(place, name, str(state.type), str(after.type), state.type.origin))
         following.append(Output(name=name, ref=body.local(after).ref))
-    return None if body.poisoned else (*outputs, *following)
+    charged = (Output(name=name, ref=value.ref) for name, value in body.charged.items())
+    return None if body.poisoned else (*outputs, *charged, *following)
 
 
 # Over time ------------------------------------------------------------------------------------------------------------
@@ -189,8 +211,6 @@ def recur_of(body: Body, callee: Recurring, given: Given, named: Named, node: as
     for arg in node.args:
         if arg.name is not None and arg.name.text not in allowed:
             raise Refusal(UnknownArgument(arg.name.span, kind, arg.name.text, tuple(allowed)))
-    if "chunk" in named:
-        raise Refusal(NotCompiledYet(named["chunk"][1], "chunk of recur"))
     return RecurRecipe(kind, cell, named, callee.occurrence, shared)
 
 
@@ -230,10 +250,13 @@ def apply_recur(
     _check_starts(graph, len(now))
     types = [renamed(graph.type_of(output.ref), made.names) for output in graph.outputs]
     outputs, last = types[: len(types) - len(states)], types[len(types) - len(states) :]
+    given_out = len(outputs) - len(graph.charged)
     if any(type_.rank == 0 for type_ in outputs):
         raise Refusal(WrongRank(span, f"an output of {declared.name.text}", "[B, …]", "[]"))
     reverse = _reverse(options)
     length = _length(body, options, stepped[0])
+    if length is not None:
+        _want_no_buffers(graph, options["length"][1])
     both = recipe.kind == "bidirectional"
     results = [TensorType(t.dtype, (t.shape[0], steps, *t.shape[1:])) for t in outputs] + last
     if both:
@@ -242,6 +265,7 @@ def apply_recur(
     key, owner, named_key = placed(body, recipe, span, graph, recipe.kind, key, owner, shared=shared)
     op = Recur.model_construct(
         graph=graph,
+        chunk=_chunk(options),
         arguments=made.arguments,
         dims=made.dims,
         constants=len(made.tensors) - len(now),
@@ -257,7 +281,16 @@ def apply_recur(
     tensors = [body.tensor(number, i) for i in range(len(results))]
     names = [node.op.name for node in states if isinstance(node.op, State)]
     after = States(declared.name.text, dict(zip(names, tensors[len(outputs) :], strict=True)))
-    return Outputs((*tensors[: len(outputs)], after))
+    for name, steps_of in zip(graph.charged, tensors[given_out : len(outputs)], strict=True):
+        charge(body, name, steps_of, length, recipe.occurrence)
+    return Outputs((*tensors[:given_out], after))
+
+
+def _want_no_buffers(graph: Graph, place: Span) -> None:
+    """Steps past the end of an example change no state, but would change a buffer, which is of all examples together."""
+    for node in graph.nodes:
+        if isinstance(node.op, Next):
+            raise Refusal(BufferPastEnd(place, graph.name, node.op.name, node.span))
 
 
 def _stepped(recipe: RecurRecipe, value: Value, place: Span) -> Tensor:
@@ -296,6 +329,18 @@ def _reverse(options: Named) -> bool:
     if not isinstance(value, bool):
         assert place is not None
         raise Refusal(WrongArgument(place, "recur", "reverse", "true or false", describe(value)))
+    return value
+
+
+def _chunk(options: Named) -> Size | None:
+    """How many steps a gradient goes back through at most."""
+    value, place = options.get("chunk", (None, None))
+    if value is None:
+        return None
+    assert place is not None
+    value = one(value)
+    if not isinstance(value, Size) or value.number is None or value.number < 1:
+        raise Refusal(WrongArgument(place, "recur", "chunk", "a number of steps of at least 1", describe(value)))
     return value
 
 

@@ -6,7 +6,6 @@ from ...dsl import ast
 from ...dsl.span import Span
 from ..errors.calls import NotATensor, UnknownArgument, WrongTensorCount
 from ..errors.draws import BadAverage, BadPenalty, NextDiffers, NextOfBuffer, PrimeOfParameter
-from ..errors.names import NotCompiledYet
 from ..errors.shapes import BadArgument
 from ..graph import Average, Graph, Next, Penalty
 from ..layers import registry
@@ -15,7 +14,7 @@ from ..shapes import Size
 from ..values import Real, names_of
 from .applying import apply_layer
 from .body import Body
-from .expressions import advice_on_tensors, evaluate, one
+from .expressions import advice_on_tensors, evaluate, one, operator
 from .limits import tensors_of
 from .values import POISON, Averaged, LayerRecipe, PartRecipe, Poison, Shared, Tensor, Value, describe, fixed
 
@@ -45,8 +44,6 @@ def next_of_buffer(body: Body, target: ast.Primed, value: Value, span: Span) -> 
         reason = "is set in a stack, once for each level; a buffer has one next value, set where it is declared"
         raise Refusal(NextOfBuffer(target.span, name, reason, home.buffers[name][1]))
     buffer, origin = body.buffers[name]
-    if body.states is not None:
-        raise Refusal(NotCompiledYet(target.span, "the next value of a buffer in a cell"))
     if name in body.primes:
         raise Refusal(NextOfBuffer(target.span, name, "is given twice", origin))
     if isinstance(value, Poison):
@@ -86,12 +83,45 @@ def penalty(body: Body, node: ast.PenaltyDef) -> Value:
     if name in body.penalties:
         raise Refusal(BadPenalty(node.name.span, name, "is there twice in this body"))
     body.penalties.add(name)
+    if body.states is not None:
+        return _charged(body, node, name, value)
     if value.type.rank:
-        recipe = LayerRecipe(registry()["mean"], {}, node, built=True)
-        value = one(apply_layer(body, recipe, (value,), node.value.span, {}))
+        value = _applied(body, node, "mean", value, node.value.span)
     value = body.local(value)
     body.add(Penalty(name=name), (value.ref,), (value.type,), node.span)
     return value
+
+
+def _charged(body: Body, node: ast.PenaltyDef, name: str, value: Tensor) -> Tensor:
+    """A penalty of one step of a cell: a number an example, `[B, 1]`, which the cell hands out beside its outputs."""
+    if not value.type.rank:
+        raise Refusal(
+            BadPenalty(node.value.span, name, "is one number in a cell, and that of a step is a number for each example")
+        )
+    if value.type.rank > 1:
+        within = tuple(Size.of(axis) for axis in range(1, value.type.rank))
+        value = _applied(body, node, "mean", value, node.value.span, dim=within)
+    body.charged[name] = body.local(_applied(body, node, "unsqueeze", value, node.value.span, dim=Size.of(1)))
+    return value
+
+
+def charge(body: Body, name: str, steps: Tensor, length: Tensor | None, node: ast.Node) -> None:
+    """The penalty of a cell that went over time, `[B, T, N]`: its mean over examples, and over the steps inside their lengths."""
+    if length is None:
+        value = _applied(body, node, "mean", steps, node.span)
+    else:
+        counted = _applied(body, node, "sum", length, node.span)
+        count = operator(body, "*", (counted, steps.type.shape[2]), node.span, (node.span, node.span))
+        total = _applied(body, node, "sum", steps, node.span)
+        value = one(operator(body, "/", (total, count), node.span, (node.span, node.span)))
+    value = body.local(value)
+    body.add(Penalty(name=name), (value.ref,), (value.type,), node.span)
+
+
+def _applied(body: Body, node: ast.Node, layer: str, value: Tensor, span: Span, **options: Value) -> Tensor:
+    found = one(apply_layer(body, LayerRecipe(registry()[layer], options, node, built=True), (value,), span, {}))
+    assert isinstance(found, Tensor)
+    return found
 
 
 # Averages -------------------------------------------------------------------------------------------------------------

@@ -132,3 +132,41 @@ class CellWithoutInput(Fault):
         return self.say(
             f"{self.cell} takes no tensor, so there is nothing whose steps it could take", "no steps to keep it for", helps=helps
         )
+
+
+class BufferPastEnd(Fault):
+    """A buffer is of all examples together. A cell that sets one does so at every step, also where some examples have ended, whose steps
+    would count as if they were data. So such a cell runs over sequences of one length."""
+
+    code = "E1109"
+    title = "a buffer is set at steps past the end"
+
+    cell: str
+    name: str
+    origin: Span
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"{self.cell} sets {self.name} at every step, also at those past the length of an example",
+            "some examples end before others",
+            *_from(self.origin, f"{self.name} is set here"),
+        )
+
+
+class InnerStart(Fault):
+    """A cell inside of a cell is one step of it, and its states are states of the outer one. They start from a number or are learned: what
+    is computed from tensors of the inner cell is not there before the first step of the outer one."""
+
+    code = "E1110"
+    title = "a state of an inner cell starts from what is not there yet"
+
+    cell: str
+    name: str
+    origin: Span
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"the state {self.name} of {self.cell} starts from what {self.cell} is given, which each step has anew",
+            f"one step of {self.cell}",
+            *_from(self.origin, f"{self.name} is a state of {self.cell}"),
+        )

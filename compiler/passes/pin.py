@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from ..graph import Assertion, Edge, Graph, Level, Machine, Node, Operation, Repeat, TensorType, Use
+from ..graph import Assertion, Edge, Graph, Level, Machine, Node, Operation, Recur, Repeat, TensorType, Use
 from ..shapes import Apply, Dim, Size
 from ..values import Formula, Real, Text, Truth, conjuncts, is_proved, names_of, substitute
 
@@ -162,6 +162,8 @@ def _assertion(assertion: Assertion, names: Texts) -> Assertion:
 
 def operation(op: Operation, names: Texts) -> Operation:
     """An operation with names replaced in its arguments."""
+    if isinstance(op, Recur) and op.chunk is not None:
+        op = op.model_copy(update={"chunk": _value(op.chunk, names)})
     if isinstance(op, Use):
         return op.model_copy(update={"arguments": _value(op.arguments, names), "dims": _value(op.dims, names)})
     if isinstance(op, Repeat):

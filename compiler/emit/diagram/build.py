@@ -43,7 +43,7 @@ from .palette import PLAYERS, HueName, hue_of
 from .ports import NO_FURTHER, Feeds, Further, Port, left_out, outputs_of, rows_of, times_of
 from .scene import Group, Item, ItemKind, Sketch, Strip, Wire, WireKind
 from .tips import Tips
-from .wires import Raw, wired
+from .wires import Raw, run_through, wired
 
 MOST_ITEMS = 300
 MOST_STEPS = 120  # of one body
@@ -74,6 +74,8 @@ class Pen:
     _home: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _typed: set[str] = field(default_factory=set)  # items that say their shape themselves
     _entries: set[str] = field(default_factory=set)
+    _circles: set[str] = field(default_factory=set)  # sums and products of tensors
+    _kept: list[tuple[str, str]] = field(default_factory=list)  # states, as they are before the step and after it
     _groups: tuple[str, ...] = ()
     _keys: list[dict[str, Port]] = field(default_factory=list)  # for each body around, where its weights are first drawn
     _below: bool = False  # the energy that is drawn hands its hidden units to another one
@@ -83,19 +85,23 @@ class Pen:
     # A whole sketch ---------------------------------------------------------------------------------------------------
 
     def sketch(self, graph: Graph, floors: int) -> Sketch:
-        """The graph from its inputs to its outputs, each with its name and type."""
+        """The graph from its inputs to its outputs, each with its name and type; the states of a cell are led back."""
         children: list[Item | Group] = []
+        states: list[Item] = []
         feeds: list[Port | None] = []
         for node in graph.inputs:
             item = self._end(node.op.name if isinstance(node.op, Input) else "", node.type)
             children.append(item)
+            states += [item] if isinstance(node.op, State) else []
             feeds.append(Port(item.id, self.voice.shape(node.type)))
         inside, outs = self._body(graph, feeds, floors)
         children += inside
         objectives = graph.objectives if isinstance(graph, Game) else ()
         for objective, port in zip(objectives, outs, strict=False):
             children.append(self._objective(objective, port))
-        for output, port in [*zip(graph.outputs, outs, strict=True)][len(objectives) :]:
+        count = len(outs) - len(states)
+        self._lead_back(states, outs[count:])
+        for output, port in [*zip(graph.outputs[:count], outs[:count], strict=True)][len(objectives) :]:
             item = self._end(output.name, graph.type_of(output.ref))
             children.append(item)
             self._wire(port, item.id)
@@ -113,7 +119,9 @@ class Pen:
         return item
 
     def wires(self) -> tuple[Wire, ...]:
-        return wired(self._raw, self._home, self._typed, self._entries, labelled=not self.voice.own)
+        found = wired(self._raw, self._home, self._typed, self._entries, labelled=not self.voice.own)
+        through = run_through(found, self._kept, self._circles)
+        return tuple(replace(wire, kind="state") if wire in through else wire for wire in found)
 
     def _end(self, name: str, tensor: TensorType) -> Item:
         item = self._item("name", Strip(name, self.voice.shape(tensor), strong=True))
@@ -277,7 +285,12 @@ class Pen:
         if isinstance(head.op, Layer):
             symbol = words.SYMBOLS.get(head.op.name)
             if symbol and len(head.refs) == len(head.inputs) == 2 and not head.gate:
-                return self._item("circle", Strip(symbol), tip=tip)
+                item = self._item("circle", Strip(symbol), tip=tip)
+                self._circles.add(item.id)
+                return item
+            symbol = words.number_step(head.op, given(graph, head.inputs), self.voice) or words.GATES.get(head.op.name, symbol)
+            if head.gate and symbol and len(nodes) == 1 and head.outputs[0].name:
+                return self._item("gate", Strip(head.outputs[0].name, symbol, hue="gate"), tip=tip)
         strips = [self._strip(graph, node, again) for node in nodes]
         return self._item("box", *strips, dashed=again or isinstance(head.op, Weight), tip=tip)
 
@@ -363,9 +376,7 @@ class Pen:
         states = [self._state(node.op.name) for node in graph.inputs[len(feeds) :] if isinstance(node.op, State)]
         ports += [Port(item.id, "") for item in states]
         inside, outs = self._body(graph, ports, floors)
-        for item, after in zip(states, outs[len(outs) - len(states) :], strict=True):
-            if after is not None:
-                self._raw.append(Raw(after.item, item.id, "", remark=f"next {item.strips[0].name}", kind="next"))
+        self._lead_back(states, outs[len(outs) - len(states) :])
         self._groups = outside
         hue = title.hue if title.hue in PLAYERS else None
         return [Group(name, title, (*entries, *states, *inside), tip=tip, hue=hue)], outs
@@ -378,11 +389,19 @@ class Pen:
         self._entries.add(item.id)
         return item
 
+    def _lead_back(self, states: list[Item], after: list[Port | None]) -> None:
+        """What each state becomes is what it is a step later."""
+        for item, port in zip(states, after, strict=True):
+            if port is not None:
+                self._raw.append(Raw(port.item, item.id, "", remark=f"next {item.strips[0].name}", kind="next"))
+                self._kept.append((item.id, port.item))
+
     def _cell(
         self, recur: Recur, title: Strip, feeds: Feeds, floors: int, again: bool = False, tip: str = ""
     ) -> tuple[list[Item | Group], list[Port | None]]:
         """A cell over time: one step of it, what it keeps led back."""
-        title = replace(title, size=", ".join(filter(None, (title.size, way(recur)))))
+        arrow = "⇄" if recur.both else "←" if recur.reverse else ""
+        title = replace(title, size=", ".join(filter(None, (title.size, way(recur)))), times=f"{title.times} {arrow}".strip())
         taken = recur.graph.stepped + recur.constants
         drawn, outs = self._part(recur.graph, title, feeds[:taken], floors, again, tip)
         head = drawn[0] if isinstance(drawn[0], Item) else _first(drawn[0])

@@ -82,6 +82,12 @@ def _item(item: Item) -> str:
     match item.kind:
         case "circle":
             return f"[label=<{_html(strip.name)}>, {_CIRCLE}, {tip}]"
+        case "gate":
+            hue = HUES[strip.hue]
+            look = _CIRCLE.replace(LINE, hue.line).replace('"white"', f'"{hue.fill}"').replace("0.24", "0.34")
+            name = f'<font color="{hue.line}" point-size="10"><b> {_html(strip.name)} </b></font>'
+            size = 12 if len(strip.size) < 2 else 8 if len(strip.size) < 5 else 7
+            return f'[label=<<font point-size="{size}">{_html(strip.size)}</font>>, {look}, xlabel=<{name}>, {tip}]'
         case "dot":
             return f"[{_DOT}, {tip}]"
         case "name":
@@ -168,15 +174,24 @@ def _wire(wire: Wire) -> str:
     elif wire.kind == "moves" and wire.hue is not None:
         line = HUES[wire.hue].line
         given += ["style=dashed", "constraint=false", f'color="{line}"', f'fontcolor="{line}"']
+    elif wire.kind == "state":
+        given += [f'color="{BLUE}"', "penwidth=2.2", "weight=50"]
     elif wire.kind == "next":
-        given += ["style=dashed", "constraint=false", f'color="{BLUE}"']
+        given += ["style=dashed", "constraint=false", f'color="{BLUE}"', f"label=<{_delayed(wire.label)}>"]
     else:
         given.append("weight=100" if wire.main else "weight=1")
     if wire.into:
         given.append(f"lhead={_cluster(wire.into)}")
-    if wire.label:
+    if wire.label and wire.kind != "next":
         given.append(f"label=< {_html(wire.label)}>")
     return f"{_name(wire.tail)} -> {_name(wire.head)} [{', '.join(given)}]"
+
+
+def _delayed(label: str) -> str:
+    """The mark of a delay by one step, and what is delayed."""
+    frame = f'border="1" cellborder="0" cellspacing="0" cellpadding="1" color="{BLUE}"'
+    mark = f'<table {frame}><tr><td><font color="{BLUE}">z⁻¹</font></td></tr></table>'
+    return f'<table border="0" cellborder="0" cellspacing="1" cellpadding="0"><tr><td>{mark}</td><td> {_html(label)}</td></tr></table>'
 
 
 # The heading ----------------------------------------------------------------------------------------------------------

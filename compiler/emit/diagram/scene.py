@@ -11,8 +11,8 @@ from typing import Literal
 
 from .palette import HueName
 
-ItemKind = Literal["box", "circle", "name", "dot", "more"]
-WireKind = Literal["flow", "skip", "shared", "next", "mutual", "down", "moves"]
+ItemKind = Literal["box", "circle", "gate", "name", "dot", "more"]
+WireKind = Literal["flow", "skip", "shared", "state", "next", "mutual", "down", "moves"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A node. A box holds one strip for each step folded into it; the others have one."""
+    """A node. A box holds one strip for each step folded into it; the others have one. A gate is a circle with its symbol, the size of its
+    strip, and its name beside it."""
 
     id: str
     kind: ItemKind
@@ -56,7 +57,8 @@ class Wire:
     """A line from item to item.
 
     A `mutual` one, between units of an energy, has no direction; a `down` one points at its tail; one that `moves` leads from an objective
-    back to the weights that it moves, in their hue. `into` is the group at whose border it ends; `main` lines are kept straight.
+    back to the weights that it moves, in their hue. A `state` one is where a state of a cell runs through the step; a `next` one leads
+    what it has become back, a step later. `into` is the group at whose border it ends; `main` lines are kept straight.
     """
 
     tail: str

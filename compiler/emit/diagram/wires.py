@@ -98,3 +98,28 @@ def _longer_way(tail: str, head: str, heads: Mapping[str, Sequence[str]]) -> boo
             seen.add(current)
             waiting.extend(heads.get(current, ()))
     return False
+
+
+def run_through(wires: Sequence[Wire], states: Sequence[tuple[str, str]], circles: AbstractSet[str]) -> frozenset[Wire]:
+    """The lines on which a state, from what it was to what it becomes, runs through sums and products alone."""
+    ahead: dict[str, list[Wire]] = {}
+    for wire in wires:
+        if wire.kind in ("flow", "skip"):
+            ahead.setdefault(wire.tail, []).append(wire)
+    found: set[Wire] = set()
+    for before, after in states:
+        leads: dict[str, bool] = {after: True}
+
+        def reaches(item: str, leads: dict[str, bool] = leads) -> bool:
+            if item not in leads:
+                leads[item] = False
+                leads[item] = item in circles and any(reaches(wire.head) for wire in ahead.get(item, ()))
+            return leads[item]
+
+        pending = [before] if after in circles else []
+        while pending:
+            for wire in ahead.get(pending.pop(), ()):
+                if wire not in found and wire.head in circles and reaches(wire.head):
+                    found.add(wire)
+                    pending += [wire.head] if wire.head != after else []
+    return frozenset(found)

@@ -22,6 +22,7 @@ LONGEST = 48  # characters of one value, and of a line of a label
 MOST = 4 * LONGEST  # characters of a label
 MOST_LISTED = 4  # values of one hyperparameter that differs from level to level
 SYMBOLS = {"+": "+", "-": "−", "*": "×", "/": "÷"}
+GATES = {"sigmoid": "σ", "hardsigmoid": "σ", "tanh": "tanh", "exp": "exp", "relu": "relu", "softmax": "soft", "softplus": "soft+"}
 POWERS = {"2": "²", "3": "³"}
 HIDDEN = frozenset(
     {"init", "bias_init", "bias", "padding", "eps", "momentum", "affine", "ceil_mode"}

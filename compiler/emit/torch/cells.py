@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ....dsl.span import Span
-from ...graph import Graph, Input, Output, Recur, Start, State, TensorType
+from ...graph import Graph, Input, Output, Recur, Start, State, Stepped, TensorType
 from ...passes.base import without
 from ...recurrence.hoist import Hoisted, Product, hoisted
 from ...streaming.ops import CACHE, StreamedRecur
@@ -46,6 +46,28 @@ def reversed_steps(x, length=None):
     return x[torch.arange(x.shape[0], device=x.device)[:, None], torch.where(t < end, end - 1 - t, t)]
 '''
 
+IN_CHUNKS = '''
+def in_chunks(cell, size, inputs, constant=(), state=(), length=None, reverse=False):
+    """A cell over `size` steps at a time: it goes on from the states of the chunk before, into which no gradient goes back."""
+    if reverse:
+        inputs = [reversed_steps(x, length) for x in inputs]
+    state = state or cell.initial_state(*(x[:, 0] for x in inputs), *constant)
+    chunks = []
+    for start in range(0, inputs[0].shape[1], size):
+        now, left = [x[:, start : start + size] for x in inputs], None if length is None else length - start
+        if start and left is None:
+            state = [x.detach() for x in state]
+        elif start:  # the last state of an example that has ended is of the chunk in which it ended
+            state = [torch.where((left > 0).view(-1, *[1] * (x.dim() - 1)), x.detach(), x) for x in state]
+        made = cell(*now, *constant, *state, length=left)
+        chunks.append(made[: -len(state)])
+        state = made[-len(state) :]
+    outputs = [torch.cat(steps, dim=1) for steps in zip(*chunks)]
+    if reverse:
+        outputs = [reversed_steps(y, length) for y in outputs]
+    return *outputs, *state
+'''
+
 BIDIRECTIONAL = '''
 class Bidirectional(nn.Module):
     """A cell over the steps as they come and another in reverse; all that the two give is concatenated in the last dim."""
@@ -63,6 +85,14 @@ class Bidirectional(nn.Module):
         back = self.backward(*inputs, *(half[1] for half in halves), length=length, reverse=True)
         return tuple(torch.cat(pair, dim=-1) for pair in zip(ahead, back))
 '''
+BIDIRECTIONAL_IN_CHUNKS = '''
+def both_in_chunks(both, size, inputs, constant=(), state=(), length=None):
+    """The two cells of a bidirectional one, `size` steps at a time."""
+    halves = [x.chunk(2, dim=-1) for x in state]
+    ahead = in_chunks(both._modules["forward"], size, inputs, constant, [half[0] for half in halves], length)
+    back = in_chunks(both.backward, size, inputs, constant, [half[1] for half in halves], length, reverse=True)
+    return tuple(torch.cat(pair, dim=-1) for pair in zip(ahead, back))
+'''
 DTYPES = {"int": "torch.long", "bool": "torch.bool"}
 
 
@@ -73,10 +103,14 @@ def recur_helpers(op: Recur) -> Iterator[str]:
         yield CACHE
     if op.both:
         yield BIDIRECTIONAL
+    if op.chunk is not None:
+        yield IN_CHUNKS
+    if op.chunk is not None and op.both:
+        yield BIDIRECTIONAL_IN_CHUNKS
 
 
-def recur_call(op: Recur, me: str, codes: tuple[Code, ...], extras: tuple[str, ...]) -> Code:
-    """A cell over time: `self.recur1(x, memory, h, c, length=length, reverse=True)`."""
+def recur_call(op: Recur, me: str, codes: tuple[Code, ...], extras: tuple[str, ...], names: Callable[[str], str]) -> Code:
+    """A cell over time: `self.recur1(x, memory, h, c, length=length, reverse=True)`. `names` are what words of the body stand for."""
     if isinstance(op, StreamedRecur):
         *given, cache = codes
         return Code(f"{cache}.carried({op.states}, lambda *state: {call(me, *given, *extras, '*state')})")
@@ -84,10 +118,22 @@ def recur_call(op: Recur, me: str, codes: tuple[Code, ...], extras: tuple[str, .
     named = {"length": str(rest.pop(0))} if op.lengths else {}
     if op.reverse:
         named["reverse"] = "True"
+    if op.chunk is not None:
+        ahead, constant = map(str, inputs[: op.graph.stepped]), [*map(str, inputs[op.graph.stepped :]), *extras]
+        groups = {"constant": constant, "state": [str(code) for code in rest]}
+        beside = {name: _tuple(group) for name, group in groups.items() if group}
+        function = "both_in_chunks" if op.both else "in_chunks"
+        return call(function, me, Show(names)(op.chunk), _tuple(list(ahead)), **beside, **named)
     if not op.both:
         return call(me, *inputs, *extras, *rest, **named)
     state = {"state": f"({', '.join(map(str, rest))}{',' if len(rest) == 1 else ''})"} if rest else {}
     return call(me, *inputs, *extras, **state, **named)
+
+
+def step_call(op: Stepped, me: str, codes: tuple[Code, ...], extras: tuple[str, ...]) -> Code:
+    """A step of a cell inside of another: `self.lstm1.step(x, lstm1_h, lstm1_c)`."""
+    kept = sum(isinstance(node.op, State) for node in op.graph.nodes)
+    return call(f"{me}.step", *codes[: len(codes) - kept], *extras, *codes[len(codes) - kept :])
 
 
 def starts(graph: Graph) -> Graph:

@@ -13,11 +13,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from ...graph import Graph, Input, Next, Node, Parameter, Recur, Ref, Repeat, SlopePenalty, Start, TensorType, Use, Weight
+from ...graph import (
+    Graph,
+    Input,
+    Next,
+    Node,
+    Parameter,
+    Recur,
+    Ref,
+    Repeat,
+    SlopePenalty,
+    Start,
+    Stepped,
+    TensorType,
+    Use,
+    Weight,
+)
 from ...layers.base import Layer
 from ...shapes import Dim
 from ..code import Code, Show, call
-from .cells import recur_call, start_code
+from .cells import recur_call, start_code, step_call
 from .fuse import Fusion
 from .lines import Line, quoted
 from .names import checked_key, identifier
@@ -130,7 +145,9 @@ class Writer:
     ) -> Code:
         """A layer or part at work. `operands` tell the types of `codes`."""
         if isinstance(node.op, Recur):
-            return recur_call(node.op, me, codes, extras)
+            return recur_call(node.op, me, codes, extras, self.setting.names)
+        if isinstance(node.op, Stepped):
+            return step_call(node.op, me, codes, extras)
         if isinstance(node.op, SlopePenalty):
             score = me if len(node.op.graph.outputs) == 1 else f"lambda *given: {me}(*given)[0]"  # without its penalties
             return call("gradient_penalty", score, *codes, *extras)

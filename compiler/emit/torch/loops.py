@@ -90,7 +90,7 @@ class _Loop:
         codes = tuple(self._operand(graph, operand, given) for operand in node.inputs)
         types = tuple(graph.type_of(operand) if isinstance(operand, Ref) else operand for operand in node.inputs)
         if isinstance(node.op, Recur):
-            text = recur_call(node.op, me, codes, self.writer.setting.extras(self.i, run)).text
+            text = recur_call(node.op, me, codes, self.writer.setting.extras(self.i, run), self.writer.setting.names).text
         elif isinstance(node.op, Use):
             text = call(me, *codes, *self.writer.setting.extras(self.i, run)).text
         else:

@@ -45,3 +45,22 @@ def test_gates_have_their_names() -> None:
 def _items(children: tuple[Item | Group, ...]) -> Iterator[Item]:
     for child in children:
         yield from _items(child.children) if isinstance(child, Group) else [child]
+
+
+def test_gates_are_circles_with_their_symbols() -> None:
+    gates = [item for item in _items(scene_of(speaker(), 2).main.children) if item.kind == "gate"]
+    assert [(item.strips[0].name, item.strips[0].size) for item in gates] == [(name, "σ") for name in "iforz"]
+
+
+def test_the_line_of_a_state_runs_through_the_step() -> None:
+    """c of an LSTM and h of a GRU go through a product and a sum; h of an LSTM is made anew, and has no line."""
+    scene = scene_of(speaker(), 2)
+    said = {item.id: item.strips[0].name for item in _items(scene.main.children)}
+    lines = [(said[wire.tail], said[wire.head]) for wire in scene.main.wires if wire.kind == "state"]
+    assert lines == [("c", "×"), ("×", "+"), ("h", "×"), ("×", "+")]
+
+
+def test_the_step_back_in_time_is_marked_and_so_are_directions() -> None:
+    assert dot_of(speaker(), 2).count("z⁻¹") == 3
+    groups = [child for child in scene_of(speaker(), 2).main.children if isinstance(child, Group)]
+    assert [group.title.times for group in groups] == ["⇄", ""]
