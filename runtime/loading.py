@@ -43,10 +43,14 @@ def load(
     - the folder of a run: with its best weights, in evaluation mode;
     - a .safetensors file that archc exported: its spec and its weights, in evaluation mode.
 
+    Of the last two, cells run in kernels in evaluation: those that are built already, and the others as soon as they are, in a thread.
+
     `weights` is a .safetensors file whose tensors are put in place of those, each by its key. With `fused`, the cells of a spec run in
     kernels that are built here by g++ from their equations, and on a GPU, if there is one, in kernels of Triton or cuDNN, attentions
     in FlexAttention; a warning says which cells have none, and why. Raises `archc.Stopped`.
     """
+    from .kernels.behind import build_behind
+
     path = Path(path_or_name)
     if path.suffix == ENDING and (path.parent / RECORD).is_file() and path.name == WEIGHTS:
         path = path.parent
@@ -55,11 +59,15 @@ def load(
 
         _refuse_fused(fused)
         _refuse(model, hyperparameters, f"{path} is a run, which has its model and its hyperparameters")
-        made = Run(path).model()
+        run = Run(path)
+        made = run.model()
+        build_behind(made, run.saved.exe.plan.model.recurrences)
     elif path.suffix == ENDING:
         _refuse_fused(fused)
         _refuse(model, hyperparameters, f"{path} says its model and its hyperparameters itself")
-        made = put(_from_file(path), path).eval()
+        compiled = _from_file(path)
+        made = put(give_steps(build(compiled), compiled), path).eval()
+        build_behind(made, compiled.plan.model.recurrences)
     else:
         from .compiling import compile_spec
 
@@ -155,8 +163,8 @@ def _unreadable(path: Path, error: OSError) -> Misused:
 # A file that says its spec ----------------------------------------------------------------------------------------------
 
 
-def _from_file(path: Path) -> "nn.Module":
-    """The network that a file was exported from, compiled anew from the texts in its metadata: data, as all specs are."""
+def _from_file(path: Path) -> Compiled:
+    """What a file was exported from, compiled anew from the texts in its metadata: data, as all specs are."""
     spec = _metadata(path)
     try:
         sources = {str(name): str(text) for name, text in spec["sources"].items()}
@@ -164,8 +172,7 @@ def _from_file(path: Path) -> "nn.Module":
         model, hypers = str(spec["model"]), dict(spec["hyperparameters"])
     except (KeyError, StopIteration, TypeError, ValueError, AttributeError):
         raise InputFaults(NotExported(NOWHERE, str(path), "what it says of its spec is broken")) from None
-    compiled = recompiled(sources, model, hypers)
-    return give_steps(build(compiled), compiled)
+    return recompiled(sources, model, hypers)
 
 
 def recompiled(sources: dict[str, str], model: str, hypers: dict[str, Any]) -> Compiled:

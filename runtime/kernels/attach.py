@@ -19,6 +19,7 @@ from .known import identity as identity_of_known
 EXACT = (torch.float32, torch.float64)
 DEVICES = ("cpu", "cuda")
 KNOWN_ON = ("cuda",)  # where a cell that PyTorch has itself runs in PyTorch's: on a CPU the kernels are no slower
+FEW = 8  # steps that are sooner done in PyTorch than the weights are packed
 
 
 class Attached(NamedTuple):
@@ -28,8 +29,11 @@ class Attached(NamedTuple):
     plain: dict[str, str]
 
 
-def attach(model: nn.Module, recurrences: Iterable[RecurrencePlan], *, cached: bool = False) -> Attached:
-    """Puts kernels under the recurrences of `model`, building what is not built yet unless only what is `cached` is wanted."""
+def attach(
+    model: nn.Module, recurrences: Iterable[RecurrencePlan], *, cached: bool = False, evaluating: bool = False
+) -> Attached:
+    """Puts kernels under the recurrences of `model`, building what is not built yet unless only what is `cached` is wanted. With
+    `evaluating` they run in evaluation mode alone."""
     attached = Attached({}, {})
     for plan in recurrences:
         if plan.equations is None:
@@ -51,7 +55,7 @@ def attach(model: nn.Module, recurrences: Iterable[RecurrencePlan], *, cached: b
             continue
         for cell in [at._modules["forward"], at._modules["backward"]] if plan.both else [at]:
             assert cell is not None
-            cell.forward = Fused(cell, plan.equations, plan.stepped, names, theirs)
+            cell.forward = Fused(cell, plan.equations, plan.stepped, names, theirs, evaluating)
     return attached
 
 
@@ -67,6 +71,7 @@ class Fused:
     stepped: int
     names: dict[tuple[torch.dtype, str], str]  # of its kernels by dtype and type of device, empty where there is none
     known: Known | None = None  # the cell of PyTorch that it is
+    evaluating: bool = False  # in training, and for a few steps, it runs as its class says
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copied, or come from another process: its kernels are found or built here, too, when they are needed."""
@@ -155,6 +160,7 @@ class Fused:
             alike
             and x.device.type in DEVICES
             and not torch.is_autocast_enabled(x.device.type)
+            and not (self.evaluating and (self.cell.training or x.shape[1] < FEW))
             and x.dtype in EXACT
             and x.shape[0] > 0
             and x.shape[1] > 0

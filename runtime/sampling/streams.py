@@ -8,6 +8,7 @@ import torch
 
 from ...compiler.streaming.rewrite import NotStreamed
 from ...compiler.streaming.source import streamed_source
+from ..kernels.behind import build_behind
 from ..loader import load_text
 from ..loading import recompiled
 from ..run_folder import SavedRun
@@ -42,6 +43,7 @@ def stream_of(saved: SavedRun, model: "nn.Module", target: str) -> Stream:
         raise NotStreamed("the run is of another version of archc")
     texts = streamed_source(compiled.graph, target, "spec.arch")
     step = built(compiled, texts.step, model)
+    build_behind(step, compiled.plan.model.recurrences)
     before = None if texts.before is None else built(compiled, texts.before, model)
     return Stream(step, before, load_text(compiled, texts.step.text, texts.step.spans).Cache)
 
