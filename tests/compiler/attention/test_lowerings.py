@@ -380,6 +380,26 @@ def test_a_kept_mask_exports() -> None:
     torch.testing.assert_close(net(x), network(made)(x))
 
 
+@pytest.mark.parametrize(
+    "mask", ["j <= i and i - j < 16", "j <= i and i - j < 16 and keep[b, j]", "of[b, i] == of[b, j] and j <= i"]
+)
+def test_blocks_export(mask: str) -> None:
+    """What is exported for any length gives what the blocks give."""
+    body = f"    mask[b, h, i, j] = {mask}\n    return attend(x, x, x, heads=2, mask=mask)\n"
+    net = network(compiled(f"model Net(x: [B, T, 8], keep: bool[B, T], of: int[B, T]) {{\n{body}}}"))
+
+    def given(steps: int) -> tuple[Tensor, Tensor, Tensor]:
+        x = torch.randn(2, steps, 8, dtype=torch.float64)
+        return x, torch.rand(2, steps) > 0.2, (torch.arange(steps) // 50).expand(2, -1).contiguous()
+
+    free = torch.export.Dim("T", min=2, max=1000)
+    exported = torch.export.export(net, given(300), dynamic_shapes=({1: free}, {1: free}, {1: free})).module()
+    for inputs in (given(300), given(500)):
+        found, seen = ran(net, dict(zip(("x", "keep", "of"), inputs, strict=True)))
+        assert seen["masked"] > 1
+        torch.testing.assert_close(exported(*inputs), found, rtol=1e-9, atol=1e-9)
+
+
 def test_dropout_draws_in_training_alone() -> None:
     for score in ("", ", score=score"):
         text = f"""model Net(x: [B, 6, 8]) {{
