@@ -82,7 +82,7 @@ def _equation(write: Expressions, argument: str, value: Value, place: Span, oper
     dtype = write.dtype(result, value.node.value.span)
     if (dtype == "bool") != (argument == "mask"):
         raise Refusal(_wrong_dtype(argument, value, dtype, place))
-    if not isinstance(result, Entry):
+    if not isinstance(result, Entry) and argument != "score":
         number = result.number if isinstance(result, Size) else result.value if isinstance(result, Real | Truth) else result
         if number == (argument == "mask"):  # true, or 0
             return None

@@ -328,6 +328,11 @@ def test_a_query_with_nothing_to_attend_to_gets_zeros() -> None:
         assert all(inputs[name].grad is not None and inputs[name].grad.isfinite().all() for name in "qkv")  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("score", ["0", "0 * 0.5", "2.5"])
+def test_a_score_of_one_number_weighs_all_keys_alike(score: str) -> None:
+    assert compare(case_of(score=score)) == "plain"
+
+
 def test_what_says_nothing_is_left_out() -> None:
     made = compiled(case_of("i - i == 0 and true", "0.5").text)
     assert lowering_of(attend_of(made)).kind == "kept"
