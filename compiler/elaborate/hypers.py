@@ -16,6 +16,7 @@ from .body import Body
 from .expressions import evaluate
 from .values import (
     CALLABLES,
+    POISON,
     Items,
     LayerRecipe,
     PartRecipe,
@@ -27,11 +28,16 @@ from .values import (
 
 
 def hyper_scope(body: Body, declared: ast.Declaration, given: Mapping[str, Value]) -> None:
-    """Bind the hyperparameters in `body`: given or default, each under its own name as text."""
+    """Bind the hyperparameters in `body`: given or default, each under its own name as text. All that do not fit are told."""
+    faults = []
     for param in declared.hypers:
         name = param.name.text
         value = given[name] if name in given else evaluate(body, param.default) if param.default is not None else None
-        value = typed(param, value, param.default.span if param.default is not None and name not in given else param.span)
+        try:
+            value = typed(param, value, param.default.span if param.default is not None and name not in given else param.span)
+        except Refusal as refusal:
+            faults.append(refusal.fault)
+            value = POISON
         if name not in given:
             body.defaults[name] = value
         match value:
@@ -46,6 +52,10 @@ def hyper_scope(body: Body, declared: ast.Declaration, given: Mapping[str, Value
         if not isinstance(value, Size | Real):
             body.constants[name] = value
         body.scope.names[name] = value
+    for fault in faults[:-1]:
+        body.report(fault)
+    if faults:
+        raise Refusal(faults[-1])
 
 
 def _is_one(value: LayerRecipe | PartRecipe) -> bool:

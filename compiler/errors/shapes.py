@@ -95,8 +95,8 @@ class DimsDisagree(Fault):
         helps = (Help(advice),) if advice else ()
         both = self.left_place not in (NOWHERE, self.span, self.left_origin, self.right_origin)
         labels: tuple[Label, ...] = (Label(self.left_place, self.left_type),) if both else ()
-        labels += _from(self.left_origin, f"{self.left_size} comes from here") if self.left_size else ()
-        labels += _from(self.right_origin, f"{self.right_size} comes from here") if self.right_size else ()
+        labels += _from(self.left_origin, f"{self.left_size} comes from here" if self.left_size else self.left)
+        labels += _from(self.right_origin, f"{self.right_size} comes from here" if self.right_size else self.right)
         return self.say(f"{self.rule}, but {self.left} and {self.right}", self.right_type if both else "", *labels, helps=helps)
 
 
