@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from archc.runtime.train.optimizers import OPTIMIZERS
-from archc.runtime.train.untraced import METHODS, step_of, untraced
+from archc.runtime.train.untraced import METHODS, AdamAlone, step_of, untraced
 
 SCRIPT = """
 import sys
@@ -66,6 +67,33 @@ def test_descent_by_the_kernel_alone_is_that_of_the_optimizer(arguments: dict[st
         weights.append(torch.cat([p.detach().flatten() for p in (*net.parameters(), *other.parameters())]))
     assert torch.equal(*weights)
     assert calls[1] == ("step" if "momentum" in arguments else "_plain_descent")
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
+@pytest.mark.parametrize("arguments", [{}, {"weight_decay": 0.1}, {"maximize": True}, {"betas": (0.0, 0.9)}, {"amsgrad": True}])
+def test_adam_by_the_kernel_alone_is_that_of_the_optimizer(kind: Any, arguments: dict[str, Any]) -> None:
+    """With two groups, a rate that moves, a parameter that has no gradient now and then, and a state that is loaded in between."""
+    weights, kernels = [], []
+    for alone in (False, True):
+        torch.manual_seed(0)
+        net, other = torch.nn.Linear(5, 3), torch.nn.Linear(2, 2)
+        groups = [{"params": list(net.parameters())}, {"params": list(other.parameters()), "lr": 0.01}]
+        optimizer = kind(groups, lr=0.1, fused=True, **arguments)
+        step = step_of(optimizer) if alone else optimizer.step
+        kernels.append(isinstance(step, AdamAlone))
+        for turn in range(8):
+            optimizer.param_groups[0]["lr"] = 0.1 / (1 + turn)
+            optimizer.zero_grad()
+            net(torch.ones(2, 5)).square().sum().backward()
+            if turn not in (0, 4):
+                other(torch.ones(2, 2)).square().sum().backward()
+            if turn == 6:
+                optimizer.load_state_dict(deepcopy(optimizer.state_dict()))
+            with torch.no_grad():
+                step()
+        weights.append(torch.cat([p.detach().flatten() for p in (*net.parameters(), *other.parameters())]))
+    assert torch.equal(*weights)
+    assert kernels[1] == ("amsgrad" not in arguments)
 
 
 def test_nothing_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
