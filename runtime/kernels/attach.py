@@ -30,10 +30,16 @@ class Attached(NamedTuple):
 
 
 def attach(
-    model: nn.Module, recurrences: Iterable[RecurrencePlan], *, cached: bool = False, evaluating: bool = False
+    model: nn.Module,
+    recurrences: Iterable[RecurrencePlan],
+    *,
+    cached: bool = False,
+    evaluating: bool = False,
+    twice: bool = False,
 ) -> Attached:
     """Puts kernels under the recurrences of `model`, building what is not built yet unless only what is `cached` is wanted. With
-    `evaluating` they run in evaluation mode alone."""
+    `evaluating` they run in evaluation mode alone. `twice`: their derivatives will be differentiated, which PyTorch's own cells on a GPU
+    cannot be."""
     attached = Attached({}, {})
     for plan in recurrences:
         if plan.equations is None:
@@ -43,16 +49,20 @@ def attach(
 
         at = model.get_submodule(plan.path)
         like = next(at.parameters(), torch.empty(0))
-        kind, theirs, names = (like.dtype, like.device.type), known(plan.equations), dict[tuple[torch.dtype, str], str]()
+        kind, names = (like.dtype, like.device.type), dict[tuple[torch.dtype, str], str]()
+        theirs = None if twice else known(plan.equations)
+        is_theirs = theirs is not None and like.device.type in KNOWN_ON
         try:
-            if theirs is not None and like.device.type in KNOWN_ON:
+            if theirs is not None and is_theirs:
                 attached.kernels[plan.path] = identity_of_known(theirs)
-            else:
+            if not is_theirs or like.is_cuda:  # for what traces the network too
                 names[kind] = register(plan.equations, *kind, cached=cached)
+            if not is_theirs:
                 attached.kernels[plan.path] = identity(plan.equations, *kind)
         except CannotBuild as reason:
-            attached.plain[plan.path] = str(reason)
-            continue
+            if not is_theirs:
+                attached.plain[plan.path] = str(reason)
+                continue
         for cell in [at._modules["forward"], at._modules["backward"]] if plan.both else [at]:
             assert cell is not None
             cell.forward = Fused(cell, plan.equations, plan.stepped, names, theirs, evaluating)

@@ -110,8 +110,9 @@ def with_kernels(
     """Puts kernels under the model, at these paths or wherever they can be; gives the identity of each, or none where none are wanted."""
     recurrences = [r for r in exe.plan.model.recurrences if paths is None or r.path in paths]
     exact = all(phase.precision in ("float32", "float64") for phase in plan.phases)
-    found = attach(model, recurrences).kernels if exe.plan.model.recurrences and exact else None
-    if device.type != "cuda":
+    twice = "create_graph" in exe.source + (exe.program or "")  # a penalty on a gradient
+    found = attach(model, recurrences, twice=twice).kernels if exe.plan.model.recurrences and exact else None
+    if device.type != "cuda" or twice:
         return found
     compiled = recompiled(dict(exe.sources), exe.name, dict(exe.hyperparameters))
     if compiled.graph_hash != exe.graph_hash:  # the run of another version

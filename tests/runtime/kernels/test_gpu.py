@@ -3,10 +3,11 @@ interpreter runs the text and its compiler takes it. None of this has run on a G
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -285,3 +286,9 @@ def test_a_run_on_a_gpu_has_kernels_for_cells_and_attentions(tmp_path: Path, mon
         assert set(found) == want
         assert isinstance(made.get_submodule("near1").forward, attention.OnDevice)
         made(torch.zeros(2, 4, 32))
+    penalized = replace(exe, program=f"{exe.program}# autograd.grad(…, create_graph=True)\n")
+    made = build(exe)
+    found = with_kernels(penalized, exe.plan.train, made, torch.device("cuda"), None)
+    assert found is not None
+    assert set(found) == {"recur1"}
+    assert cast("Any", made.get_submodule("recur1").forward).known is None
