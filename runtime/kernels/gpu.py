@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ...compiler.recurrence.terms import Equations
 from ...compiler.recurrence.triton import step_kernels, unfit
+from ..blame import first_line
 from .build import CannotBuild
 from .calls import Made
 from .graphs import Graphs
@@ -148,13 +149,33 @@ class StepKernel:
         self.graphs.run("backward", body, reads, [d_given, d_product, d_vectors, *d_states])
 
 
-def kernel(equations: Equations) -> StepKernel:
-    """The kernel of a cell, to be compiled by Triton when it first runs; raises `CannotBuild`."""
+def kernel(equations: Equations, dtype: torch.dtype, device: str = "cuda") -> StepKernel:
+    """The kernel of a cell, compiled by Triton and tried on one step; raises `CannotBuild`."""
     if unfit(equations):
         raise CannotBuild(unfit(equations))
     if importlib.util.find_spec("triton") is None:
         raise CannotBuild("there is no triton on this machine, which makes kernels for its GPU")
-    return StepKernel(equations, Triton(loaded(step_kernels(equations)), equations.width))
+    made = StepKernel(equations, Triton(loaded(step_kernels(equations)), equations.width))
+    try:
+        for length in (None, torch.ones(1, dtype=torch.long, device=device)):
+            _try(made, torch.zeros(1, dtype=dtype, device=device), length)
+    except Exception as error:  # noqa: BLE001 - of whatever compiles it
+        raise CannotBuild(f"its kernel does not work on this GPU ({first_line(error)})") from None
+    return made
+
+
+def _try(kernel: StepKernel, like: Tensor, length: Tensor | None) -> None:
+    """A step of zeros forward and backward."""
+    e, columns = kernel.equations, kernel.columns
+    row = like.new_zeros(1, 1, columns)
+    weights = [like.new_zeros(columns, columns) for _ in e.recurrent]
+    given, vectors = like.new_zeros(1, 1, len(e.given), columns), like.new_zeros(len(e.vectors), columns)
+    made = Made.empty(e, like, 1, [like.new_zeros(2, 1, columns) for _ in range(e.states)])
+    results = [row.clone() for _ in e.results]
+    kernel.forward(given, vectors, kernel.packed(weights), made, results, length, kept=True)
+    d_states, d_vectors = [row[0].clone() for _ in range(e.states)], like.new_zeros(1, len(e.vectors), columns)
+    adjoints = (d_states, given.clone(), made.product.clone(), d_vectors)
+    kernel.backward(given, vectors, weights, made, results, *adjoints, length)
 
 
 def loaded(text: str) -> ModuleType:

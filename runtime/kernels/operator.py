@@ -25,12 +25,12 @@ ran: Counter[str] = Counter()  # how often each kernel ran forward in this proce
 
 
 def register(equations: Equations, dtype: torch.dtype, device: str = "cpu", *, cached: bool = False) -> str:
-    """Builds the kernel, or where only what is `cached` is wanted loads it, and gives its name; raises `CannotBuild`. On a device of type
-    `cuda` it is built when it first runs."""
+    """Builds the kernel, or where only what is `cached` is wanted loads it, and gives its name; raises `CannotBuild`. `device`
+    is the type of one, `cpu` or `cuda`."""
     name = name_of(equations, dtype, device)
     if name not in _kernels:
         if device == "cuda":
-            _kernels[name] = gpu.kernel(equations)
+            _kernels[name] = gpu.kernel(equations, dtype)
         else:
             library = build.library(translation_unit([equations], DTYPES[dtype]), cached=cached)
             _kernels[name] = Kernel(equations, library)

@@ -124,12 +124,26 @@ def _compare_drawn(count: int, path: Path, launch: Callable[[Equations], gpu.Lau
     assert ran >= 0.6 * count
 
 
-def test_a_cell_in_several_rounds_has_no_kernel_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_is_tried_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a step with and without lengths, forward and backward; what is not there or fails is told."""
     with pytest.raises(CannotBuild, match="takes more than one round of products, or reads whole rows"):
-        gpu.kernel(equations_of(CASES["staged"]))
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(CannotBuild, match="no triton on this machine"):
-        gpu.kernel(equations_of(CASES["odd"]))
+        gpu.kernel(equations_of(CASES["staged"]), torch.float32, "cpu")
+    odd = equations_of(CASES["odd"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: None)
+        with pytest.raises(CannotBuild, match="no triton on this machine"):
+            gpu.kernel(odd, torch.float32, "cpu")
+    install(monkeypatch)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    made = gpu.kernel(odd, torch.float32, "cpu")
+    assert [key[0] for key in made.graphs.known] == [("forward", True), "backward"] * 2  # type: ignore[index]
+
+    def fails(*_: Any) -> None:
+        raise ValueError("ptxas is too old\nat line 1")
+
+    monkeypatch.setattr(gpu.Triton, "__call__", fails)
+    with pytest.raises(CannotBuild, match=r"does not work on this GPU \(ptxas is too old\)"):
+        gpu.kernel(odd, torch.float32, "cpu")
 
 
 # Graphs ---------------------------------------------------------------------------------------------------------------
