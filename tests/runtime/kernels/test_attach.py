@@ -1,7 +1,11 @@
 """Kernels from the equations of cells: what they compute is what the steps one by one compute, in numbers and in all gradients."""
 
 import copy
+import os
 import pickle
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -174,6 +178,23 @@ def test_a_library_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     build.library.cache_clear()
     assert build.library(text).seven() == 7
     assert made.stat().st_mtime_ns == when
+
+
+def test_of_two_processes_one_builds(tmp_path: Path) -> None:
+    """Both want the library at once; the compiler, which counts its calls, is called once."""
+    real = shutil.which("g++")
+    (tmp_path / "bin").mkdir()
+    compiler = tmp_path / "bin" / "g++"
+    calls = tmp_path / "calls"
+    compiler.write_text(f'#!/bin/sh\n[ "$1" = --version ] || {{ echo one >> {calls}; sleep 0.5; }}\nexec {real} "$@"\n')
+    compiler.chmod(0o755)
+    script = "from archc.runtime.kernels.build import library\nprint(library('extern \"C\" int eight() { return 8; }').eight())\n"
+    path = f"{compiler.parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "ARCHC_KERNELS": str(tmp_path / "own"), "PATH": path}
+    command = [sys.executable, "-c", script]
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate(timeout=60)[0] for process in both] == ["8\n", "8\n"]
+    assert calls.read_text().splitlines() == ["one"]
 
 
 @pytest.mark.parametrize("name", ["gru", "odd", "staged"])

@@ -62,3 +62,17 @@ def test_a_resume_with_other_kernels_is_refused(tmp_path: Path, monkeypatch: pyt
         train(resume=tmp_path / "run", progress=False, kernels=False)
     assert train(resume=tmp_path / "run", progress=False).status == "finished"
     assert Run(tmp_path / "run").status == "finished"
+
+
+def test_a_resume_without_the_compiler_asks_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        interrupting(patched, 2)
+        with pytest.raises(Exception, match="interrupted"):
+            train(program("recurrent", 3), out=tmp_path / "run", progress=False)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    build.library.cache_clear()
+    monkeypatch.setattr(operator, "_kernels", {})
+    with pytest.raises(Misused, match="cannot go on to the same bits") as caught:
+        train(resume=tmp_path / "run", progress=False)
+    assert "accept-drift" in str(caught.value)
+    assert train(resume=tmp_path / "run", accept_drift=True, progress=False).status == "finished"

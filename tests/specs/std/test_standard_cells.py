@@ -149,11 +149,13 @@ CELLS: dict[str, tuple[str, Step, tuple[int, ...], int]] = {
 }
 
 
+@pytest.mark.parametrize("back", [False, True], ids=["ahead", "back"])
 @pytest.mark.parametrize("name", CELLS)
-def test_equal_to_its_equations(name: str) -> None:
+def test_equal_to_its_equations(name: str, back: bool) -> None:
     use, step, shape, states = CELLS[name]
+    way = "reverse=true, " if back else ""
     frames = f"[B, T, {', '.join(map(str, shape))}]"
-    net = of(f"y = x -> recur({use}, length=length)", frames=frames, cells=name.partition("-")[0]).eval()
+    net = of(f"y = x -> recur({use}, {way}length=length)", frames=frames, cells=name.partition("-")[0]).eval()
     cell = cell_of(net)
     torch.manual_seed(2)
     with torch.no_grad():
@@ -163,10 +165,11 @@ def test_equal_to_its_equations(name: str) -> None:
     x.requires_grad_()
     size = (x.shape[0], W, *shape[1:])
     state, outputs = [x.new_zeros(size) for _ in range(states)], []
-    for t in range(x.shape[1]):
+    steps = range(x.shape[1])
+    for t in reversed(steps) if back else steps:
         on = (t < length).view(-1, *[1] * (len(size) - 1))
         y, after = step(cell, x[:, t], state)
-        outputs.append(torch.where(on, y, 0.0))
+        outputs.insert(0 if back else t, torch.where(on, y, 0.0))
         state = [torch.where(on, new, old) for new, old in zip(after, state, strict=True)]
     ours, theirs = net(x, length), torch.stack(outputs, dim=1)
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
