@@ -164,7 +164,8 @@ def test_equal_to_its_equations(name: str, back: bool) -> None:
     x, length = sequences(*shape)
     x.requires_grad_()
     size = (x.shape[0], W, *shape[1:])
-    state, outputs = [x.new_zeros(size) for _ in range(states)], []
+    state = [x.new_zeros(size) for _ in range(states)]
+    outputs: list[Tensor] = []
     steps = range(x.shape[1])
     for t in reversed(steps) if back else steps:
         on = (t < length).view(-1, *[1] * (len(size) - 1))
