@@ -1,4 +1,5 @@
-"""Cells drawn at random, as text: one to four states, one to six gates, any functions of single numbers that the language has."""
+"""Cells drawn at random, as text: one to four states, one to six gates, any functions of single numbers that the language has; every
+other one also reads what its step has computed, in dense maps and in functions of whole rows."""
 
 from hypothesis import strategies as st
 
@@ -30,6 +31,13 @@ TWO = (
     *("{a} + {b}", "{a} - {b}", "{a} * {b}", "{a} / (1 + abs({b}))", "maximum({a}, {b})", "minimum({a}, {b})"),
     *("where({a} > {b}, {a}, 0.5 * {b})", "where({a} <= 0 and not ({b} > 0.2), {b}, -{a})", "float({a} >= {b}) * {a}"),
 )
+ROWS = (
+    *("softmax({a} + {s})", "layer_norm({a} + {s})", "rms_norm(eps=0.01)({a} + {s})", "log_softmax({a} * {s})", "softmin({a} - {s})"),
+    *("({a} + {s} - mean({a} + {s}, dim=-1, keepdim=true))", "tanh(sum({a} * {s}, dim=-1, keepdim=true)) * {s}"),
+    *("logsumexp({a} + {s}, dim=-1, keepdim=true) * {s}", "({s} - max({a} + {s}, dim=-1, keepdim=true))"),
+    *("var({a} + {s}, dim=-1, keepdim=true) * {s}", "dense(width)({a} * {s})", "dense(width, bias=false)({s}, {a} + {s})"),
+    *("sigmoid(dense(1)({s})) * {s}", "dense(width)(dense(3)({a} + {s}))"),
+)
 WITHOUT = "rrelu({a})"  # it draws: it has no kernel, nor has a cell that uses it
 WIDTH = 5
 
@@ -42,6 +50,8 @@ def cells(draw: st.DrawFn) -> str:
     has_vector = draw(st.booleans())
     ones = (*ONE, WITHOUT) if draw(st.integers(0, 9)) == 9 else ONE
     known = [*states, *(["v"] if has_vector else [])]
+    staged = draw(st.booleans())
+    kinds = ("leaf", "one", "two", "row") if staged else ("leaf", "one", "two")
 
     def leaf() -> str:
         state = draw(st.sampled_from(states))
@@ -49,12 +59,17 @@ def cells(draw: st.DrawFn) -> str:
         return draw(st.sampled_from([*maps, *known]))
 
     def value(depth: int) -> str:
-        kind = draw(st.sampled_from(("leaf", "one", "two"))) if depth else "leaf"
+        kind = draw(st.sampled_from(kinds)) if depth else "leaf"
         if kind == "leaf":
             return leaf()
+        if kind == "row":
+            return row(depth)
         if kind == "one":
             return f"({draw(st.sampled_from(ones)).format(a=value(depth - 1))})"
         return f"({draw(st.sampled_from(TWO)).format(a=value(depth - 1), b=value(depth - 1))})"
+
+    def row(depth: int) -> str:
+        return draw(st.sampled_from(ROWS)).format(a=value(depth - 1), s=draw(st.sampled_from(states)))
 
     starts = ("", " = 0.5", " = learned")
     lines = [f"state {state}: [B, width]{draw(st.sampled_from(starts))}" for state in states]
@@ -63,7 +78,7 @@ def cells(draw: st.DrawFn) -> str:
         lines.append(f"{gate} = sigmoid({leaf()} + {value(2)})")
         known.append(gate)
     for state in states:
-        lines.append(f"{state}' = tanh({draw(st.sampled_from(gates))} * {state} + {value(2)})")
+        lines.append(f"{state}' = tanh({draw(st.sampled_from(gates))} * {state} + {row(2) if staged and state == 's0' else value(2)})")
         known.append(f"{state}'")
     outputs = draw(st.integers(1, len(states)))
     lines.append("return " + ", ".join(f"{state}'" for state in states[:outputs]))
