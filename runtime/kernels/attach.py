@@ -16,9 +16,10 @@ from .build import CannotBuild
 from .known import Weights, over_time
 from .known import identity as identity_of_known
 
-EXACT = (torch.float32, torch.float64)
+COMPUTED_IN = {torch.float32: torch.float32, torch.float64: torch.float64, torch.bfloat16: torch.float32}
 DEVICES = ("cpu", "cuda")
-KNOWN_ON = ("cuda",)  # where a cell that PyTorch has itself runs in PyTorch's: on a CPU the kernels are no slower
+KNOWN_ON = ("cuda",)  # where a cell that PyTorch has itself runs in PyTorch's; on a CPU it does where no kernel can be built
+WITHOUT_SECOND = ("LSTM",)  # whose derivative PyTorch cannot differentiate on a CPU: there it serves only what does not learn
 FEW = 8  # steps that are sooner done in PyTorch than the weights are packed
 
 
@@ -49,7 +50,7 @@ def attach(
 
         at = model.get_submodule(plan.path)
         like = next(at.parameters(), torch.empty(0))
-        kind, names = (like.dtype, like.device.type), dict[tuple[torch.dtype, str], str]()
+        kind, names = (COMPUTED_IN.get(like.dtype, torch.float32), like.device.type), dict[tuple[torch.dtype, str], str]()
         theirs = None if twice else known(plan.equations)
         is_theirs = theirs is not None and like.device.type in KNOWN_ON
         try:
@@ -60,8 +61,12 @@ def attach(
             if not is_theirs:
                 attached.kernels[plan.path] = identity(plan.equations, *kind)
         except CannotBuild as reason:
-            if not is_theirs:
+            names[kind] = ""
+            if not is_theirs and theirs is not None and theirs.kind not in WITHOUT_SECOND:
+                attached.kernels[plan.path] = identity_of_known(theirs)
+            elif not is_theirs:
                 attached.plain[plan.path] = str(reason)
+            if theirs is None:
                 continue
         for cell in [at._modules["forward"], at._modules["backward"]] if plan.both else [at]:
             assert cell is not None
@@ -73,7 +78,8 @@ def attach(
 class Fused:
     """In place of a cell's `forward`: `cell(x, *states, length=…, reverse=…)` in one operator.
 
-    What the operator has no kernel for (another dtype or device, an export, no steps) runs as the class of the cell says.
+    What the operator has no kernel for (another dtype or device, an export, no steps) runs as the class of the cell says. bfloat16, as the
+    dtype of the network or under autocast, is computed in float32, and outputs and states are given in the dtype of the inputs.
     """
 
     cell: nn.Module
@@ -102,33 +108,44 @@ class Fused:
     def __call__(self, *tensors: Tensor, length: Tensor | None = None, reverse: bool = False) -> tuple[Tensor, ...]:
         count = self.stepped + self.equations.constants
         ahead, same, state = list(tensors[: self.stepped]), list(tensors[self.stepped : count]), tensors[count:]
-        by_torch = self._is_known(ahead[0])
-        if not self._can_run([*ahead, *same]) or not (by_torch or self._kernel(ahead[0])):
+        dtype = self._computed_in([*ahead, *same])
+        if dtype is None:
             return cast("tuple[Tensor, ...]", type(self.cell).forward(self.cell, *tensors, length=length, reverse=reverse))
         if reverse:
             ahead = [_reversed(x, length) for x in ahead]
         start = state or cast("Any", self.cell).initial_state(*(x[:, 0] for x in ahead), *same)
-        if by_torch:
-            y, last = self._by_torch(ahead, start, length)
+        inputs, start = [_as(x, dtype) for x in (*ahead, *same)], tuple(x.to(dtype) for x in start)
+        with torch.autocast(inputs[0].device.type, enabled=False):
+            made = self._over_time(inputs, start, None if length is None else length.long(), reverse=reverse)
+        return tuple(_as(x, tensors[0].dtype) for x in made)
+
+    def _over_time(
+        self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None, *, reverse: bool
+    ) -> tuple[Tensor, ...]:
+        """Outputs and last states, of inputs of one dtype which are in the order of the steps."""
+        if self._is_known(inputs[0]):
+            y, last = self._by_torch(inputs, start, length)
             return *([_reversed(y, length) if reverse else y] * len(self.equations.results)), *last
-        inputs = [*(x.transpose(0, 1).contiguous() for x in ahead), *same]
-        made = self._run(inputs, start, None if length is None else length.long())
-        return self._cut(made, length, reverse=reverse)
+        ahead = [x.transpose(0, 1).contiguous() for x in inputs[: self.stepped]]
+        return self._cut(self._run([*ahead, *inputs[self.stepped :]], start, length), length, reverse=reverse)
 
     def _is_known(self, x: Tensor) -> bool:
         """Does PyTorch's own cell run on such tensors? Traced, the operator is one node, and PyTorch's cell is none."""
-        return self.known is not None and x.device.type in KNOWN_ON and not torch.compiler.is_compiling()
+        if self.known is None or torch.compiler.is_compiling():
+            return False
+        learning = torch.is_grad_enabled() and self.known.kind in WITHOUT_SECOND
+        return x.device.type in KNOWN_ON or not (learning or self._kernel(x))
 
     def _by_torch(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         """Its output and last states, of inputs with their steps in dim 1."""
         assert self.known is not None
-        e, weights, gates = self.equations, self._weights(), self.known.gates
+        e, weights, gates, like = self.equations, self._weights(start[0]), self.known.gates, start[0]
         givens, none = [e.given[gate.given] for gate in gates], start[0].new_zeros(e.width)
         joined = Weights(
-            torch.cat([self._columns(given) for given in givens]),
+            torch.cat([self._columns(given, like) for given in givens]),
             torch.cat([weights[gate.product] for gate in gates]),
-            torch.cat([self._bias(given) if given.bias else none for given in givens]),
-            torch.cat([none if gate.vector is None else self._vector(e.vectors[gate.vector]) for gate in gates]),
+            torch.cat([self._bias(given, like) if given.bias else none for given in givens]),
+            torch.cat([none if gate.vector is None else self._vector(e.vectors[gate.vector]).to(like.dtype) for gate in gates]),
         )
         x = _joined([inputs[part.source] for part in givens[0].parts])
         return over_time(self.known, x, joined, start, length)
@@ -152,37 +169,39 @@ class Fused:
         name = self._kernel(start[0])
         columns = columns_of(name)
         vectors, starts = self._vectors(start[0], columns), [_padded(x, columns).contiguous() for x in start]
-        ahead = self._ahead(columns)
+        ahead = self._ahead(columns, start[0])
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
-            made: list[Tensor] = recurrence(ahead(inputs), vectors, self._weights(), starts, length, name)
+            made: list[Tensor] = recurrence(ahead(inputs), vectors, self._weights(start[0]), starts, length, name)
             return made
 
         def given(begin: int, end: int) -> Tensor:
             return ahead([x[begin:end] if n < self.stepped else x for n, x in enumerate(inputs)])
 
-        return without_derivative(given, len(inputs[0]), vectors, self._weights(), starts, length, name)
+        return without_derivative(given, len(inputs[0]), vectors, self._weights(start[0]), starts, length, name)
 
-    def _can_run(self, inputs: list[Tensor]) -> bool:
+    def _computed_in(self, inputs: list[Tensor]) -> torch.dtype | None:
+        """The dtype of the kernel; none where there is no kernel for such tensors."""
         x = inputs[0]
         floats = [w for w in (*self.cell.parameters(), *inputs) if w.is_floating_point()]
-        alike = all(w.dtype == x.dtype for w in floats) and all(w.device == x.device for w in (*floats, *inputs))
-        return (
-            alike
-            and x.device.type in DEVICES
-            and not torch.is_autocast_enabled(x.device.type)
-            and not (self.evaluating and (self.cell.training or x.shape[1] < FEW))
-            and x.dtype in EXACT
-            and x.shape[0] > 0
-            and x.shape[1] > 0
-            and not torch.compiler.is_exporting()
-        )
+        kinds, device = {w.dtype for w in floats}, x.device.type
+        autocast = torch.is_autocast_enabled(device)
+        if autocast and device == "cpu" and kinds <= {torch.float32, torch.bfloat16}:
+            kinds, autocast = {torch.float32}, False  # as far as autocast goes, they mix
+        dtype = COMPUTED_IN.get(kinds.pop()) if len(kinds) == 1 else None
+        here = device in DEVICES and all(w.device == x.device for w in (*floats, *inputs)) and x.is_floating_point()
+        few = self.evaluating and (self.cell.training or x.shape[1] < FEW)
+        runs = here and not autocast and not few and x.shape[0] > 0 and x.shape[1] > 0 and not torch.compiler.is_exporting()
+        if dtype is None or not runs or (device == "cuda" and dtype != x.dtype):
+            return None
+        found = self._is_known(like := x.new_empty(0, dtype=dtype)) or self._kernel(like)
+        return dtype if found else None
 
-    def _ahead(self, columns: int) -> Callable[[list[Tensor]], Tensor]:
+    def _ahead(self, columns: int, like: Tensor) -> Callable[[list[Tensor]], Tensor]:
         """What needs no state, as a function of inputs with their steps first, and of those that have none: [T, B, C, columns]."""
         givens = self.equations.given
         if _alike(givens, self.stepped):
-            weight = torch.cat([self._columns(given) for given in givens])
-            bias = torch.cat([self._bias(given) for given in givens]) if givens[0].bias else None
+            weight = torch.cat([self._columns(given, like) for given in givens])
+            bias = torch.cat([self._bias(given, like) for given in givens]) if givens[0].bias else None
             width = self.equations.widths[givens[0].width]
 
             def at_once(inputs: list[Tensor]) -> Tensor:
@@ -208,8 +227,8 @@ class Fused:
         if given.key is None:
             found = inputs[given.source].to(x.dtype)
             return found.expand(*found.shape[:-1], widths[max(given.width, 0)]) if given.one else found
-        weight, place = self._columns(given), 0
-        made = self._bias(given) if given.bias else x.new_zeros(())
+        weight, place = self._columns(given, x), 0
+        made = self._bias(given, x) if given.bias else x.new_zeros(())
         for parts in _together(given.parts, self.stepped):
             size = sum(part.stop - part.start for part in parts)
             made = made + functional.linear(_joined([inputs[part.source] for part in parts]), weight[:, place : place + size])
@@ -218,7 +237,7 @@ class Fused:
 
     def _vectors(self, like: Tensor, columns: int) -> Tensor:
         """[V, columns]."""
-        found = [_padded(self._vector(vector), columns) for vector in self.equations.vectors]
+        found = [_padded(self._vector(vector).to(like.dtype), columns) for vector in self.equations.vectors]
         return torch.stack(found) if found else like.new_zeros(0, columns)
 
     def _vector(self, vector: Vector) -> Tensor:
@@ -229,24 +248,24 @@ class Fused:
         found = cast("Tensor", getattr(self.cell, vector.key))
         return found.expand(widths[max(vector.width, 0)]) if vector.one else found
 
-    def _weights(self) -> list[Tensor]:
+    def _weights(self, like: Tensor) -> list[Tensor]:
         """[to, from] each, to the unit that reads from the unit that is read."""
-        return [self._weight(piece)[:, piece.start : piece.stop] for piece in self.equations.recurrent]
+        return [self._weight(piece, like)[:, piece.start : piece.stop] for piece in self.equations.recurrent]
 
-    def _weight(self, piece: Slice) -> Tensor:
+    def _weight(self, piece: Slice, like: Tensor) -> Tensor:
         """The rows of a layer's weight that a map has."""
         weight = cast("Tensor", self.cell.get_submodule(piece.key).weight)
-        return weight[piece.first : piece.first + self.equations.widths[piece.width]]
+        return weight[piece.first : piece.first + self.equations.widths[piece.width]].to(like.dtype)
 
-    def _columns(self, given: Given) -> Tensor:
+    def _columns(self, given: Given, like: Tensor) -> Tensor:
         """The part of a layer's weight that meets the inputs, those that are the same at all steps last."""
         pieces = [part for parts in _together(given.parts, self.stepped) for part in parts]
-        return _joined([self._weight(part)[:, part.start : part.stop] for part in pieces])
+        return _joined([self._weight(part, like)[:, part.start : part.stop] for part in pieces])
 
-    def _bias(self, given: Given) -> Tensor:
+    def _bias(self, given: Given, like: Tensor) -> Tensor:
         assert given.key is not None
         bias = cast("Tensor", self.cell.get_submodule(given.key).bias)
-        return bias[given.first : given.first + self.equations.widths[given.width]]
+        return bias[given.first : given.first + self.equations.widths[given.width]].to(like.dtype)
 
 
 def _together(parts: tuple[Slice, ...], stepped: int) -> list[list[Slice]]:
@@ -270,6 +289,11 @@ def _alike(columns: tuple[Given, ...], stepped: int) -> bool:
 
 def _joined(tensors: list[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim=-1)
+
+
+def _as(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Floats as this dtype, others as they are."""
+    return x.to(dtype) if x.is_floating_point() else x
 
 
 def _padded(x: Tensor, columns: int) -> Tensor:

@@ -32,7 +32,13 @@ TWO = (
     *("where({a} > {b}, {a}, 0.5 * {b})", "where({a} <= 0 and not ({b} > 0.2), {b}, -{a})", "float({a} >= {b}) * {a}"),
 )
 ROWS = (
-    *("softmax({a} + {s})", "layer_norm({a} + {s})", "rms_norm(eps=0.01)({a} + {s})", "log_softmax({a} * {s})", "softmin({a} - {s})"),
+    *(
+        "softmax({a} + {s})",
+        "layer_norm({a} + {s})",
+        "rms_norm(eps=0.01)({a} + {s})",
+        "log_softmax({a} * {s})",
+        "softmin({a} - {s})",
+    ),
     *("({a} + {s} - mean({a} + {s}, dim=-1, keepdim=true))", "tanh(sum({a} * {s}, dim=-1, keepdim=true)) * {s}"),
     *("logsumexp({a} + {s}, dim=-1, keepdim=true) * {s}", "({s} - max({a} + {s}, dim=-1, keepdim=true))"),
     *("var({a} + {s}, dim=-1, keepdim=true) * {s}", "dense(width)({a} * {s})", "dense(width, bias=false)({s}, {a} + {s})"),
@@ -78,7 +84,9 @@ def cells(draw: st.DrawFn) -> str:
         lines.append(f"{gate} = sigmoid({leaf()} + {value(2)})")
         known.append(gate)
     for state in states:
-        lines.append(f"{state}' = tanh({draw(st.sampled_from(gates))} * {state} + {row(2) if staged and state == 's0' else value(2)})")
+        lines.append(
+            f"{state}' = tanh({draw(st.sampled_from(gates))} * {state} + {row(2) if staged and state == 's0' else value(2)})"
+        )
         known.append(f"{state}'")
     outputs = draw(st.integers(1, len(states)))
     lines.append("return " + ", ".join(f"{state}'" for state in states[:outputs]))

@@ -271,3 +271,23 @@ def test_zoneout_keeps_what_its_masks_say_and_forgets_them_in_evaluation(tmp_pat
         h = h + (o * torch.tanh(m) - h) * masks[1][t] * 0.95
         torch.testing.assert_close(got[:, t], h, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(fused.eval()(x, n), plain.eval()(x, n), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_bfloat16_is_computed_in_float32(autocast: bool, tmp_path: Path) -> None:
+    """As near to the steps in float32 as the rounding of inputs, weights and outputs to eight bits lets it be."""
+    exact, fused = both(tmp_path, CASES["gru"], torch.float32)
+    torch.manual_seed(1)
+    x, n = torch.randn(3, 6, 5), torch.tensor([6, 1, 3])
+    if not autocast:
+        x = x.bfloat16().float()
+        fused = fused.bfloat16()
+        exact.load_state_dict(fused.state_dict())
+    want = results(exact, x, n)
+    before = operator.ran.total()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        got = results(fused, x if autocast else x.bfloat16(), n)
+    assert operator.ran.total() == before + 1
+    assert {g.dtype for g in got} == {torch.float32 if autocast else torch.bfloat16}
+    for one, other in zip(got, want, strict=True):
+        torch.testing.assert_close(one.float(), other, rtol=2e-4 if autocast else 4e-2, atol=2e-4 if autocast else 4e-2)
