@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .adjoint import adjoints, values
-from .loops import BARRIER, Cell, each_row, indented, row_loop, tiles, unit_loop
+from .loops import BARRIER, Cell, each_row, indented, row_loop, rows_in_blocks, tiles, unit_loop
 from .phases import Phase, Segment, width_of
 from .terms import REDUCTIONS, ROW
 
@@ -84,46 +84,43 @@ def _has_tile(cell: Cell, phase: Phase, width: int) -> bool:
     return any(cell.ends(segment, width) for segment in phase.segments)
 
 
-def _rows_of_tile(cell: Cell, phase: Phase, width: int) -> str:
-    return f"rows_of({len(_rows_made(cell, phase, width))})"
-
-
 def _tile(cell: Cell, n: int, width: int, loops: list[_Loop], offsets: dict[tuple[int, int], str]) -> str:
-    """So many rows of `VL` units: what comes back from products, then the adjoints of the equations."""
+    """Some rows of `W` units: what comes back from products, then the adjoints of the equations."""
     phase = cell.phases[n]
     if not _has_tile(cell, phase, width):
         return ""
-    made = _rows_made(cell, phase, width)
-    mine = [loop for loop in loops if (loop.phase, loop.width) == (n, width)]
-    lines = [f"vt acc[M][{len(made) or 1}] = {{}};", *_carried(made, _touched(cell, n, width, loops))]
-    if readers := _readers(cell, phase, width):
-        lines.append(f"const T* panel = c.packed + {offsets[n, width]} + j * ({_depth(cell, readers)});")
-        lines += [_back_product(cell, g, made.index(cell.source(g))) for g in readers]
-    stores = [f"*(vt*)(c.d{_many(kind)}[{k}] + b * P + j) = acc[m][{i}];" for i, (kind, k) in enumerate(made)]
-    body = [*stores, "if (t < 0) continue;"] if phase.last else stores
-    if mine and not phase.by_row:
-        body += [*_pointers(cell, "j"), f"if (c.past(b, t)) {{ {_past(cell, mine, 'VL')} continue; }}"]
-        for loop in mine:
-            segment = phase.segments[loop.segment]
-            body.append(unit_loop(_lanes(cell, segment, loop, n)[0]))
-    return f"""template <int M> INLINE void back_tile_{n}_{width}(const Call& c, long r0, long j, long t) {{
-  const long P = c.P, B = c.B;
-{indented(chr(10).join(lines), 1)}
-  for (int m = 0; m < M; m++) {{
-    const long b = r0 + m;
-{indented(chr(10).join(body), 2)}
-  }}
+    functions, body = [], []
+    if not _touched(cell, n, width, loops):
+        saved = [k for kind, k in _rows_made(cell, phase, width) if kind == "saved"]
+        clears = [f"std::memset(c.dsaved[{k}] + b * c.P + j, 0, W * sizeof(T));" for k in saved]
+        body += [f"for (long b = lo; b < hi; b++) {{ {' '.join(clears)} }}"] if saved else []
+    readers = _readers(cell, phase, width)
+    for i, g in enumerate(readers):
+        name = f"back_product_{n}_{g}"
+        panel = f"c.packed + {offsets[n, width]} + j * ({_depth(cell, readers)}) + ({_depth(cell, readers[:i])}) * VL"
+        functions.append(_back_product(cell, name, g, panel, f"({_depth(cell, readers)}) * VL"))
+        there = "t + 1 < c.N" if cell.source(g)[0] == "state" else "t >= 0"
+        body.append(f"if ({there}) {rows_in_blocks(f'{name}<#>(c, r, j, t);', 'rows_of(J)')}")
+    if not phase.by_row:
+        functions.append(_units(cell, n, width, loops))
+        body += ["if (t < 0) return;"] if phase.last else []
+        body.append(f"for (long b = lo; b < hi; b++) back_units_{n}_{width}(c, b, j, t);")
+    return f"""{"".join(functions)}INLINE void back_tile_{n}_{width}(const Call& c, long lo, long hi, long j, long t) {{
+{indented(chr(10).join(body), 1)}
 }}
 """
 
 
-def _carried(made: list[tuple[str, int]], touched: bool) -> list[str]:
-    """The adjoints that are there already: those of the next states, and of what was saved where later loops have read it."""
-    there = [(i, kind, k) for i, (kind, k) in enumerate(made) if kind == "state" or touched]
-    if not there:
-        return []
-    lines = [f"acc[m][{i}] = *(const vt*)(c.d{_many(kind)}[{k}] + (r0 + m) * P + j);" for i, kind, k in there]
-    return ["for (int m = 0; m < M; m++) {", *(f"  {line}" for line in lines), "}"]
+def _units(cell: Cell, n: int, width: int, loops: list[_Loop]) -> str:
+    """The units of a tile, row `b` of it, by themselves."""
+    mine = [loop for loop in loops if (loop.phase, loop.width) == (n, width)]
+    body = [*_pointers(cell, "j"), f"if (c.past(b, t)) {{ {_past(cell, mine, 'W')} return; }}"]
+    body += [unit_loop(_lanes(cell, cell.phases[n].segments[loop.segment], loop, n)[0]) for loop in mine]
+    return f"""INLINE void back_units_{n}_{width}(const Call& c, long b, long j, long t) {{
+  const long P = c.P, B = c.B;
+{indented(chr(10).join(body), 1)}
+}}
+"""
 
 
 def _touched(cell: Cell, n: int, width: int, loops: list[_Loop]) -> bool:
@@ -135,19 +132,21 @@ def _many(kind: str) -> str:
     return "states" if kind == "state" else kind
 
 
-def _back_product(cell: Cell, g: int, place: int) -> str:
-    """The adjoints of a product times its weights; those of states are of the step after."""
-    kind, _ = cell.source(g)
-    later = kind == "state"
-    width = cell.equations.recurrent[g].width
-    return f"""{"if (t + 1 < c.N)" if later else "if (t >= 0)"} {{
-  const T* from = c.dproduct + (({"t + 1" if later else "t"}) * B + r0) * G * P + {g} * P;
-  for (long k = 0; k < c.widths[{width}]; k++) {{
-    const vt w = *(const vt*)(panel + k * VL);
-    for (int m = 0; m < M; m++) acc[m][{place}] += from[m * G * P + k] * w;
-  }}
+def _back_product(cell: Cell, name: str, g: int, panel: str, apart: str) -> str:
+    """The adjoints of a product times its weights, added to those of its row; those of states are of the step after."""
+    kind, number = cell.source(g)
+    return f"""template <int M> INLINE void {name}(const Call& c, long r0, long j, long t) {{
+  const long P = c.P, B = c.B, apart = {apart};
+  const T* panel = {panel};
+  const T* from = c.dproduct + (({"t + 1" if kind == "state" else "t"}) * B + r0) * G * P + {g} * P;
+  T* to = c.d{_many(kind)}[{number}] + r0 * P + j;
+  vt acc[M][J];
+  for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) acc[m][i] = *(const vt*)(to + m * P + i * VL);
+  for (long k = 0; k < c.widths[{cell.equations.recurrent[g].width}]; k++, panel += VL)
+    for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) acc[m][i] += from[m * G * P + k] * *(const vt*)(panel + i * apart);
+  for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) *(vt*)(to + m * P + i * VL) = acc[m][i];
 }}
-panel += c.widths[{width}] * VL;"""
+"""
 
 
 def _pointers(cell: Cell, unit: str) -> list[str]:
@@ -289,7 +288,7 @@ def _steps(cell: Cell, offsets: dict[tuple[int, int], str]) -> str:
     for n in reversed(range(len(phases))):
         phase, before = phases[n], phases[n - 1]
         widths = [width for width in cell.widths if _has_tile(cell, phase, width)]
-        body += [tiles(f"back_tile_{n}_{width}", width, _rows_of_tile(cell, phase, width)) for width in widths]
+        body += [tiles(f"back_tile_{n}_{width}", width, "rows_of(J)") for width in widths]
         if phase.last:
             body.append("    if (t < 0) break;\n")
         if phase.by_row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .adjoint import values
-from .loops import BARRIER, Cell, each_row, indented, row_loop, tiles, unit_loop
+from .loops import BARRIER, Cell, each_row, indented, row_loop, rows_in_blocks, tiles, unit_loop
 from .phases import Phase, Segment
 
 End = tuple[str, int, int]
@@ -41,46 +41,83 @@ def _has_tile(cell: Cell, phase: Phase, width: int) -> bool:
 
 
 def _rows_of_tile(cell: Cell, phase: Phase, width: int) -> str:
-    return f"rows_of({len(cell.products(phase, width))})"
+    groups = _groups(cell, phase, width).values()
+    return f"rows_of({max((len(group) for group in groups), default=2)})"
 
 
 def _tile(cell: Cell, n: int, width: int, offsets: dict[tuple[int, int, int], str]) -> str:
-    """So many rows of `VL` units: the products, then the equations."""
+    """Some rows of `W` units: the products, then the equations."""
     phase = cell.phases[n]
     if not _has_tile(cell, phase, width):
         return ""
-    order = [g for group in _groups(cell, phase, width).values() for g in group]
-    lines = [f"vt acc[M][{len(order) or 1}] = {{}};"]
+    functions, body = [], []
     for source, group in _groups(cell, phase, width).items():
-        lines += _product(cell, group, order, f"{offsets[n, width, source]} + j * c.widths[{source}] * {len(group)}", source)
-    body = [*_pointers(cell, "j"), *(f"*(vt*)(product + {g} * P) = acc[m][{order.index(g)}];" for g in order)]
+        name = f"product_{n}_{width}_{source}"
+        functions.append(_product(cell, name, group, offsets[n, width, source], source))
+        call = f"for (int i = 0; i < J; i++) {name}<#>(c, r, j + i * VL, t, k, end);"
+        body += [
+            f"for (long k = 0; k < c.widths[{source}]; k += chunk_of({len(group)})) {{",
+            f"  const long end = std::min(k + chunk_of({len(group)}), c.widths[{source}]);",
+            indented(rows_in_blocks(call, f"rows_of({len(group)})"), 1),
+            "}",
+        ]
     if not phase.by_row:
-        ends = [end for segment in phase.segments for end in cell.ends(segment, width)]
-        body += [f"if (c.past(b, t)) {{ {_past(cell, ends, 'VL')} continue; }}"]
-        body += [unit_loop(_lanes(cell, segment, cell.ends(segment, width))) for segment in phase.segments]
-    inside = indented("\n".join(body), 2)
-    text = indented("\n".join(lines), 1)
-    return f"""template <int M> INLINE void tile_{n}_{width}(const Call& c, long r0, long j, long t) {{
-  const long P = c.P, B = c.B, now = c.kept ? t : t & 1, then = c.kept ? t + 1 : (t + 1) & 1, row = c.kept ? t : 0;
-{text}
-  for (int m = 0; m < M; m++) {{
-    const long b = r0 + m;
-{inside}
-  }}
+        functions.append(_units(cell, n, width))
+        body.append(f"for (long b = lo; b < hi; b++) units_{n}_{width}(c, b, j, t);")
+    return f"""{"".join(functions)}INLINE void tile_{n}_{width}(const Call& c, long lo, long hi, long j, long t) {{
+{indented(chr(10).join(body), 1)}
 }}
 """
 
 
-def _product(cell: Cell, group: list[int], order: list[int], panel: str, source: int) -> list[str]:
-    """Products of rows of one width go through their panels side by side."""
+def _product(cell: Cell, name: str, group: list[int], offset: str, source: int) -> str:
+    """Some columns of the weights of products of rows of one width, which go through their panels side by side: added to what is there."""
+    count = len(group)
     names = {row: f"row{i}" for i, row in enumerate(dict.fromkeys(cell.source(g) for g in group))}
     begins = {"state": "c.states[{k}] + (now * B + r0) * P", "saved": "c.saved[{k}] + (row * B + r0) * P"}
-    found = [f"{{ const T* panel = c.packed + {panel};"]
-    found += [f"  const T* {name} = {begins[kind].format(k=number)};" for (kind, number), name in names.items()]
-    found += [f"  for (long k = 0; k < c.widths[{source}]; k++, panel += {len(group)} * VL)", "    for (int m = 0; m < M; m++) {"]
-    for i, g in enumerate(group):
-        found.append(f"      acc[m][{order.index(g)}] += {names[cell.source(g)]}[m * P + k] * *(const vt*)(panel + {i} * VL);")
-    return [*found, "    } }"]
+    rows = [f"const T* {row} = {begins[kind].format(k=number)};" for (kind, number), row in names.items()]
+    each = range(count)
+    loads = [f"acc[m][{i}] = first ? vt{{}} : *(const vt*)(to + (m * G + {group[i]}) * P);" for i in each]
+    reads = [f"vt x_{row}[M]; for (int m = 0; m < M; m++) x_{row}[m] = {row}[m * P + k] - vt{{}};" for row in names.values()]
+    steps = [f"w = *(const vt*)(panel + {i} * VL); HOLD(w);" for i in each]
+    steps = [
+        f"{step} for (int m = 0; m < M; m++) acc[m][{i}] += x_{names[cell.source(group[i])]}[m] * w;"
+        for i, step in enumerate(steps)
+    ]
+    stores = [f"*(vt*)(to + (m * G + {group[i]}) * P) = acc[m][{i}];" for i in each]
+    return f"""template <int M> INLINE void {name}(const Call& c, long r0, long j, long t, long k, long end) {{
+{_steps_of_states()}
+{indented(chr(10).join(rows), 1)}
+  const T* panel = c.packed + {offset} + (j * c.widths[{source}] + k * VL) * {count};
+  T* to = c.product + (row * B + r0) * G * P + j;
+  const bool first = k == 0;
+  vt acc[M][{count}];
+  for (int m = 0; m < M; m++) {{ {" ".join(loads)} }}
+  for (; k < end; k++, panel += {count} * VL) {{
+    vt w;
+{indented(chr(10).join([*reads, *steps]), 2)}
+  }}
+  for (int m = 0; m < M; m++) {{ {" ".join(stores)} }}
+}}
+"""
+
+
+def _units(cell: Cell, n: int, width: int) -> str:
+    """The units of a tile, row `b` of it, by themselves."""
+    phase = cell.phases[n]
+    ends = [end for segment in phase.segments for end in cell.ends(segment, width)]
+    body = [*_pointers(cell, "j"), f"if (c.past(b, t)) {{ {_past(cell, ends, 'W')} return; }}"]
+    body += [unit_loop(_lanes(cell, segment, cell.ends(segment, width))) for segment in phase.segments]
+    return f"""INLINE void units_{n}_{width}(const Call& c, long b, long j, long t) {{
+{_steps_of_states()}
+{indented(chr(10).join(body), 1)}
+}}
+"""
+
+
+def _steps_of_states() -> str:
+    """Where the states before and after a step are, and what else is kept of it."""
+    return "  const long P = c.P, B = c.B, now = c.kept ? t : t & 1, then = c.kept ? t + 1 : (t + 1) & 1, row = c.kept ? t : 0;"
 
 
 def _pointers(cell: Cell, unit: str) -> list[str]:
@@ -133,7 +170,7 @@ def _row(cell: Cell, n: int) -> str:
             if ends := cell.ends(segment, width):
                 body += ["{", *_row_segment(cell, segment, ends, width), "}"]
     return f"""INLINE void row_{n}(const Call& c, long b, long t) {{
-  const long P = c.P, B = c.B, now = c.kept ? t : t & 1, then = c.kept ? t + 1 : (t + 1) & 1, row = c.kept ? t : 0;
+{_steps_of_states()}
 {indented(chr(10).join(body), 1)}
 }}
 """

@@ -107,7 +107,7 @@ class Cell:
 
 def unit_loop(lines: Sequence[str]) -> str:
     """Over the units of a tile."""
-    return "\n".join(["#pragma GCC ivdep", "for (int l = 0; l < VL; l++) {", *(f"  {line}" for line in lines), "}"])
+    return "\n".join(["#pragma GCC ivdep", "for (int l = 0; l < W; l++) {", *(f"  {line}" for line in lines), "}"])
 
 
 def row_loop(lines: Sequence[str], width: int, sums: Sequence[str]) -> str:
@@ -122,16 +122,23 @@ def indented(text: str, depth: int) -> str:
 
 
 def tiles(name: str, width: int, rows: str) -> str:
-    """All tiles of a width, each once, shared by the threads; `name` is a function of the number of rows, the first row and unit, and t."""
+    """All tiles of a width, shared by the threads in blocks of rows; `name` is a function of its rows, its first unit, and t."""
     return f"""    {{ constexpr int M = {rows};
-      const long blocks = (c.B + M - 1) / M, work = c.pad({width}) / VL * blocks;
-      for (long w = work * id / n; w < work * (id + 1) / n; w++) {{
-        const long j = w / blocks * VL; long r = w % blocks * M;
-        if (r + M <= c.B) {{ {name}<M>(c, r, j, t); continue; }}
-        for (; r + 2 <= c.B; r += 2) {name}<2>(c, r, j, t);
-        if (r < c.B) {name}<1>(c, r, j, t);
+      const long blocks = (c.B + M - 1) / M, work = c.pad({width}) / W * blocks, end = work * (id + 1) / n;
+      for (long w = work * id / n; w < end;) {{
+        const long first = w % blocks, last = std::min(blocks, first + end - w);
+        {name}(c, first * M, std::min(last * M, c.B), w / blocks * W, t);
+        w += last - first;
       }} }}
 """
+
+
+def rows_in_blocks(call: str, rows: str) -> str:
+    """A function of so many rows, `call` with the number as `#`, over rows `lo` to `hi`."""
+    return f"""{{ long r = lo;
+  for (; r + {rows} <= hi; r += {rows}) {call.replace("#", rows)}
+  for (; r + 2 <= hi; r += 2) {call.replace("#", "2")}
+  if (r < hi) {call.replace("#", "1")} }}"""
 
 
 def each_row(name: str) -> str:

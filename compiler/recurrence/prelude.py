@@ -1,8 +1,9 @@
 """What all kernels begin with, as C++: functions of numbers that the compiler can vectorise, and what a kernel is called with."""
 
-LANES = 16  # all widths are padded to a multiple of so many, which is one of the units of a tile on any processor
+LANES = 16  # the units of a tile: all widths are padded to a multiple of so many
 
 PRELUDE = r"""#include <omp.h>
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -48,7 +49,7 @@ template <class T> INLINE T f_floor(T x) { return std::floor(x); }
 template <class T> INLINE T f_ceil(T x) { return std::ceil(x); }
 template <class T> INLINE T f_round(T x) { return std::nearbyint(x); } // a half goes to the even number
 template <class T> INLINE T f_sign(T x) { return T(x > T(0)) - T(x < T(0)); }
-// A tile is VL units wide, one register. FREE of the registers may be accumulators: the others hold what those are made of.
+// A register holds VL units. FREE of the registers may be accumulators: the others hold what those are made of.
 #if defined(__AVX512F__)
 #define BYTES 64
 #define FREE 24
@@ -59,7 +60,15 @@ template <class T> INLINE T f_sign(T x) { return T(x > T(0)) - T(x < T(0)); }
 #define BYTES 16
 #define FREE 12
 #endif
-constexpr int rows_of(int products) { return products < 1 ? 8 : FREE / products > 8 ? 8 : FREE / products < 2 ? 2 : FREE / products; }
+// Keeps in a register what would else be read from memory by each instruction that uses it.
+#if defined(__x86_64__)
+#define HOLD(x) asm("" : "+v"(x))
+#else
+#define HOLD(x)
+#endif
+constexpr int rows_of(int side) { return FREE / side > 8 ? 8 : FREE / side < 2 ? 2 : FREE / side; } // accumulators: rows times side
+// So many rows of a panel stay in the first cache while all rows of a tile pass.
+constexpr long chunk_of(int products) { return 16384 / (products * BYTES) < 32 ? 32 : 16384 / (products * BYTES); }
 """
 
 # given [T, B, C, P], product [T, B, G, P], sums [T, B, R], vectors [V, P]; states, saved and results are so many pointers to [T + 1, B, P],
@@ -69,13 +78,13 @@ constexpr int rows_of(int products) { return products < 1 ? 8 : FREE / products 
 # The adjoints have the shapes of what they belong to; those of states and of what was saved are carried in [B, P], those of sums in [B, R],
 # those of vectors in [B, V, P].
 CALL = r"""
-constexpr int VL = BYTES / sizeof(T);
+constexpr int VL = BYTES / sizeof(T), W = 16, J = W / VL; // a tile is W units wide
 typedef T vt __attribute__((vector_size(BYTES), aligned(sizeof(T))));
 struct Call {
   const T *given, *vectors, *packed; T *product, *sums; T* const* states; T* const* saved; T* const* results;
   T *dgiven, *dproduct, *dsums, *dvectors; T* const* dstates; T* const* dsaved; const T* const* dresults;
   const T* const* weights; const long *strides, *widths, *length; long kept, threads, N, B, P;
-  long pad(int width) const { return (widths[width] + VL - 1) / VL * VL; }
+  long pad(int width) const { return (widths[width] + W - 1) / W * W; }
   bool past(long b, long t) const { return length && t >= length[b]; }
 };
 """

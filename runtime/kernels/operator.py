@@ -18,7 +18,7 @@ from . import build, gpu
 from .calls import DTYPES, Kernel, Made
 from .steps import steps
 
-CHUNK = 32  # steps; an even number
+CHUNK = 1 << 20  # bytes of what is ready ahead that stay in the cache
 
 _kernels: dict[str, Kernel | gpu.StepKernel] = {}
 ran: Counter[str] = Counter()  # how often each kernel ran forward in this process
@@ -100,15 +100,17 @@ def without_derivative(
     length: Tensor | None,
     name: str,
 ) -> list[Tensor]:
-    """Each output and each last state, as `recurrence` gives them; nothing is kept, and `given_of` is asked for `CHUNK` steps at a time,
-    which stay in the cache."""
+    """Each output and each last state, as `recurrence` gives them; nothing is kept, and `given_of` is asked for as many steps at a
+    time as stay in the cache."""
     ran[name] += 1
     kernel, (batch, padded) = _kernels[name], states[0].shape
     packed = kernel.packed(_rows(weights))
     made = Made.empty(kernel.equations, states[0], 1, [torch.stack((start, start)) for start in states])
     results = [states[0].new_empty(steps, batch, padded) for _ in kernel.equations.results]
-    for begin in range(0, steps, CHUNK):
-        end = min(begin + CHUNK, steps)
+    step = batch * padded * max(len(kernel.equations.given), 1) * states[0].element_size()
+    chunk = max(CHUNK // step // 2 * 2, 2)  # an even number
+    for begin in range(0, steps, chunk):
+        end = min(begin + chunk, steps)
         left = None if length is None else length - begin
         kernel.forward(given_of(begin, end), vectors, packed, made, [x[begin:end] for x in results], left, kept=False)
     last = steps % 2  # an even number of steps, as all chunks but the last have, ends where it began
@@ -137,7 +139,8 @@ def recurrence_backward(
     """The adjoints of given, vectors, the first states and the weights, from those of the last states and of the outputs."""
     kernel = _kernels[name]
     kept = Made.of(kernel.equations, made)
-    d_given, d_product = torch.empty_like(given, memory_format=torch.contiguous_format), torch.empty_like(kept.product)
+    d_given = torch.empty_like(given, memory_format=torch.contiguous_format)
+    d_product = d_given if kernel.equations.sums_alone else torch.empty_like(kept.product)
     d_vectors = given.new_zeros(given.shape[1], len(vectors), given.shape[-1])
     d_states = [x.clone(memory_format=torch.contiguous_format) for x in last]
     d_results = [x.contiguous() for x in results]
