@@ -99,7 +99,7 @@ class Equations:
 
     @cached_property
     def sums_alone(self) -> bool:
-        """Is product k added to what is given as number k, for each k, and nothing else read of either? Then their adjoints are the same."""
+        """Is product k added to what is given as number k, and nothing else read of either? Then their adjoints are the same."""
         count = len(self.recurrent)
         readers = [(term.op, tuple(self.terms[n] for n in term.terms)) for term in self.terms]
         reads = [leaf for _, leaves in readers for leaf in leaves if leaf.op in ("given", "recurrent")]

@@ -1,5 +1,6 @@
 """Cells that PyTorch has itself are found under any names, and PyTorch's functions on their weights give what their steps give."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,34 @@ def test_states_and_whole_sequences(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with torch.no_grad():
         for got, want in zip(*map(run, cells), strict=True):
             torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["GRU", "RNN", "renamed"])
+def test_without_a_compiler_they_run_in_pytorch_and_derivatives_have_derivatives(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An LSTM only where nothing learns: PyTorch cannot differentiate its derivative."""
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr(operator, "_kernels", {})
+    ran: list[str] = []
+
+    def watched(*given: Any) -> Any:
+        ran.append(given[0].kind)
+        return functions.over_time(*given)
+
+    monkeypatch.setattr(attach, "over_time", watched)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an LSTM says that it trains step by step
+        plain, fused = both(tmp_path, FOUND[name][0])
+    x, n = torch.randn(3, 4, 5, dtype=torch.float64), torch.tensor([4, 2, 3])
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x, n), plain(x, n), rtol=1e-10, atol=1e-10)
+    assert ran == [FOUND[name][1]]
+    seconds = []
+    for net in (fused, plain):
+        given = x.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(net(given, n).square().sum(), given, create_graph=True)
+        seconds.append(torch.autograd.grad(slope.square().sum(), [given, *net.parameters()]))
+    for got, want in zip(*seconds, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-10)
+    assert len(ran) == (1 if FOUND[name][1] == "LSTM" else 2)
