@@ -61,6 +61,9 @@ def attach(
             if not is_theirs:
                 attached.kernels[plan.path] = identity(plan.equations, *kind)
         except CannotBuild as reason:
+            if cached and not is_theirs:  # it is built later
+                attached.plain[plan.path] = str(reason)
+                continue
             names[kind] = ""
             if not is_theirs and theirs is not None and theirs.kind not in WITHOUT_SECOND:
                 attached.kernels[plan.path] = identity_of_known(theirs)

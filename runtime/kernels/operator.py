@@ -145,7 +145,9 @@ def recurrence_backward(
     d_states = [x.clone(memory_format=torch.contiguous_format) for x in last]
     d_results = [x.contiguous() for x in results]
     kernel.backward(given, vectors, _rows(weights), kept, d_results, d_states, d_given, d_product, d_vectors, length)
-    return [d_given, d_vectors.sum(0), *d_states, *_of_weights(kernel.equations, kept, d_product, weights)]
+    with torch.autocast(given.device.type, enabled=False):
+        d_weights = _of_weights(kernel.equations, kept, d_product, weights)
+    return [d_given, d_vectors.sum(0), *d_states, *d_weights]
 
 
 def _of_weights(equations: Equations, made: Made, d_product: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
