@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from math import log, pi, sqrt
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ class Terms(Protocol):
     def term(self, op: str, *terms: int, index: int = 0, value: float = 0.0) -> int: ...
 
 
-Rule = Callable[["_Lane", Any], int]
+Rule = Callable[["_Lane", Any], int | None]
 
 
 def lane(terms: Terms, op: Layer, operands: Sequence[int]) -> int | None:
@@ -115,6 +116,11 @@ def _remainder(lane: _Lane, _: Layer) -> int:
     return lane.do("-", a, lane.do("*", b, lane.do("floor", lane.do("/", a, b))))
 
 
+def _several(op: str) -> Rule:
+    """Of several tensors place by place; of one it is a reduction, which is no lane's."""
+    return lambda lane, _: reduce(lambda a, b: lane.do(op, a, b), lane.operands) if len(lane.operands) > 1 else None
+
+
 def _known(value: Size | Real) -> float:
     return float((value.number if isinstance(value, Size) else value.value) or 0)
 
@@ -150,6 +156,9 @@ RULES: dict[str, Rule] = {
     "float": lambda lane, _: lane.x,
     "isnan": lambda lane, _: lane.do("!=", lane.x, lane.x),
     "stop_gradient": _same("stop"),
+    "max": _several("maximum"),
+    "min": _several("minimum"),
+    "sum": _several("+"),
     "**": _same("pow"),
     "%": _remainder,
     "//": lambda lane, _: lane.do("floor", lane.do("/", *lane.operands)),

@@ -77,7 +77,7 @@ STAGED = """cell Staged(width, out)(x: [B, D], memory: [B, M]) {
     u = rms_norm(h) * k - log_softmax(h + dense(width)(x))
     v = u - max(u, dim=-1, keepdim=true) + var(h, dim=-1, keepdim=true) + logsumexp(s, dim=-1, keepdim=true)
     gate g = sigmoid(dense(1)(concat(s, m)))
-    h' = g * tanh(dense(width)(u, m) + layer_norm(h * s) + mean(s, dim=-1, keepdim=true)) * v + sigmoid(f) * softmin(h)
+    h' = g * tanh(dense(width)(u, m) + layer_norm(h * s) + mean(s, dim=-1, keepdim=true)) * tanh(v) + sigmoid(f) * softmin(h)
     m' = tanh(dense(out, bias=false)(h' * s) + std(m, dim=-1, keepdim=true) + min(m, dim=-1, keepdim=true) * k)
     return m', dense(4)(h')
 }
