@@ -46,9 +46,8 @@ config: Any = _config
 
 def trace(model: nn.Module, inputs: Sequence[InputPlan], dims: Sequence[Free], given: Sequence[Tensor]) -> Traced:
     """Raises what torch raises: of the network's own text, or that a dim cannot be free."""
-    model.to(
-        memory_format=torch.contiguous_format
-    )  # where channels lie last, torch asks of a size whether it is 1, to tell how tensors lie
+    # Where channels lie last, torch asks of a size whether it is 1, to tell how a tensor lies.
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     plain = [item for item in dims if item.step]
     best, problem = None, None
     for oblivious, shapes in itertools.product((True, False), (_named(inputs, plain), _inferred(inputs, plain))):
