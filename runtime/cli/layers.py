@@ -45,7 +45,8 @@ def run(
     if found is None:
         _unknown(name, (*known, *(part.name for part in parts())))
     elif json:
-        out_json(described(found))
+        example = summary_of_example(found)
+        out_json(described(found) | {"example_costs": None if example is None else example.json_object()})
     else:
         out(page(found, name))
 
@@ -164,7 +165,6 @@ def described(layer: "type[Layer]") -> dict[str, Any]:
     """The reference as data."""
     from ...compiler.layers.base import example_block
 
-    example = summary_of_example(layer)
     return {
         "name": layer.name,
         "family": layer.family,
@@ -172,7 +172,6 @@ def described(layer: "type[Layer]") -> dict[str, Any]:
         "doc": inspect.cleandoc(layer.__doc__ or ""),
         "formula": layer.formula,
         "example": example_block(layer),
-        "example_costs": None if example is None else example.json_object(),
         "owns_weights": layer.owns,
         "synonyms": list(layer.synonyms),
     }
