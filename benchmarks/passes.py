@@ -40,7 +40,7 @@ import archc
 from archc.compiler.elaborate.roots import elaborate_root
 from archc.compiler.emit.torch import emit_module
 from archc.compiler.graph import Graph
-from archc.compiler.passes import Pass
+from archc.compiler.passes.base import Pass
 from archc.compiler.passes.drop_unused import DropUnused
 from archc.compiler.passes.fold import Fold
 from archc.compiler.passes.fold_norms import fold_norms, folded_state

@@ -15,8 +15,8 @@ from .emit.torch.lines import quoted
 from .emit.torch.module import Emitted, emit_module
 from .graph import Graph, Node, Output, Ref
 from .layers.base import Family, Layer
-from .passes import PASSES
 from .passes.base import everywhere
+from .passes.order import PASSES
 
 SEEN = '''
 def seen(part: nn.Module, name: str, gate: Tensor, low: float | None, high: float | None) -> Tensor:

@@ -99,6 +99,24 @@ def check_source(source: Source, *, read: Reader = no_imports, shelf: Shelf = di
     return report
 
 
+@dataclass(frozen=True)
+class Elaborated:
+    """A model of a spec, checked whole: what is drawn and summed up, and what source is written from."""
+
+    parsed: Program
+    declared: Declared
+    graph: Graph
+    checked: Checked | None = None
+
+    @property
+    def name(self) -> str:
+        return self.declared.node.name.text
+
+    @property
+    def sources(self) -> dict[str, str]:
+        return {name: unit.source.text for name, unit in self.parsed.units.items()}
+
+
 @room()
 @collector_paused()
 def compile_source(
@@ -113,6 +131,26 @@ def compile_source(
     schema: Schemas = no_schema,
 ) -> tuple[Compiled | None, Report]:
     """Compile one model of a spec; with `training` (or a program's name) its train program too."""
+    found, report = elaborate_source(
+        source, root=root, train=train, training=training, hypers=hypers, read=read, shelf=shelf, schema=schema
+    )
+    return None if found is None else _emitted(found, report), report
+
+
+@room()
+@collector_paused()
+def elaborate_source(
+    source: Source,
+    *,
+    root: str | None = None,
+    train: str | None = None,
+    training: bool = False,
+    hypers: Mapping[str, object] | None = None,
+    read: Reader = no_imports,
+    shelf: Shelf = dict,
+    schema: Schemas = no_schema,
+) -> tuple[Elaborated | None, Report]:
+    """All that `compile_source` finds and says of a model, before any source is written."""
     report = Report()
     program = resolve(source, report, read, shelf)
     if not report.ok:
@@ -130,13 +168,13 @@ def compile_source(
         if graph is None or not report.ok:
             return None, report
         advise(program, [graph], [], report)
-        return _emitted(program, declared, graph, None, report), report
+        return Elaborated(program, declared, graph), report
     columns = _all_columns(program, report, schema, only=node.data.text if node.data is not None else None)
     checked = _train(program, node, given, columns, report)
     if checked is None or checked[1] is None or not report.ok:
         return None, report
     advise(program, [], [(node, checked[1])], report)
-    return _emitted(program, declared, checked[1], checked[2], report), report
+    return Elaborated(program, declared, checked[1], checked[2]), report
 
 
 # Steps ----------------------------------------------------------------------------------------------------------------
@@ -248,17 +286,18 @@ def _unused_parts(program: Program, seen: set[int], report: Report) -> None:
             elaborate_root(declared, {}, report, standalone=True)
 
 
-def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checked | None, report: Report) -> Compiled:
+def _emitted(found: Elaborated, report: Report) -> Compiled:
     from .emit.torch import emit_module
     from .graph import has_machine
-    from .passes import PASSES
+    from .passes.order import PASSES
     from .penalties import penalty_names
     from .plan import ModelPlan, Plan
     from .recurrence.ladder import recurrences
     from .training.program import shape_plan
     from .training.targets import nexts_of
 
-    file = PurePath(program.main.source.name).name
+    graph, checked = found.graph, found.checked
+    file = PurePath(found.parsed.main.source.name).name
     lowered = PASSES.run(graph)
     module = emit_module(lowered, file)
     written = None
@@ -281,14 +320,14 @@ def _emitted(program: Program, declared: Declared, graph: Graph, checked: Checke
         **_shared(lowered, module.sharing),
     )
     return Compiled(
-        name=declared.node.name.text,
+        name=found.name,
         graph=graph,
         source=module.text,
         program=written.text if written is not None else None,
         plan=Plan(model=model, train=checked.plan if checked is not None else None),
         spans=module.spans,
         program_spans=written.spans if written is not None else {},
-        sources={name: unit.source.text for name, unit in program.units.items()},
+        sources=found.sources,
         hyperparameters=hypers,
         report=report,
     )

@@ -29,9 +29,7 @@ class Compiled(pipeline.Compiled):
 
     def diagram(self, depth: int | None = None) -> Diagram:
         """A picture that shows itself in a notebook; `depth` is how far blocks are opened."""
-        from ..compiler.emit.diagram import dot_of
-
-        return Diagram(dot_of(self.graph, depth, {name: Source(name, text) for name, text in self.sources.items()}))
+        return diagram(self, depth)
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,12 @@ class Wanted:
     data: str | None = None
 
 
+def diagram(found: Compiled | pipeline.Elaborated, depth: int | None = None) -> Diagram:
+    from ..compiler.emit.diagram import dot_of
+
+    return Diagram(dot_of(found.graph, depth, {name: Source(name, text) for name, text in found.sources.items()}))
+
+
 def compile_spec(
     path_or_name: str | Path, model: str | None = None, program: bool | str = False, **hyperparameters: Any
 ) -> Compiled:
@@ -93,19 +97,30 @@ def compiled(source: Source, wanted: Wanted) -> Compiled:
 
 def attempt(source: Source, wanted: Wanted) -> tuple[Compiled | None, Report]:
     """The compiled model, if it has no errors, and all that was found."""
-    found, report = pipeline.compile_source(
-        source,
-        root=wanted.model,
-        train=wanted.train,
-        training=wanted.training,
-        hypers=wanted.hypers,
-        read=reader(source),
-        shelf=_shelf,
-        schema=schemas(source, wanted.data),
-    )
+    found, report = pipeline.compile_source(source, **_asked(source, wanted))
     if found is None:
         return None, report
     return Compiled(**{item.name: getattr(found, item.name) for item in fields(pipeline.Compiled)}), report
+
+
+def elaborated(source: Source, wanted: Wanted) -> tuple[pipeline.Elaborated, Report]:
+    """The model as it is drawn and summed up, with the warnings; raises `InputFaults`. No source is written from it."""
+    found, report = pipeline.elaborate_source(source, **_asked(source, wanted))
+    if found is None:
+        raise InputFaults(report=report)
+    return found, report
+
+
+def _asked(source: Source, wanted: Wanted) -> dict[str, Any]:
+    return {
+        "root": wanted.model,
+        "train": wanted.train,
+        "training": wanted.training,
+        "hypers": wanted.hypers,
+        "read": reader(source),
+        "shelf": _shelf,
+        "schema": schemas(source, wanted.data),
+    }
 
 
 def _shelf() -> dict[str, str]:

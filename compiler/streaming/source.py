@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..emit.torch.module import Emitted, emit_module
 from ..graph import Graph, Input, Node
-from ..passes import PASSES
+from ..passes.order import PASSES
 from .ops import CACHE, Memory, Once, StreamedAttend
 from .rewrite import NotStreamed, streamed
 

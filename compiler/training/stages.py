@@ -19,7 +19,7 @@ from ..emit.torch import emit_module
 from ..errors.stages import BadMethod, NoInstance, NoSolvable, NothingToMove, WholeModel, WrongTarget
 from ..graph import Graph, Machine, Node, Ref, TensorType
 from ..layers.base import Refusal
-from ..passes import PASSES
+from ..passes.order import PASSES
 from ..plan import InstancePlan, ModelPlan, SolvePlan, Term
 from ..resolve import Unit
 from .columns import Columns

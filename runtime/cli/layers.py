@@ -115,13 +115,13 @@ def summary_of_example(layer: "type[Layer]") -> "Summary | None":
     """What the example gives and costs; none of what stands in a column or a train program, not in a body."""
     from ...compiler.emit.summary import summarise
     from ...compiler.layers.base import example_block
-    from ...compiler.pipeline import compile_source
+    from ...compiler.pipeline import elaborate_source
     from ...dsl.source import Source
 
     if layer.family in ("column", "energy"):
         return None
-    compiled, _ = compile_source(Source(f"{layer.name}.arch", example_block(layer).replace("block ", "model ", 1)))
-    return None if compiled is None else summarise(compiled.graph)
+    found, _ = elaborate_source(Source(f"{layer.name}.arch", example_block(layer).replace("block ", "model ", 1)))
+    return None if found is None else summarise(found.graph)
 
 
 def _costs(summary: "Summary") -> str:

@@ -25,15 +25,15 @@ def run(
     set: options.Set = None,
 ) -> None:
     """Draw a spec."""
-    from ..compiling import Wanted, compiled
+    from ..compiling import Wanted, diagram, elaborated
     from ..diagram import render
     from ..specs import STDIN, read_spec
 
     form = _format(output)
     source = read_spec(file)
-    found = compiled(source, Wanted(model=model, hypers=options.settings(set)))
-    show_report(found.report)
-    picture = render(found.diagram(depth).dot, form)
+    found, report = elaborated(source, Wanted(model=model, hypers=options.settings(set)))
+    show_report(report)
+    picture = render(diagram(found, depth).dot, form)
     name = output or f"{found.name if source.name == STDIN else Path(source.name).stem}.svg"
     write_result(name, picture)
     if output is None:

@@ -30,16 +30,14 @@ def run(
     """Show layers, shapes, parameters, multiply-adds and activation memory; then what is trained in which order."""
     from ...compiler.emit.summary import summarise
     from ...compiler.training.told import programs
-    from ...dsl.diagnostic import Report
-    from ...dsl.parser import parse
-    from ..compiling import Wanted, compiled
+    from ..compiling import Wanted, elaborated
     from ..specs import read_spec
 
     spec = read_spec(file)
-    found = compiled(spec, Wanted(model=model, hypers=options.settings(set)))
-    show_report(found.report)
+    found, report = elaborated(spec, Wanted(model=model, hypers=options.settings(set)))
+    show_report(report)
     summary = _sized(summarise(found.graph), options.dims(dim, batch))
-    training = programs(parse(spec, Report()), found.graph, spec)
+    training = programs(found.parsed.main.file, found.graph, spec)
     if json:
         out_json(summary.json_object() | {"training": [told.json_object() for told in training]})
     else:

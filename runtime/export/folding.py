@@ -5,8 +5,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ...compiler.emit.torch import emit_module
-from ...compiler.passes import PASSES
 from ...compiler.passes.fold_norms import fold_norms, folded_state
+from ...compiler.passes.order import PASSES
 from ..executable import Executable
 from ..loader import build
 from ..loading import recompiled

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...compiler.attention.flex import Flex
 from ...compiler.emit.torch.module import emit_module
-from ...compiler.passes import PASSES
+from ...compiler.passes.order import PASSES
 from ...compiler.pipeline import Compiled
 from ..blame import first_line
 from ..loader import load_text

@@ -6,7 +6,7 @@ What else a decoder reads, such as the class of a conditional one, is given with
 from typing import TYPE_CHECKING, Any
 
 from ...compiler.decoding import Decoder, decoder
-from ...compiler.passes import PASSES
+from ...compiler.passes.order import PASSES
 from ...dsl.span import NOWHERE
 from ..faults.sampling import BadSamplingOption, DecoderOfAnotherVersion
 from ..loading import recompiled

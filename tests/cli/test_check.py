@@ -177,3 +177,14 @@ def test_nothing_heavy_is_imported(tmp_path: Path, content: str) -> None:
 def test_python_m_archc(tmp_path: Path) -> None:
     done = process("check", "lenet", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("command", [("summary", "llama"), ("render", "gan", "-o", "-")])
+def test_to_sum_up_or_draw_a_model_writes_no_source(tmp_path: Path, command: tuple[str, ...]) -> None:
+    script = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print([m for m in ('torch', 'archc.compiler.emit.torch') if m in sys.modules], file=sys.stderr))\n"
+        f"from archc.runtime.cli import main\nmain({[*command]!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == "[]\n"

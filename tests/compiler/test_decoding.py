@@ -3,7 +3,7 @@
 import pytest
 
 from archc.compiler.decoding import decoder
-from archc.compiler.passes import PASSES
+from archc.compiler.passes.order import PASSES
 
 from .spec import compiled
 

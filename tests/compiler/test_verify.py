@@ -5,7 +5,8 @@ from typing import ClassVar
 import pytest
 
 from archc.compiler.graph import Graph, Output, Ref, Repeat
-from archc.compiler.passes import PASSES, Pass, Pipeline
+from archc.compiler.passes.base import Pass, Pipeline
+from archc.compiler.passes.order import PASSES
 from archc.compiler.pipeline import compile_source
 from archc.compiler.verify import BrokenGraph
 from archc.dsl.source import Source

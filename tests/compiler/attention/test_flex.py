@@ -15,7 +15,7 @@ import archc
 from archc.compiler.attention.flex import Flex, unfit
 from archc.compiler.emit.torch.module import emit_module
 from archc.compiler.layers.attention import Attend
-from archc.compiler.passes import PASSES
+from archc.compiler.passes.order import PASSES
 from archc.compiler.pipeline import Compiled
 from archc.runtime.kernels import attention
 from archc.runtime.kernels.attention import OnDevice, attach

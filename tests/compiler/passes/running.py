@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from archc.compiler.emit.torch import emit_module
 from archc.compiler.graph import Graph
-from archc.compiler.passes import Pass, Pipeline
+from archc.compiler.passes.base import Pass, Pipeline
 
 from ..emit.torch.running import arguments, executed, filled, inputs
 

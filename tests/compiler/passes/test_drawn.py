@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archc.compiler.passes import PASSES
+from archc.compiler.passes.order import PASSES
 
 from ..emit.torch.running import graph_of
 from .drawn import Program

@@ -10,11 +10,12 @@ import torch
 
 from archc.compiler.emit.torch import emit_module
 from archc.compiler.graph import Graph
-from archc.compiler.passes import PASSES, Pass
+from archc.compiler.passes.base import Pass
 from archc.compiler.passes.channels_last import ChannelsLast
 from archc.compiler.passes.drop_unused import DropUnused
 from archc.compiler.passes.fold import Fold
 from archc.compiler.passes.fold_norms import fold_norms, folded_state
+from archc.compiler.passes.order import PASSES
 from archc.compiler.passes.share import Share
 
 from ..emit.torch.running import HERE, graph_of

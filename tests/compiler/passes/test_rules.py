@@ -8,10 +8,10 @@ import torch
 
 from archc.compiler.emit.torch import emit_module
 from archc.compiler.graph import Graph, Repeat
-from archc.compiler.passes import PASSES
 from archc.compiler.passes.drop_unused import DropUnused
 from archc.compiler.passes.fold import FURTHEST, Fold
 from archc.compiler.passes.fold_norms import fold_norms, folded_state
+from archc.compiler.passes.order import PASSES
 
 from ..emit.torch.running import graph_of
 from .running import after, assert_equal, batch, network, run
