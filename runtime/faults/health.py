@@ -4,18 +4,19 @@ from ...dsl.diagnostic import Diagnostic, Fault, Help
 
 
 class LossStands(Fault):
-    """The training loss is the same epoch after epoch: nothing is learned. The rate may be far too low or too high, the inputs may not be
-    scaled, the labels may not belong to their rows, or what the loss depends on may be frozen."""
+    """The training loss is epoch after epoch where it was, or wobbles around it: nothing is learned. The rate may be far too low or too high, the
+    inputs may not be scaled, the labels may not belong to their rows, or what the loss depends on may be frozen."""
 
     code = "W0805"
-    title = "the loss does not move"
+    title = "the loss does not go down"
     first: float
-    last: float
-    epochs: int
+    least: float
+    later: int
 
     def diagnostic(self) -> Diagnostic:
         helps = (Help("try a learning rate ten times lower, and one ten times higher; look whether the inputs are scaled"),)
-        message = f"the training loss does not move: {self.first:.4g} in the first epoch, {self.last:.4g} in epoch {self.epochs}"
+        since = f"{self.least:.4g} at its least in the {self.later} after it"
+        message = f"the training loss does not go down: {self.first:.4g} in the first epoch, {since}"
         return self.say(message, "trained here", helps=helps)
 
 

@@ -137,6 +137,7 @@ class Engine:
     def begin_phase(self) -> None:
         """The phase of the state, from its beginning."""
         self.phase = self.setting.phases[self.state.phase]
+        self.health.begin_phase(self.plan)
         for line in initial.apply(self.plan, self.model):
             self.progress.note(line)
         self.phase.begin()

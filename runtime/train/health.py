@@ -1,4 +1,4 @@
-"""What a person should be told of a run that learns badly: a loss that does not move, dead units, gradients that explode or vanish.
+"""What a person should be told of a run that learns badly: a loss that does not go down, dead units, gradients that explode or vanish.
 
 A step is looked into twice a second at most, and so that a hundredth of the time is spent at most. Which steps are looked into follows
 the clock; what they compute does not. Each thing is said once.
@@ -8,11 +8,13 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from statistics import mean, variance
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ...compiler.plan import PhasePlan
 from ...dsl.diagnostic import Fault
 from ...dsl.span import Span
 from ..executable import Executable
@@ -27,11 +29,11 @@ RECTIFIERS = ("relu", "relu_", "relu6")  # what gives exact zeros to units that 
 LOOKS = 5  # looks in a row in which a unit is off before it is called dead
 DEAD = 0.5  # of the units of a layer
 STEEP, FLAT = 1e3, 1e-7  # norm of a gradient over that of its weights
-EPOCHS, STANDS = 3, 1e-3  # epochs in which a loss moves by less than this share
+EPOCHS, STANDS = 4, 1e-3  # epochs in which a loss moves by less than this share
 
 
 class Health:
-    """Looks into steps of one phase; `tell` is called with what is wrong."""
+    """Looks into the steps of a run; `tell` is called with what is wrong."""
 
     def __init__(self, model: nn.Module, exe: Executable, place: Span, tell: Callable[[Fault], None]) -> None:
         self.model, self.exe, self.place, self.tell = model, exe, place, tell
@@ -39,7 +41,7 @@ class Health:
         self.off: dict[Span, tuple[int, Tensor]] = {}  # looks, and which units were off in all of them
         self.steep: dict[str, int] = {}
         self.flat: dict[str, int] = {}
-        self.losses: list[float] = []
+        self.losses: list[float] | None = None  # of the epochs of a phase, if they are all known and are to fall
         self.said: set[str] = set()
         self.names = [n for n, _ in model.named_parameters() if n not in tied(model)]
 
@@ -98,16 +100,35 @@ class Health:
         if self.flat[name] >= LOOKS:
             self.once(f"starves {name}", PlayerStarves(self.place, name, ratio))
 
+    def begin_phase(self, plan: PhasePlan) -> None:
+        """From here on epochs are those of this phase. What a game or contrastive divergence goes to is no measure of what was learned."""
+        learns = not plan.is_game and all(term.better is not None for term in plan.losses)
+        self.losses = [] if learns else None
+
     def epoch(self, loss: float) -> None:
         """The mean training loss of an epoch."""
-        self.losses.append(loss)
-        if len(self.losses) < EPOCHS + 1 or not all(map(math.isfinite, self.losses)):
+        if self.losses is None or len(self.losses) == 2 * EPOCHS:
             return
-        first, last = self.losses[0], self.losses[-1]
-        if max(abs(loss - first) for loss in self.losses) <= STANDS * abs(first):
-            self.once("stands", LossStands(self.place, first, last, len(self.losses)))
+        self.losses.append(loss)
+        if all(map(math.isfinite, self.losses)) and (_stands(self.losses) or _wobbles(self.losses)):
+            first, *later = self.losses
+            self.once("stands", LossStands(self.place, first, min(later), len(later)))
 
     def once(self, key: str, fault: Any) -> None:
         if key not in self.said:
             self.said.add(key)
             self.tell(fault)
+
+
+def _stands(losses: list[float]) -> bool:
+    """Is a loss after some epochs where it began?"""
+    return len(losses) >= EPOCHS and max(abs(loss - losses[0]) for loss in losses) <= STANDS * abs(losses[0])
+
+
+def _wobbles(losses: list[float]) -> bool:
+    """Is it after twice as many no lower than it was, by two standard errors of the difference between its two halves? (Welch, 1947.)"""
+    if len(losses) < 2 * EPOCHS:
+        return False
+    before, after = losses[:EPOCHS], losses[EPOCHS:]
+    error = math.sqrt((variance(before) + variance(after)) / EPOCHS)
+    return mean(before) - mean(after) < 2 * error
