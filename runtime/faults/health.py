@@ -4,8 +4,8 @@ from ...dsl.diagnostic import Diagnostic, Fault, Help
 
 
 class LossStands(Fault):
-    """The training loss is epoch after epoch where it was, or wobbles around it: nothing is learned. The rate may be far too low or too high, the
-    inputs may not be scaled, the labels may not belong to their rows, or what the loss depends on may be frozen."""
+    """The training loss is epoch after epoch where it was, or wobbles around it: nothing is learned. The rate may be far too low or too
+    high, the inputs may not be scaled, the labels may not belong to their rows, or what the loss depends on may be frozen."""
 
     code = "W0805"
     title = "the loss does not go down"
