@@ -31,6 +31,7 @@ from train_step import Ours, engine_of, paired
 import archc
 from archc.runtime.data.splits import split
 from archc.runtime.train import determinism
+from archc.runtime.train.session import drawing
 
 SPEC = """
 energy RBM(hidden = {hidden})(pixels: binary[B, 64]) {{
@@ -150,10 +151,10 @@ def speed(hidden: int, blocks: int, folder: Path) -> None:
     rows = (load_digits().data / 16).astype(np.float32)
     for batch in (10, 64):
         text = SPEC.format(hidden=hidden, epochs=1_000_000, rate=1e-4, batch=batch, split="[1, 0]", metric="")
-        with determinism.pinned():
-            engine = engine_of(text, folder / f"time{batch}")
-            steps = engine.phase.per_epoch
-            pair = Ours(engine, steps).block, Sklearn(rows, batch, hidden, steps).block
+        engine = engine_of(text, folder / f"time{batch}")
+        steps = engine.phase.per_epoch
+        pair = Ours(engine, steps).block, Sklearn(rows, batch, hidden, steps).block
+        with determinism.pinned(), drawing(engine.setting):
             a, b, ratio = paired(*pair, blocks)
             least = [min(block() for block in [one] * blocks) for one in pair]
         print(

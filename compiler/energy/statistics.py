@@ -186,9 +186,10 @@ def _in_left(slope: Slope, right: Tensor, g: Tensor) -> Tensor:
 
 def _in_right(slope: Slope, left: Tensor, right: Tensor, g: Tensor) -> Tensor:
     build = slope.build
+    if left.type.rank == 2 and g.type.rank == 1:
+        return build.operate("@", g, left)
     if left.type.rank == 2:
-        left, g = _weighted(slope, left, g)
-        return build.operate("@", build.turned(left), g)
+        return build.operate("@", *_weighted(slope, left, g))
     if right.type.rank > 1:
         return build.operate("@", build.turned(left), g)
     column = build.apply("unsqueeze", g, dim=Size.of(g.type.rank))
@@ -196,21 +197,24 @@ def _in_right(slope: Slope, left: Tensor, right: Tensor, g: Tensor) -> Tensor:
 
 
 def _weighted(slope: Slope, left: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-    """`left^T (w * h)` as `(w * left)^T h` where `left` is the narrower of the two."""
-    made = slope.body.nodes[g.ref.node]
+    """The sides of `left^T (w * h)`, or of `(left^T * w) h` where `left` is narrower than h."""
+    build, made = slope.build, slope.body.nodes[g.ref.node]
+    plain = build.turned(left), g
     if str(getattr(made.op, "name", "")) != "*" or g.type.rank != 2 or not all(isinstance(o, Ref) for o in made.inputs):
-        return left, g
+        return plain
     column, other = (slope.tensor(operand) for operand in made.inputs)
+    before = slope.body.nodes[column.ref.node]
     narrow, wide = left.type.shape[1].number, g.type.shape[1].number
     if (
         narrow is None
         or wide is None
         or narrow >= wide
+        or str(getattr(before.op, "name", "")) != "unsqueeze"
         or column.type.shape[1:] != (Size.of(1),)
         or not same_shape(slope.body, other, g.type.shape)
     ):
-        return left, g
-    return slope.build.operate("*", column, left), other
+        return plain
+    return build.operate("*", plain[0], slope.tensor(before.inputs[0])), other
 
 
 def _turned_back(slope: Slope, number: int, node: Node, place: int, term: Term) -> Term:

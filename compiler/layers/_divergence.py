@@ -6,7 +6,10 @@ NEGATIVES = '''
 def negatives(model, inputs, steps, visible, *means):
     """The inputs of an energy, its visible units replaced by where so many steps of a Gibbs chain lead."""
     found = model.gibbs(*inputs, steps, *means)
-    after = dict(zip(visible, found if isinstance(found, tuple) else (found,)))
+    found = found if isinstance(found, tuple) else (found,)
+    if len(found) == len(inputs):
+        return found
+    after = dict(zip(visible, found))
     return [after.get(at, x) for at, x in enumerate(inputs)]
 '''
 ALL_NEGATIVES = '''
@@ -41,17 +44,19 @@ def with_slopes(model, value, slopes):
     return KnownSlopes.apply(value, slopes, *model.parameters())
 '''
 GAP = '''
-@torch.no_grad()
 def energy_gap(model, rows, states, means):
     """The mean energy of the first rows, which are data, less that of the others, which are where chains lead; then its slopes.
 
     The slope in a parameter is what the chains meet less what the data does: for a weight, <v h>_chains - <v h>_data.
     """
-    both = means[0].shape[0]
-    weight = means[0].new_full((both,), 1 / (both - rows))
-    weight[:rows].fill_(-1 / rows)
-    gap, *slopes = model.statistics(*states, *means, weight)
+    gap, *slopes = model.statistics(*states, *means, shares(rows, len(means[0]), means[0].dtype, means[0].device))
     return gap, slopes
+'''
+SHARES = '''
+@lru_cache
+def shares(rows, both, dtype, device):
+    """What each of both the data and the chains counts in their gap."""
+    return torch.tensor([-1 / rows] * rows + [1 / (both - rows)] * (both - rows), dtype=dtype, device=device)
 '''
 GAP_BY_AUTOGRAD = '''
 def energy_gap(model, rows, states, means):
@@ -67,7 +72,7 @@ def contrastive_divergence(model, *inputs, steps, visible):
         after = negatives(model, inputs, steps, visible, *here)
         means = [torch.cat(pair) for pair in zip(here, means_of(model, after))]
         states = [torch.cat(pair) for pair in zip(inputs, after)]
-    return energy_gap(model, inputs[0].shape[0], states, means)
+{apart}    return energy_gap(model, inputs[0].shape[0], states, means)
 '''
 PERSIST = '''
 def persistent_divergence(model, *inputs, steps, visible):
@@ -77,9 +82,9 @@ def persistent_divergence(model, *inputs, steps, visible):
         after = negatives(model, chains[: len(inputs)], steps, visible, *chains[len(inputs) :])
         states = [torch.cat(pair) for pair in zip(inputs, after)]
         means = means_of(model, states)
-    if model.training:
-        model.__dict__["chains"] = [*after, *(mean[rows:] for mean in means)]
-    return energy_gap(model, rows, states, means)
+        if model.training:
+            model.__dict__["chains"] = [*after, *(mean[rows:] for mean in means)]
+{apart}    return energy_gap(model, rows, states, means)
 '''
 CONTRAST_CROSSED = '''
 def contrastive_divergence(model, *inputs, steps, visible):
@@ -88,7 +93,7 @@ def contrastive_divergence(model, *inputs, steps, visible):
         after, drawn = negatives(model, inputs, steps, visible)
         means = [torch.cat(pair) for pair in zip(means_of(model, inputs), drawn)]
         states = [torch.cat(pair) for pair in zip(inputs, after)]
-    return energy_gap(model, inputs[0].shape[0], states, means)
+{apart}    return energy_gap(model, inputs[0].shape[0], states, means)
 '''
 PERSIST_CROSSED = '''
 def persistent_divergence(model, *inputs, steps, visible):
@@ -98,9 +103,9 @@ def persistent_divergence(model, *inputs, steps, visible):
         after, drawn = negatives(model, chains[: len(inputs)], steps, visible, *chains[len(inputs) :])
         means = [torch.cat(pair) for pair in zip(means_of(model, inputs), drawn)]
         states = [torch.cat(pair) for pair in zip(inputs, after)]
-    if model.training:
-        model.__dict__["chains"] = [*after, *drawn]
-    return energy_gap(model, inputs[0].shape[0], states, means)
+        if model.training:
+            model.__dict__["chains"] = [*after, *drawn]
+{apart}    return energy_gap(model, inputs[0].shape[0], states, means)
 '''
 
 
@@ -108,4 +113,5 @@ def divergence(*, persistent: bool, derived: bool, crossed: bool) -> str:
     """The functions of contrastive divergence. `derived`: slopes come out with the value; `crossed`: hidden units meet."""
     plain, crossing = (PERSIST, PERSIST_CROSSED) if persistent else (CONTRAST, CONTRAST_CROSSED)
     main, after = (crossing, ALL_NEGATIVES) if crossed else (plain, NEGATIVES)
-    return APART.join([after, MEANS, main, GAP if derived else GAP_BY_AUTOGRAD])
+    main = main.format(apart="    " if derived else "")  # autograd has to see the energy
+    return APART.join([after, MEANS, main, *((GAP, SHARES) if derived else (GAP_BY_AUTOGRAD,))])

@@ -353,8 +353,8 @@ class Engine:
         self.pending.clear()
         names = [term.name for term in self.plan.losses]
         losses: list[list[float]] = [loss if isinstance(loss, list) else [loss] for loss in read]
-        state = self.state
-        first = state.step - len(losses)
+        state, batches, accumulate, moves = self.state, self.phase.batches, self.plan.batches, self.phase.lr(0) is not None
+        first, count = state.step - len(losses), len(batches)
         position = state.position - self.batches_of(len(losses))
         lines: list[str] = []
         where = "".join(f', "{key}": "{value}"' for key, value in named(self.plan).items())
@@ -365,13 +365,14 @@ class Engine:
                 bad = next((name for name, term in zip(names, terms, strict=False) if not math.isfinite(term)), None)
                 term = names[0] if len(names) == 1 else bad or "the loss"
                 raise self.not_finite(term, str(loss), first + i + 1)
-            count = min(self.plan.batches, len(self.phase.batches) - position)
-            rows = sum(self.phase.batches.rows_of(position + n) for n in range(count))
-            position += count
+            taken = range(position, min(position + accumulate, count))
+            rows = sum(map(batches.rows_of, taken))
+            position = taken.stop
             state.loss_sum += loss * rows
             state.loss_rows += rows
             more = "".join(f', "{name}": {term!r}' for name, term in zip(names, terms, strict=False))
-            lines.append(f'{{"step": {first + i + 1}{where}, "loss": {loss!r}{more}{self.rate_of(first + i)}}}\n')
+            rate = f', "lr": {self.phase.lr(first + i - state.first_step)!r}' if moves else ""
+            lines.append(f'{{"step": {first + i + 1}{where}, "loss": {loss!r}{more}{rate}}}\n')
         self.journal.lines(lines)
         self.progress.step(state.step, losses[-1][0])
 
@@ -380,10 +381,6 @@ class Engine:
         accumulate, position = self.plan.batches, self.state.position
         last = position % accumulate or accumulate
         return last + (steps - 1) * accumulate
-
-    def rate_of(self, step: int) -> str:
-        rate = self.phase.lr(step - self.state.first_step)
-        return "" if rate is None else f', "lr": {rate!r}'
 
     def not_finite(self, what: str, value: str, step: int) -> RunFailed:
         place = span_of(next((t.place for t in (*self.plan.losses, *self.plan.metrics) if t.name == what), self.plan.place))

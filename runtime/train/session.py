@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..data.parts import Fitted
 from ..data.sources import Table
 from ..executable import Executable
 from ..faults.runs import DiskTrouble, Drifted, NoCheckpoint, NoCompiler, NotARun, OutOfMemory
+from ..kernels import draws
 from ..run import DryRun, Run, packed_fitted
 from ..run_folder import CHECKPOINTS, METRICS, Lock, SavedRun, clean, create, create_next, update_record
 from ..stops import Interrupted, Misused, RunFailed, Stopped, span_of
@@ -116,7 +117,7 @@ def go(setting: Setting, folder: Path, offset: int, state: dict[str, Any] | None
         if isinstance(progress, Board):
             progress.open(folder, int(state["state"]["step"]) if state is not None else 0)
         engine = Engine(setting, folder, journal, progress, wish)
-        with telling(engine, folder):
+        with telling(engine, folder), drawing(setting):
             engine.begin(state)
             end = engine.run()
             update_record(folder, {"status": "finished", **told(engine), "result": end.final})
@@ -124,6 +125,12 @@ def go(setting: Setting, folder: Path, offset: int, state: dict[str, Any] | None
         return Run(folder)
     finally:
         journal.close()
+
+
+def drawing(setting: Setting) -> AbstractContextManager[None]:
+    """Within: binary units are drawn as the setting says."""
+    models = [setting.model, *(phase.model for phase in setting.phases)]
+    return draws.drawn_by_kernel(models) if draws.NAME in (setting.kernels or {}) else nullcontext()
 
 
 @contextmanager

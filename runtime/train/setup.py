@@ -1,7 +1,7 @@
 """Everything that is settled before step 1: device, data, model, optimizer. A resume settles it again, the same."""
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..data.parts import ColumnProgram, Columns, Fitted, Part
 from ..data.sources import Table
 from ..executable import Executable
 from ..faults.runs import NoDevice, NoValidation
-from ..kernels import attention
+from ..kernels import attention, draws
 from ..kernels.attach import attach
 from ..kernels.build import CannotBuild
 from ..loader import build, load_program
@@ -112,6 +112,9 @@ def with_kernels(
     exact = all(phase.precision in ("float32", "float64") for phase in plan.phases)
     twice = "create_graph" in exe.source + (exe.program or "")  # a penalty on a gradient
     found = attach(model, recurrences, twice=twice).kernels if exe.plan.model.recurrences and exact else None
+    if device.type == "cpu" and exact and (paths is None or draws.NAME in paths) and draws.modules_that_draw([model]):
+        with suppress(CannotBuild):
+            found = {**(found or {}), draws.NAME: draws.identity()}
     if device.type != "cuda" or twice:
         return found
     compiled = recompiled(dict(exe.sources), exe.name, dict(exe.hyperparameters))

@@ -107,7 +107,7 @@ def mixtral(small: bool) -> nn.Module:
     config, model = theirs("mixtral", "MixtralConfig", "MixtralForCausalLM")
     sizes = {"vocab_size": 19, "hidden_size": 24, "intermediate_size": 20, "num_hidden_layers": 2, "num_attention_heads": 4}
     few = {"num_key_value_heads": 2, "num_local_experts": 4, "rms_norm_eps": 1e-5, "rope_theta": 1e6, "num_experts_per_tok": 2}
-    large = {"vocab_size": 500, "num_hidden_layers": 1, "rms_norm_eps": 1e-5, "rope_theta": 1e6}
+    large = {"vocab_size": 500, "intermediate_size": 3584, "num_hidden_layers": 1, "rms_norm_eps": 1e-5, "rope_theta": 1e6}
     network: nn.Module = model(config(**(sizes | few if small else large)))
     network.set_experts_implementation("eager")  # type: ignore[operator]  # the other one takes no float64
     return network
@@ -179,7 +179,7 @@ CASES = {
         mixtral,
         text,
         logits,
-        large={"depth": 1, "vocab": 500, "inner": 14336},
+        large={"depth": 1, "vocab": 500, "inner": 3584},
     ),
     "vit": Case(
         "vit",

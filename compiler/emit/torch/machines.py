@@ -92,14 +92,14 @@ def _gibbs(graph: Machine, span: Span) -> list[Line]:
     hidden = [identifier(block.name) for block in graph.hidden]
     known = ", ".join(f"{name}: Tensor | None = None" for name in hidden)
     return [
-        Line("@torch.no_grad()", span),
         Line(f"def gibbs({_signature(given)}, {count}: int = 1, {known}) -> {kind}:", span),
         Line('"""The visible units after so many steps of a Gibbs chain, which draws block by block given the rest.', span, 1),
         Line("", span),
         Line(f"The first step takes {_listed(hidden)} for the means of the hidden units, where they are known.", span, 1),
         Line('"""', span, 1),
-        Line(f"for {step} in range({count}):", span, 1),
-        *(Line(step, span, 2) for step in steps),
+        Line("with torch.no_grad():", span, 1),
+        Line(f"for {step} in range({count}):", span, 2),
+        *(Line(step, span, 3) for step in steps),
         Line(f"return {', '.join(visible)}", span, 1),
     ]
 

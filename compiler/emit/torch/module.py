@@ -30,6 +30,7 @@ from .updates import updates_last
 VERSION = "0.1"
 IMPORTS = (
     ("math", "import math"),
+    ("lru_cache", "from functools import {}"),
     ("torch", "import torch"),
     ("Tensor nn", "from torch import {}"),
     ("F", "from torch.nn import functional as F"),
