@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -123,8 +124,8 @@ def vit(small: bool) -> nn.Module:
     return network
 
 
-def text(small: bool) -> Tensors:
-    return (torch.randint(0, 19 if small else 32000, (3, 7) if small else (1, 64)),)
+def text(small: bool, words: int = 32000) -> Tensors:
+    return (torch.randint(0, 19 if small else words, (3, 7) if small else (1, 64)),)
 
 
 def text_and_segments(small: bool) -> Tensors:
@@ -177,7 +178,7 @@ CASES = {
         "moe",
         TEXT | {"inner": 20, "kv_heads": 2, "experts": 4},
         mixtral,
-        text,
+        partial(text, words=500),
         logits,
         large={"depth": 1, "vocab": 500, "inner": 3584},
     ),
