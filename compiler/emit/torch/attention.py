@@ -291,7 +291,7 @@ class _Attention:
         axes = ", ".join(str(self.extents[axis].text) for axis in "bhij")
         self.say(f"{score} = {q} @ {k}.mT * {scale.at(PRODUCT + 1)}", "" if self.positions else f"[{axes}]")
         sheet = self._sheet(self.show, f"{q}.device", f"{q}.dtype", self.free, score)
-        roots = {name: sheet.value(name) if name == "mask" else sheet.number(name) for name in self.op.equations}
+        roots = {name: sheet.truth(name) if name == "mask" else sheet.number(name) for name in self.op.equations}
         for line in sheet.lines:
             self.say(line)
         if "score" in roots:

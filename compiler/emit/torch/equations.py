@@ -153,6 +153,11 @@ class Sheet:
         """The value of an equation."""
         return self._code(self.roots[name])
 
+    def truth(self, name: str) -> Code:
+        """The value of an equation of truths; a tensor also where it is the same everywhere."""
+        code = self.value(name)
+        return code if self._is_tensor(self.roots[name]) else call("torch.full", "()", code, device=self.device)
+
     def number(self, name: str) -> Code:
         """The value of an equation of numbers, in the dtype of the queries."""
         return self._typed(self.roots[name])
@@ -271,12 +276,12 @@ class Sheet:
     def mask_of(self, masked: bool, biased: bool) -> Code:
         """What `attn_mask` is given: at least two dims, and four where there are more than two."""
         if masked and biased:
-            mask, bias = self.value("mask"), self._typed(self.roots["bias"])
+            mask, bias = self.truth("mask"), self._typed(self.roots["bias"])
             code = call("torch.where", mask, bias, 'float("-inf")')
         elif biased:
             code = self._typed(self.roots["bias"])
         else:
-            code = self._truth(self.roots["mask"])
+            code = self.truth("mask")
         axes = self._all_axes()
         if "b" not in axes and "h" in axes:
             return Code(f"{code.at(ATOM)}[None]")
@@ -307,12 +312,6 @@ class Sheet:
         """A number as a tensor."""
         self.typed = True
         return call("torch.full", "()", code, dtype=self.dtype, device=self.device)
-
-    def _truth(self, root: int) -> Code:
-        code = self._code(root)
-        if self._is_tensor(root):
-            return code
-        return call("torch.full", "()", code, device=self.device)
 
     def _is_certain(self, root: int) -> bool:
         """Is the dtype that of the queries: made from floats that are?"""

@@ -41,7 +41,7 @@ def function(
     sheet = _Pair(joined(equations), Show(record), extents, tensors, f"{indices['i']}.device", kind, names.new, s)
     sheet.indices = indices
     if "mask" in equations:
-        value = sheet.value("mask")
+        value = sheet.truth("mask")
         parameters = list(indices.values())
     else:
         value = sheet.number("score") if "score" in equations else Code(s)

@@ -438,3 +438,9 @@ def test_dropout_that_is_none_by_default_may_be_set() -> None:
     assert torch.equal(still(x), still(x))
     assert not torch.equal(dropping(x), dropping(x))
     assert torch.equal(dropping.eval()(x), still(x))
+
+
+@pytest.mark.parametrize("mask", ["2 < 1", "1 < 2", "not (j <= i or 1 < 2)"])
+@pytest.mark.parametrize("more", [{"bias": "0.5 * b"}, {"score": "tanh(s)"}, {}])
+def test_a_mask_that_is_the_same_everywhere(mask: str, more: dict[str, str]) -> None:
+    compare(case_of(mask, indices="b, h, i, j", **more))
