@@ -46,7 +46,7 @@ def run(
         bool | None,
         typer.Option(
             "--kernels/--no-kernels",
-            help="Cells in kernels made from their equations by g++, or in PyTorch.",
+            help="Cells, and draws of binary units, in kernels built by g++, or in PyTorch.",
             show_default="kernels",
         ),
     ] = None,

@@ -82,7 +82,7 @@ def resume(saved: SavedRun, table: Table, device: str | None, accept_drift: bool
             wanted = record.get("kernels")
             setting, _, _ = settle(saved.exe, saved.plan, table, where, begun, kernels=False if wanted is None else wanted)
             if setting.kernels != wanted and not accept_drift:
-                raise Misused(Drifted(NOWHERE, str(folder), ("the kernels of its cells were others",)))
+                raise Misused(Drifted(NOWHERE, str(folder), ("its kernels were others",)))
             step = int(state["state"]["step"]) if state else 0
             update_record(folder, {"status": "running"})
             determinism.use_threads(int(record["threads"]))

@@ -117,12 +117,16 @@ class Sheet:
 
     def _converts(self, term: Term) -> tuple[int, ...]:
         """The whole numbers that a term must read as floats, so that PyTorch does not choose a dtype of its own."""
-        if term.dtype != "float" or term.op in ("where", "read", "number", "s"):
+        if term.dtype != "float" or term.op in ("read", "number", "s"):
             return ()
-        tensors = [arg for arg in term.args if self._is_tensor(arg)]
+        tensors = [arg for arg in self._numbers(term) if self._is_tensor(arg)]
         if any(self.terms[arg].dtype == "float" for arg in tensors):
             return ()
         return tuple(arg for arg in tensors if self.terms[arg].dtype == "int")
+
+    def _numbers(self, term: Term) -> tuple[int, ...]:
+        """The terms that the number of a term is made from: not the truth that chooses."""
+        return term.args[1:] if term.op == "where" else term.args
 
     def _floats(self) -> set[int]:
         """Whole numbers that are read as floats alone: they are made as floats."""
@@ -206,6 +210,8 @@ class Sheet:
             case "neg":
                 return unary("-", args[0])
             case "where":
+                if term.dtype == "float" and not any(map(self._is_tensor, term.args[1:])):
+                    args[1] = self._scalar(args[1])
                 return call("torch.where", *args)
             case "min" | "max":
                 return self._extreme(term, args)

@@ -22,7 +22,7 @@ from .equations import B, Case, Drawn, S, T, by_loops, cases
 
 DRAWN = (Phase.explicit, Phase.generate)  # what fails is small enough to read
 QUICK = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), phases=DRAWN)
-WHOLE = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+WHOLE = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), phases=DRAWN)
 
 
 def network(made: Compiled) -> nn.Module:
@@ -444,3 +444,9 @@ def test_dropout_that_is_none_by_default_may_be_set() -> None:
 @pytest.mark.parametrize("more", [{"bias": "0.5 * b"}, {"score": "tanh(s)"}, {}])
 def test_a_mask_that_is_the_same_everywhere(mask: str, more: dict[str, str]) -> None:
     compare(case_of(mask, indices="b, h, i, j", **more))
+
+
+@pytest.mark.parametrize("score", ["0.1 if j <= i else 1 / 3", "s + (i if j <= i else 1 / 3)", "s * (1 / 3 if j <= i else j)"])
+def test_a_choice_of_numbers_is_made_in_the_dtype_of_the_queries(score: str) -> None:
+    compare(case_of(score=score))
+    compare(case_of(bias=score.removeprefix("s + ").removeprefix("s * "), mask="i - j < 3"))
