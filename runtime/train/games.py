@@ -48,23 +48,22 @@ class Move:
     def alone(self) -> Iterator[None]:
         """Within: only its weights have gradients, and only the norms and buffers of its players follow."""
         for weight in self.weights:
-            weight.requires_grad_(True)
             weight.grad = None
         for weight in self.still:
-            weight.requires_grad_(False)
+            weight.requires_grad = False
             weight.grad = None
-        followed: list[Any] = [norm for norm in self.norms if getattr(norm, "track_running_stats", False)]
+        followed = [norm.__dict__ for norm in self.norms if norm.__dict__.get("track_running_stats")]
         for norm in followed:
-            norm.track_running_stats = False
+            norm["track_running_stats"] = False
         before = self.nexts.values()
         try:
             yield
         finally:
             for norm in followed:
-                norm.track_running_stats = True
+                norm["track_running_stats"] = True
             self.nexts.undo(before)
             for weight in self.still:
-                weight.requires_grad_(True)
+                weight.requires_grad = True
 
 
 class Round:
