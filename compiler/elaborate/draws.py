@@ -15,7 +15,6 @@ from ..errors.draws import BadParameter, BadRepeat, NoClosedForm, NotADistributi
 from ..graph import Input, Operand, Operation, Ref, TensorType
 from ..layers.base import Initialiser, Layer, Refusal
 from ..layers.distributions import Distribution as Kind
-from ..layers.draws import Choice, Divergence, Draw, LogProb, Moment, sizes_of
 from ..shapes import Size
 from ..values import Real, Truth, names_of
 from .body import Body, LayerChecker
@@ -41,6 +40,8 @@ def made(
     kind = _kind(body, recipe, tensors, node.span, places)
     if not tensors:
         return recipe
+    from ..layers.draws import sizes_of
+
     tensors = {name: tensors[name] for name in kind.parameters if name in tensors}
     checker = LayerChecker(body, tuple(tensors.values()), {i: places[name] for i, name in enumerate(tensors)}, node.span)
     sizes_of(checker, kind, (), [tensor.type for tensor in tensors.values()])
@@ -100,6 +101,8 @@ def step(body: Body, op: Layer, operands: tuple[Tensor | Size | Real | bool, ...
 
 def draw(body: Body, node: ast.Draw) -> Value:
     """`z ~ q`"""
+    from ..layers.draws import Draw
+
     value = evaluate(body, node.distribution)
     if isinstance(value, Poison):
         return POISON
@@ -121,6 +124,8 @@ def _nearby(body: Body) -> Ref | None:
 
 def attribute(body: Body, value: Value, node: ast.Attribute) -> Value:
     """`q.log_prob`, `q.mean`."""
+    from ..layers.draws import Moment
+
     q, name = as_distribution(body, value, node.name.text, node.base.span), node.name.text
     known = (*(("log_prob",) if q.kind.density else ()), *q.kind.moments)
     if name not in ("log_prob", "mean", "std", "variance", "entropy"):
@@ -172,6 +177,8 @@ def log_prob(
     body: Body, method: Method, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], span: Span
 ) -> Value:
     """`q.log_prob(y)`"""
+    from ..layers.draws import LogProb
+
     if named:
         raise Refusal(UnknownArgument(next(iter(named.values()))[1], "log_prob", next(iter(named)), ()))
     if len(given) != 1:
@@ -189,6 +196,8 @@ def log_prob(
 
 def divergence(body: Body, given: list[tuple[Value, Span]], named: dict[str, tuple[Value, Span]], node: ast.Call) -> Value:
     """`kl(p, q)`"""
+    from ..layers.draws import Divergence
+
     if named:
         raise Refusal(UnknownArgument(next(iter(named.values()))[1], "kl", next(iter(named)), ()))
     if len(given) != 2:
@@ -230,6 +239,8 @@ def choice(body: Body, mode: Mode, node: ast.Ternary) -> Value:
 
 def chosen(body: Body, mode: Mode, values: tuple[Value, ...], span: Span, places: Places) -> Value:
     """The first of two values in training, the second in evaluation."""
+    from ..layers.draws import Choice
+
     if any(isinstance(value, Poison) for value in values):
         return POISON
     if body.function:

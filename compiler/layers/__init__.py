@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from importlib import import_module
-from importlib.resources import files
+from pathlib import Path
 
 from .base import Layer
 
@@ -26,11 +26,11 @@ class Registry(Mapping[str, type[Layer]]):
     def entries(self) -> list[tuple[str, str, tuple[str, ...]]]:
         """Family file, name and synonyms of each layer, as its lines give them; no file is imported for it."""
         found: list[tuple[str, str, tuple[str, ...]]] = []
-        for file in sorted(files(__name__).iterdir(), key=lambda file: file.name):
-            for entry in ENTRY.finditer(file.read_text(encoding="utf-8")) if file.name.endswith(".py") else ():
+        for file in sorted(Path(__file__).parent.glob("*.py")):
+            for entry in ENTRY.finditer(file.read_text(encoding="utf-8")):
                 if entry["name"] is not None:
-                    found.append((file.name[:-3], entry["name"], ()))
-                elif found and found[-1][0] == file.name[:-3]:  # not the declaration of synonyms in `base`
+                    found.append((file.stem, entry["name"], ()))
+                elif found and found[-1][0] == file.stem:  # not the declaration of synonyms in `base`
                     home, name, _ = found.pop()
                     found.append((home, name, tuple(WORD.findall(entry["synonyms"]))))
         return found

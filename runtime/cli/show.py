@@ -38,9 +38,9 @@ def show_report(report: Report) -> None:
 
 
 def show_diagnostics(diagnostics: Iterable[Diagnostic], sources: Mapping[str, Source]) -> None:
-    from ...dsl.render import render
-
     for diagnostic in diagnostics:
+        from ...dsl.render import render
+
         say(render(diagnostic, sources, colour=coloured(sys.stderr)) + "\n")
 
 

@@ -51,10 +51,10 @@ def train(
     """Runs the train program of a spec and gives the finished run.
 
     `program` names one where the spec has several. `out` is the run folder (default `runs/NAME-N`). `compile` builds the model by
-    torch.compile; `kernels=False` computes the steps of cells, and draws binary units, in PyTorch; `tensorboard` writes event files. `resume` names the
-    folder of a run to go on with, to the same bits; a spec given beside it must be the one the run began with, and starts the run
-    anew where nothing had been written yet. Raises `InputFaults`, `Misused`, `RunFailed` (each with its diagnostics and exit status)
-    or `Interrupted`, which says how to go on.
+    torch.compile; `kernels=False` computes the steps of cells, and draws binary units, in PyTorch; `tensorboard` writes event files.
+    `resume` names the folder of a run to go on with, to the same bits; a spec given beside it must be the one the run began with, and
+    starts the run anew where nothing had been written yet. Raises `InputFaults`, `Misused`, `RunFailed` (each with its diagnostics and
+    exit status) or `Interrupted`, which says how to go on.
     """
     prepare_environment()
     listener = chosen(progress) if isinstance(progress, bool) else progress
