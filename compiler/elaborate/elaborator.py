@@ -20,13 +20,12 @@ from ..errors.calls import (
     WrongResult,
     WrongTensorCount,
 )
-from ..errors.names import ContainsItself, NameTaken, NotCompiledYet
+from ..errors.names import ContainsItself, NameTaken
 from ..errors.shapes import NoSuchDim, UnknownSize, WrongDtype, WrongRank
 from ..graph import Average, Graph, Hyper, Output, TensorType
 from ..keys import RECURRING, keys_of, snake
 from ..layers import registry
 from ..layers.base import Refusal
-from ..penalties import penalties_of
 from ..resolve import Declared
 from ..shapes import Size
 from ..values import Real, Text, Truth, substitute
@@ -71,8 +70,6 @@ class Elaborator:
     def report(self, fault: Fault | Diagnostic) -> None:
         """Each fault of a place once, though the place is elaborated for several sets of values."""
         mark = (fault.code, fault.span)
-        if isinstance(fault, NotCompiledYet) and any(d.code == fault.code for d in self.sink.diagnostics):
-            return  # one for a file is enough
         if mark not in self.told:
             self.told.add(mark)
             self.sink.add(fault)
@@ -159,9 +156,9 @@ class Elaborator:
             return None
         graph = self.graph(body, node, outputs)
         if node.kind == "cell":
-            graph = graph.model_copy(update={"charged": tuple(body.charged)})
-            for span in penalties_of(graph, {}).values():
-                body.report(NotCompiledYet(span, "a penalty of a part inside a cell"))
+            from ..returned import charged
+
+            graph = charged(graph.model_copy(update={"charged": tuple(body.charged)}))
         record = len(returned) == 1 and isinstance(returned[0][0], Fields)
         return None if body.poisoned else Part(graph, tuple(body.signature), body.defaults, record)
 

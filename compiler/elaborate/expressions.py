@@ -399,6 +399,8 @@ def _item(body: Body, base: Items, node: ast.Index) -> Value:
             for end in (item.start, item.stop)
         ]
         return Items(base.items[ends[0] : ends[1]])
+    if isinstance(item, ast.Rest):
+        raise Refusal(BadArithmetic(item.span, "a list has no dims for ... to run over"))
     place = numbers.known(body, evaluate(body, item), item.span, "the index of a list")
     if not -count <= place < count:
         raise Refusal(BadArithmetic(item.span, f"a list of {count} has no item {place}"))

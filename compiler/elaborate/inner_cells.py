@@ -16,6 +16,7 @@ from .applying import apply_layer
 from .body import Body
 from .parts import given_tensors, instantiate, placed, renamed
 from .recurrence import constant_start
+from .training import add_charge
 from .values import POISON, LayerRecipe, Outputs, PartRecipe, States, Tensor, Value
 
 
@@ -54,7 +55,7 @@ def apply_step(
     tensors = [body.tensor(number, k) for k in range(len(types))]
     outputs = len(types) - len(inner) - len(graph.charged)
     for name, value in zip(graph.charged, tensors[outputs:], strict=False):
-        body.charged[_fresh(name, body.charged)] = value
+        add_charge(body, name, value, span)
     after = tensors[len(types) - len(inner) :]
     body.primes |= dict(zip(names, after, strict=True))
     for k, name in enumerate(names, len(types) - len(inner)):

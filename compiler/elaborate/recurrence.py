@@ -12,11 +12,11 @@ from ...dsl import ast
 from ...dsl.span import Span
 from ..errors.calls import MissingArgument, NotATensor, TooManyArguments, UnknownArgument, WrongArgument, WrongTensorCount
 from ..errors.recurrence import (
-    BufferPastEnd,
     CellWithoutInput,
     NoNextState,
     NotACell,
     OptionTaken,
+    PastEnd,
     StartDepends,
     StateChanges,
     StateOutsideCell,
@@ -256,7 +256,7 @@ def apply_recur(
     reverse = _reverse(options)
     length = _length(body, options, stepped[0])
     if length is not None:
-        _want_no_buffers(graph, options["length"][1])
+        _want_of_examples(graph, options["length"][1])
     both = recipe.kind == "bidirectional"
     results = [TensorType(t.dtype, (t.shape[0], steps, *t.shape[1:])) for t in outputs] + last
     if both:
@@ -286,11 +286,16 @@ def apply_recur(
     return Outputs((*tensors[:given_out], after))
 
 
-def _want_no_buffers(graph: Graph, place: Span) -> None:
-    """Steps past the end of an example change no state, but would change a buffer, which is of all examples together."""
+def _want_of_examples(graph: Graph, place: Span) -> None:
+    """Steps past the end of an example change no state, but would change buffers and penalties of blocks, which are of all examples."""
+    from ..returned import of_part
+
     for node in graph.nodes:
         if isinstance(node.op, Next):
-            raise Refusal(BufferPastEnd(place, graph.name, node.op.name, node.span))
+            raise Refusal(PastEnd(place, graph.name, f"sets {node.op.name}", node.span))
+    inner = of_part(graph)
+    if inner is not None:
+        raise Refusal(PastEnd(place, graph.name, f"adds the penalty {inner.outputs[0].name} of a block", inner.span))
 
 
 def _stepped(recipe: RecurRecipe, value: Value, place: Span) -> Tensor:

@@ -101,8 +101,17 @@ def _charged(body: Body, node: ast.PenaltyDef, name: str, value: Tensor) -> Tens
     if value.type.rank > 1:
         within = tuple(Size.of(axis) for axis in range(1, value.type.rank))
         value = _applied(body, node, "mean", value, node.value.span, dim=within)
-    body.charged[name] = body.local(_applied(body, node, "unsqueeze", value, node.value.span, dim=Size.of(1)))
+    add_charge(body, name, _applied(body, node, "unsqueeze", value, node.value.span, dim=Size.of(1)), node.value.span)
     return value
+
+
+def add_charge(body: Body, name: str, value: Tensor, span: Span) -> None:
+    """A penalty of one step of a cell, `[B, 1]`; those of one name are summed."""
+    if name in body.charged:
+        total = one(operator(body, "+", (body.charged[name], value), span, (span, span)))
+        assert isinstance(total, Tensor)
+        value = total
+    body.charged[name] = body.local(value)
 
 
 def charge(body: Body, name: str, steps: Tensor, length: Tensor | None, node: ast.Node) -> None:

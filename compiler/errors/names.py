@@ -195,15 +195,3 @@ class ReservedKey(Fault):
             f"no layer, step or parameter can be called {self.name}: the PyTorch module needs that name for itself",
             "choose another name",
         )
-
-
-class NotCompiledYet(Fault):
-    """This form is part of the language, parsed and formatted, but this version of archc does not compile it."""
-
-    code = "E0901"
-    title = "not compiled yet"
-
-    what: str
-
-    def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.what} cannot be compiled by this version of archc yet", "parsed, not compiled")

@@ -134,22 +134,23 @@ class CellWithoutInput(Fault):
         )
 
 
-class BufferPastEnd(Fault):
-    """A buffer is of all examples together. A cell that sets one does so at every step, also where some examples have ended, whose steps
-    would count as if they were data. So such a cell runs over sequences of one length."""
+class PastEnd(Fault):
+    """A buffer is of all examples together, and so is the penalty of a block. A cell that sets the one or adds the other does so at every
+    step, also where some examples have ended, whose steps would count as if they were data. So such a cell runs over sequences of one
+    length. A penalty in the cell itself is a number for each example, and counts the steps inside their lengths alone."""
 
     code = "E1109"
-    title = "a buffer is set at steps past the end"
+    title = "steps past the end would count"
 
     cell: str
-    name: str
+    does: str
     origin: Span
 
     def diagnostic(self) -> Diagnostic:
         return self.say(
-            f"{self.cell} sets {self.name} at every step, also at those past the length of an example",
+            f"{self.cell} {self.does} at every step, also at those past the length of an example",
             "some examples end before others",
-            *_from(self.origin, f"{self.name} is set here"),
+            *_from(self.origin, "this happens here"),
         )
 
 

@@ -27,6 +27,16 @@ class Total(Layer):
         return total
 
 
+class Spread(Layer):
+    """One number as one for each example of a tensor."""
+
+    name: ClassVar[Literal["spread"]] = "spread"
+    family: ClassVar[Family] = "arithmetic"
+
+    def forward(self, show: Show, number: Code, like: Code) -> Code:
+        return method(number, "expand", f"{like.at(16)}.shape[0]", "1")
+
+
 class Zero(Layer):
     """0, on the device of the tensor it is given."""
 

@@ -132,6 +132,66 @@ def test_a_penalty_is_the_mean_over_examples_and_their_steps(way: str, ragged: b
     same_slopes(model, penalties["change"], wanted)
 
 
+OF_PARTS = """block Small(x: [B, D]) -> [B, D] {
+    y = tanh(x)
+    penalty size = mean(y ** 2)
+    return y
+}
+
+block Twice(x: [B, D]) -> [B, D] {
+    return x -> stack 2 { Small } as halves
+}
+
+cell Inner(width)(x: [B, D]) {
+    state h: [B, width]
+    h' = dense(width)(x, h) -> Small
+    return h'
+}
+
+cell Calm(width)(x: [B, D]) {
+    state h: [B, width]
+    inner, last = Inner(width)(x)
+    h' = dense(width)(inner, h) -> Twice
+    penalty size = h' ** 2
+    penalty change = (h' - h) ** 2
+    return h'
+}
+
+"""
+
+
+@pytest.mark.parametrize("way", ["recur", "bidirectional"])
+def test_penalties_of_parts_count_at_every_step(way: str) -> None:
+    """One name in a part, in a part of a part, in an inner cell, in the cell itself, and in a part outside of it: their sum."""
+    width = 8 if way == "bidirectional" else 4
+    model = net(
+        OF_PARTS
+        + f"model Net(x: [B, T, 3]) -> [B, T, {width}] {{\n    return x -> {way}(Calm(4)) -> reshape(T, {width}) -> Small3\n}}\n"
+        "block Small3(x: [B, T, D]) -> [B, T, D] {\n    penalty size = mean(x)\n    return x\n}\n"
+    )
+    x = sequence(3, 5, 3)
+    found, penalties = model.with_penalties(x)
+    sizes, changes, outputs = [], [], []
+    module = getattr(model, f"{way}1")
+    for cell, order in ((module._modules["forward"], 1), (module.backward, -1)) if way == "bidirectional" else ((module, 1),):
+        inner, h, made = torch.zeros(3, 4, dtype=x.dtype), torch.zeros(3, 4, dtype=x.dtype), []
+        for t in range(5)[::order]:
+            own = cell.inner1
+            inner = torch.tanh(own.dense1(torch.cat((x[:, t], inner), 1)))
+            first = torch.tanh(cell.dense1(torch.cat((inner, h), 1)))
+            after = torch.tanh(first)
+            sizes.append(inner.pow(2).mean() + first.pow(2).mean() + 2 * after.pow(2).mean())
+            changes.append((after - h).pow(2).mean())
+            h = after
+            made.append(h)
+        outputs.append(torch.stack(made[::order], 1))
+    wanted = torch.cat(outputs, -1)
+    close(found, wanted)
+    close(penalties["size"], torch.stack(sizes).mean() + wanted.mean())
+    close(penalties["change"], torch.stack(changes).mean())
+    same_slopes(model, penalties["size"], torch.stack(sizes).mean() + wanted.mean())
+
+
 # Cells inside -----------------------------------------------------------------------------------------------------------
 
 INSIDE = """cell Learned(width)(x: [B, D]) {
