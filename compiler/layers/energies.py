@@ -81,11 +81,12 @@ class OfEnergy(Layer):
     def infer(self, see: Checker, *inputs: TensorType) -> TensorType:
         return TensorType("float", ())
 
-    def text(self, *, derived: bool, crossed: bool) -> str:
-        """The functions that its own text calls. `derived`: the energy's class has `statistics`; `crossed`: its hidden units meet."""
+    def text(self, *, derived: bool, crossed: bool, two: bool) -> str:
+        """The functions that its own text calls. `derived`: the energy's class has `statistics`; `crossed`: its hidden units meet; `two`:
+        it is derived, and there is but one block of visible units and one of hidden ones."""
         return self.helper
 
-    def way(self) -> str:
+    def way(self, *, two: bool) -> str:
         """The function of its text."""
         return self.function
 
@@ -109,14 +110,14 @@ class ContrastiveDivergence(OfEnergy):
     k: Positive = ONE
     persistent: Flag = False
 
-    def text(self, *, derived: bool, crossed: bool) -> str:
-        return divergence(persistent=self.persistent, derived=derived, crossed=crossed)
+    def text(self, *, derived: bool, crossed: bool, two: bool) -> str:
+        return divergence(persistent=self.persistent, derived=derived, crossed=crossed, two=two)
 
     def given(self, show: Show) -> dict[str, str]:
         return {"steps": show(self.k)}
 
-    def way(self) -> str:
-        return "persistent_divergence" if self.persistent else "contrastive_divergence"
+    def way(self, *, two: bool) -> str:
+        return ("persistent" if self.persistent else "contrastive") + ("_divergence" if two else "_divergence_of_blocks")
 
 
 class RatioMatching(OfEnergy):

@@ -28,8 +28,8 @@ class Objective(Layer):
     """An objective at work on what an energy is given.
 
     `visible` tells which of that are its visible units; `derived`, whether the energy's class has `statistics`; `crossed`, whether its
-    hidden units meet. With `slopes` those in the
-    parameters come out too.
+    hidden units meet; `two`, whether it is derived and all that there is is one block of visible units and one of hidden ones. With
+    `slopes` those in the parameters come out too.
     """
 
     name: ClassVar[str] = "objective"
@@ -41,6 +41,7 @@ class Objective(Layer):
     visible: tuple[int, ...]
     derived: bool
     crossed: bool
+    two: bool
     slopes: bool = False
 
     @property
@@ -58,7 +59,7 @@ class Objective(Layer):
         return self.derived and isinstance(self.of, ContrastiveDivergence)
 
     def called(self) -> str:
-        text = self.of.text(derived=self.derived, crossed=self.crossed)
+        text = self.of.text(derived=self.derived, crossed=self.crossed, two=self.two)
         return APART.join([text, KNOWN, WITH]) if self.has_slopes and not self.slopes else text
 
     def infer(self, see: Checker, *inputs: TensorType) -> TensorType:
@@ -66,8 +67,11 @@ class Objective(Layer):
 
     def forward(self, show: Show, *inputs: Code) -> Code:
         at = f"({self.visible[0]},)" if len(self.visible) == 1 else str(self.visible)
-        made = call(self.of.way(), "model", *inputs, **self.of.given(show), visible=at)
-        return made if self.slopes or not self.has_slopes else call("with_slopes", "model", f"*{made.text}")
+        way, named = self.of.way(two=self.two), self.of.given(show)
+        if not (self.two and self.has_slopes):
+            named["visible"] = at
+        called = [way] if self.slopes or not self.has_slopes else ["with_slopes", way]
+        return call(*called, "model", *inputs, **named)
 
 
 def hooks(root: Graph | None, names: Body, unit: Unit) -> dict[str, Hook]:
@@ -118,6 +122,8 @@ def _applied(root: Graph | None, names: Body, unit: Unit, body: Body, span: Span
         return POISON
     places = tuple(at for at, name in enumerate(given) if name not in further)
     operands = tuple(body.local(tensor).ref for tensor in tensors if isinstance(tensor, Tensor))
-    objective = Objective(of=layer, visible=places, derived=root.statistics is not None, crossed=root.crossing is not None)
+    derived, crossed = root.statistics is not None, root.crossing is not None
+    two = derived and not crossed and len(given) == len(root.visible) == len(root.hidden) == 1
+    objective = Objective(of=layer, visible=places, derived=derived, crossed=crossed, two=two)
     made = body.add(objective, operands, (TensorType("float", ()),), span)
     return body.tensor(made)

@@ -97,11 +97,11 @@ def _draw(plain: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
     def draw(mean: Tensor) -> Tensor:
         function = functions.get(mean.dtype)
-        if function is None or not mean.is_cpu or torch.compiler.is_compiling():
+        if function is None or not mean.is_cpu:
             return plain(mean)
         if not mean.is_contiguous():
             mean = mean.contiguous()
-        drawn = torch.empty_like(mean, requires_grad=False)
+        drawn = torch.empty_like(mean)
         seed.random_()
         function(mean.data_ptr(), drawn.data_ptr(), drawn.numel(), place)
         return drawn

@@ -77,7 +77,7 @@ class Update:
         if self.clips:
             self.cut()
         if self.scaler is None:
-            with torch.no_grad():
+            with torch.no_grad() if torch.is_grad_enabled() else PLAIN:
                 for step in self.steps:
                     step()
         else:
@@ -106,7 +106,8 @@ class Update:
 
     def backward(self, batch: Batch, share: float | None) -> Tensor:
         if self.known is not None:
-            return self.by_slopes(self.known, batch, share)
+            with torch.no_grad() if torch.is_grad_enabled() else PLAIN:
+                return self.by_slopes(self.known, batch, share)
         with self.cast() if self.cast is not None else PLAIN:
             values = self.wiring.forward(self.model, batch)
             loss, terms = self.wiring.losses_of(self.losses, values)
