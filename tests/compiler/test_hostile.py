@@ -10,7 +10,7 @@ from archc.dsl.render import render_report
 
 from .spec import body, check, messages
 
-SECONDS = 2.0
+SECONDS = 5.0
 
 
 def timed(text: str, files: dict[str, str] | None = None) -> float:

@@ -148,7 +148,7 @@ def test_as_many_parameters_as_published(spec: str, root: str | None, parameters
 
     before = process_time()
     found = summarise(archc.compile(spec, root).graph).parameters
-    assert (found, process_time() - before < 3) == (parameters, True)
+    assert (found, process_time() - before < 10) == (parameters, True)
 
 
 @pytest.mark.parametrize("spec", ["bert", "t5", "llama", "moe"])

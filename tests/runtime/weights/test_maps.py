@@ -263,7 +263,7 @@ def test_no_pattern_takes_long() -> None:
             Pattern.of(text)
     before = process_time()
     assert Pattern.of("{a}_{b}x.*_*y").match("_" * 500 + "." + "_" * 499) is None
-    assert process_time() - before < 1
+    assert process_time() - before < 5
 
 
 @pytest.mark.parametrize(
