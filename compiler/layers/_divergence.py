@@ -115,20 +115,20 @@ def contrastive_divergence(model, inputs, steps):
     means = model(inputs)
     after = model.gibbs(inputs, steps, means)
     means = torch.cat((means, model(after)))
-    weight = shares(len(inputs), len(means), means.dtype, means.device)
+    weight = shares(inputs.shape[0], means.shape[0], means.dtype, means.device)
     gap, *slopes = model.statistics(torch.cat((inputs, after)), means, weight)
     return gap, slopes
 '''
 PERSIST_TWO = '''
 def persistent_divergence(model, inputs, steps):
     """Persistent CD (Tieleman, 2008): data against chains that go on where the last update left them; its value and its slopes."""
-    rows, (before, *means) = len(inputs), model.__dict__.get("chains", (inputs,))
+    rows, (before, *means) = inputs.shape[0], model.__dict__.get("chains", (inputs,))
     after = model.gibbs(before, steps, *means)
     states = torch.cat((inputs, after))
     means = model(states)
     if model.training:
         model.__dict__["chains"] = [after, means[rows:]]
-    gap, *slopes = model.statistics(states, means, shares(rows, len(means), means.dtype, means.device))
+    gap, *slopes = model.statistics(states, means, shares(rows, means.shape[0], means.dtype, means.device))
     return gap, slopes
 '''
 

@@ -22,7 +22,7 @@ FUNCTIONS = {torch.float32: "draw_float", torch.float64: "draw_double"}
 TEXT = """
 #include <cstdint>
 
-constexpr int LANES = 16;
+constexpr int LANES = 32;
 
 static inline uint64_t splitmix(uint64_t &state) {
     uint64_t z = state += 0x9e3779b97f4a7c15;

@@ -52,11 +52,11 @@ def test_as_often_as_the_mean_says(dtype: torch.dtype) -> None:
 def test_draws_are_independent() -> None:
     """Neighbours in a row, in a column, and one lane of the kernel after another, and two calls."""
     first, second = (drawn(torch.full((400, 400), 0.5), seed) - 0.5 for seed in (1, 2))
-    for a, b in [(first[1:], first[:-1]), (first[:, 1:], first[:, :-1]), (first[:, 16:], first[:, :-16]), (first, second)]:
+    for a, b in [(first[1:], first[:-1]), (first[:, 1:], first[:, :-1]), (first[:, 32:], first[:, :-32]), (first, second)]:
         assert abs(float((a * b).mean())) < 4.5 * 0.25 / 400
 
 
-@pytest.mark.parametrize("count", [1, 15, 16, 17, 1000])
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 1000])
 def test_any_number_of_units(count: int) -> None:
     mean = torch.rand(count)
     assert torch.equal(drawn(mean), drawn(mean))
