@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from ..dsl import ast
 from ..dsl.depth import collector_paused, room
@@ -117,23 +117,23 @@ class Elaborated:
         return {name: unit.source.text for name, unit in self.parsed.units.items()}
 
 
+class Asked(TypedDict, total=False):
+    """What is asked of a spec beside its text, as `elaborate_source` takes it."""
+
+    root: str | None
+    train: str | None
+    training: bool
+    hypers: Mapping[str, object] | None
+    read: Reader
+    shelf: Shelf
+    schema: Schemas
+
+
 @room()
 @collector_paused()
-def compile_source(
-    source: Source,
-    *,
-    root: str | None = None,
-    train: str | None = None,
-    training: bool = False,
-    hypers: Mapping[str, object] | None = None,
-    read: Reader = no_imports,
-    shelf: Shelf = dict,
-    schema: Schemas = no_schema,
-) -> tuple[Compiled | None, Report]:
+def compile_source(source: Source, **asked: Unpack[Asked]) -> tuple[Compiled | None, Report]:
     """Compile one model of a spec; with `training` (or a program's name) its train program too."""
-    found, report = elaborate_source(
-        source, root=root, train=train, training=training, hypers=hypers, read=read, shelf=shelf, schema=schema
-    )
+    found, report = elaborate_source(source, **asked)
     return None if found is None else _emitted(found, report), report
 
 

@@ -111,7 +111,7 @@ def elaborated(source: Source, wanted: Wanted) -> tuple[pipeline.Elaborated, Rep
     return found, report
 
 
-def _asked(source: Source, wanted: Wanted) -> dict[str, Any]:
+def _asked(source: Source, wanted: Wanted) -> pipeline.Asked:
     return {
         "root": wanted.model,
         "train": wanted.train,
