@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
@@ -55,6 +56,12 @@ Operand = Ref | Size | Real | bool  # a tensor, or a number written where a tens
 
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, defer_build=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Pydantic reads the annotations of all bases again for each class below them: those of class variables, which it knows by now,
+        would cost a twentieth of a check."""
+        cls.__annotations__ = {name: kind for name, kind in get_annotations(cls).items() if name not in cls.__class_vars__}
 
 
 class Operation(Frozen):

@@ -245,9 +245,11 @@ class Dim:
 
     def cancelled(self, divides: Callable[[Dim, Dim], bool]) -> Dim:
         """With `a // b * b` as a, wherever `divides(b, a)`; sums and further factors stay."""
+        if not any(_beside(term) for term in self.terms):
+            return self
         total = Dim({})
-        for monomial, factor in self.terms:
-            total = total + _cancelled(Dim({monomial: factor}), divides)
+        for term in self.terms:
+            total = total + _cancelled(term, divides)
         return total
 
     # Proofs -----------------------------------------------------------------------------------------------------------
@@ -305,16 +307,27 @@ def _product(left: Monomial, right: Monomial) -> Monomial:
     return monomial_sorted(exponents)
 
 
-def _cancelled(term: Dim, divides: Callable[[Dim, Dim], bool]) -> Dim:
-    """One term without the floor divisions whose divisor stands beside them."""
-    for atom, exponent in term.terms[0][0]:
+@lru_cache(maxsize=4096)
+def _beside(term: tuple[Monomial, int]) -> tuple[tuple[Apply, Dim], ...]:
+    """The floor divisions of one term whose divisor is a factor beside them, each with what else is there: nearly always none."""
+    monomial, factor = term
+    found = []
+    for atom, exponent in monomial:
         if exponent != 1 or not isinstance(atom, Apply) or atom.op != "//":
             continue
-        rest = term.divided(_atom(atom))
+        rest = Dim({monomial: factor}).divided(_atom(atom))
         beside = None if rest is None else rest.divided(atom.right)
-        if beside is not None and divides(atom.right, atom.left):
+        if beside is not None:
+            found.append((atom, beside))
+    return tuple(found)
+
+
+def _cancelled(term: tuple[Monomial, int], divides: Callable[[Dim, Dim], bool]) -> Dim:
+    """One term without the floor divisions whose divisor stands beside them."""
+    for atom, beside in _beside(term):
+        if divides(atom.right, atom.left):
             return (atom.left * beside).cancelled(divides)
-    return term
+    return Dim({term[0]: term[1]})
 
 
 def _floor_by_number(dim: Dim, divisor: int) -> Dim:

@@ -12,10 +12,7 @@ from pathlib import Path
 
 from .base import Layer
 
-ENTRY = re.compile(
-    r'^    name: ClassVar\[str\] = "(?P<name>[^"\n]+)"$|^    synonyms: ClassVar\[tuple\[str, \.\.\.\]\] = (?P<synonyms>\(.*?\))$',
-    re.MULTILINE | re.DOTALL,
-)
+NAME, SYNONYMS = '\n    name: ClassVar[str] = "', "\n    synonyms: ClassVar[tuple[str, ...]] = ("  # as every family file has them
 WORD = re.compile(r'"([^"]+)"')
 
 
@@ -27,12 +24,10 @@ class Registry(Mapping[str, type[Layer]]):
         """Family file, name and synonyms of each layer, as its lines give them; no file is imported for it."""
         found: list[tuple[str, str, tuple[str, ...]]] = []
         for file in sorted(Path(__file__).parent.glob("*.py")):
-            for entry in ENTRY.finditer(file.read_text(encoding="utf-8")):
-                if entry["name"] is not None:
-                    found.append((file.stem, entry["name"], ()))
-                elif found and found[-1][0] == file.stem:  # not the declaration of synonyms in `base`
-                    home, name, _ = found.pop()
-                    found.append((home, name, tuple(WORD.findall(entry["synonyms"]))))
+            for entry in file.read_text(encoding="utf-8").split(NAME)[1:]:
+                name, _, rest = entry.partition('"')
+                synonyms, _, _ = rest.partition(SYNONYMS)[2].partition(")\n")
+                found.append((file.stem, name, tuple(WORD.findall(synonyms))))
         return found
 
     @cached_property

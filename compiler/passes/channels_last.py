@@ -13,11 +13,11 @@ from typing import ClassVar
 
 from ..emit.code import Code, Show, method
 from ..graph import Graph, Node, Parameter, Repeat, Use
-from ..layers.activations import Rrelu
 from ..layers.base import per_axis
 from ..layers.convolution import Conv, ConvTranspose, Depthwise, Sliding
 from ..layers.draws import Draw
 from ..layers.dropout import AlphaDropout, Dropout
+from ..layers.rarer_activations import Rrelu
 from .base import Pass, everywhere
 
 

@@ -12,7 +12,6 @@ from math import isfinite
 from typing import NamedTuple
 
 from ..graph import Assertion, Graph, Input, Node, Operand, Parameter, Ref, State
-from ..layers.activations import Along
 from ..layers.base import LAST, ONE, Layer
 from ..layers.dropout import Dropout
 from ..layers.functions import Clip
@@ -20,6 +19,7 @@ from ..layers.joining import Chunk, Concat, Split
 from ..layers.linear import Dense
 from ..layers.normalisation import OverLast
 from ..layers.reductions import Reduction
+from ..layers.softmax import Along
 from ..shapes import Dim, Size
 from ..values import Real, Text, Truth, number_of, substitute
 from . import rows

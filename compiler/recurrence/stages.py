@@ -20,7 +20,6 @@ from typing import Literal
 
 from ..graph import Graph, Input, Next, Node, Parameter, Penalty, Ref, State, Weight
 from ..layers._elementwise import Elementwise
-from ..layers.activations import Along
 from ..layers.arithmetic import Add, Arithmetic, Divide, Matmul, Multiply, Negate, Subtract
 from ..layers.base import LAST, ONE, Layer
 from ..layers.comparison import Comparison, Where
@@ -30,6 +29,7 @@ from ..layers.joining import Chunk, Concat, Split
 from ..layers.linear import Dense
 from ..layers.normalisation import OverLast
 from ..layers.reductions import Reduction
+from ..layers.softmax import Along
 
 Kind = Literal["linear", "elementwise", "staged", "plain"]
 Part = Literal["product", "row", "lane"]
