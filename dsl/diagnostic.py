@@ -120,11 +120,13 @@ class Report:
     """What one run found: diagnostics in source order, each once, and the texts they point into."""
 
     sources: dict[str, Source] = field(default_factory=dict)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list, init=False)
+    _said: set[Diagnostic] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def add(self, fault: Fault | Diagnostic) -> None:
         diagnostic = fault.diagnostic() if isinstance(fault, Fault) else fault
-        if diagnostic not in self.diagnostics:
+        if diagnostic not in self._said:
+            self._said.add(diagnostic)
             self.diagnostics.append(diagnostic)
 
     def extend(self, faults: Iterable[Fault | Diagnostic]) -> None:

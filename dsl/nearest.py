@@ -10,7 +10,13 @@ ALIKE = 0.6
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that `name` most probably meant, or none: the most alike of those that are ALIKE at least.
+    """The candidate that `name` most probably meant, or none: the most alike of those that are ALIKE at least."""
+    return _nearest(name, tuple(candidates))
+
+
+@lru_cache(maxsize=64)
+def _nearest(name: str, candidates: tuple[str, ...]) -> str | None:
+    """Remembered, since a name that nothing bears is often written many times.
 
     Alike is what `difflib` finds (twice the letters in common runs, by all letters). It takes long, so first a bound says which
     candidates can be: the letters that two names have in common, in whatever order.

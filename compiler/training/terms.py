@@ -128,19 +128,15 @@ class Terms:
     def _known(self, expression: ast.Expr) -> bool:
         from ...dsl.walk import descendants
 
-        known = True
-        for node in descendants(expression):
-            if isinstance(node, ast.Name) and not is_known(self.names, node.id):
-                if not self.complete:
-                    self.names.scope.names[node.id] = POISON
-                    continue
-                scope = (*self.names.scope.names, *registry(), *FUNCTIONS)
-                fault = UnknownInProgram(
-                    node.span, node.id, tuple(n for n in scope if n.isidentifier()), tuple(synonyms().items())
-                )
-                self.elaborator.report(fault)
-                self.sound = known = False
-        return known
+        unknown = [node for node in descendants(expression) if isinstance(node, ast.Name) and not is_known(self.names, node.id)]
+        if not self.complete:
+            self.names.scope.names.update((node.id, POISON) for node in unknown)
+            return True
+        scope = tuple(n for n in (*self.names.scope.names, *registry(), *FUNCTIONS) if n.isidentifier()) if unknown else ()
+        for node in unknown:
+            self.elaborator.report(UnknownInProgram(node.span, node.id, scope, tuple(synonyms().items())))
+        self.sound = self.sound and not unknown
+        return not unknown
 
     @staticmethod
     def _base(kind: str, clause: ast.Clause, node: ast.Expr, taken: set[str]) -> str:

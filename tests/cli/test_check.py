@@ -84,7 +84,9 @@ def test_what_is_imported_twice_is_told_once(archc: Archc, tmp_path: Path) -> No
 def test_warnings_count_with_strict(archc: Archc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def warned(source: Source, *, data: bool = False) -> Report:
         place = Label(Span(source.name, Loc(1, 1), Loc(1, 6)), "here")
-        return Report({source.name: source}, [Diagnostic("W9999", "warning", "this could be better", (place,))])
+        report = Report({source.name: source})
+        report.add(Diagnostic("W9999", "warning", "this could be better", (place,)))
+        return report
 
     monkeypatch.setattr("archc.runtime.compiling.check", warned)
     (tmp_path / "warned.arch").write_text(GOOD)
