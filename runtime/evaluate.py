@@ -44,7 +44,7 @@ def _evaluate(saved: SavedRun, part: str, table: Table | None, device: str) -> d
     from .loader import load_program
     from .run import trained, unpacked_fitted
     from .train import measure
-    from .train.determinism import pinned
+    from .train.determinism import evaluating, pinned
     from .train.setup import device_of, faults_of, wired
 
     where = device_of(device)
@@ -60,7 +60,8 @@ def _evaluate(saved: SavedRun, part: str, table: Table | None, device: str) -> d
         held = program.part(table, rows, fitted)
         wiring = wired(saved.exe, plan, table, fitted, where)
         model = trained(saved).to(where)
-        return measure.evaluate(model, wiring, held.held(wiring.columns), plan.batch, where, lambda: None)
+        with evaluating(where):
+            return measure.evaluate(model, wiring, held.held(wiring.columns), plan.batch, where, lambda: None)
 
 
 def as_array(values: Any) -> Array:

@@ -146,6 +146,19 @@ def evaluating(device: "torch.device") -> Iterator[None]:
             torch.cuda.set_rng_state(cuda, device)
 
 
+def drew(device: "torch.device") -> bool:
+    """Within `evaluating`: something was drawn."""
+    import torch
+
+    undrawn = torch.Generator().manual_seed(EVALUATION_SEED).get_state()
+    if not torch.equal(torch.default_generator.get_state(), undrawn):
+        return True
+    if device.type != "cuda":
+        return False
+    undrawn = torch.Generator(device).manual_seed(EVALUATION_SEED).get_state()
+    return not torch.equal(torch.cuda.get_rng_state(device), undrawn)
+
+
 def surroundings(device: "torch.device") -> dict[str, Any]:
     """What the bits of a run depend on beside its plan and its data."""
     import numpy as np

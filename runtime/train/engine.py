@@ -138,6 +138,7 @@ class Engine:
         """The phase of the state, from its beginning."""
         self.phase = self.setting.phases[self.state.phase]
         self.health.begin_phase(self.plan)
+        self.judging.seconds = 0.0
         for line in initial.apply(self.plan, self.model):
             self.progress.note(line)
         self.phase.begin()
@@ -149,6 +150,7 @@ class Engine:
     def save(self) -> None:
         """Makes everything up to here last: the journal, then the checkpoint, then the best weights."""
         start = time.monotonic()
+        self.take_values()
         self.look()
         self.check_weights()
         content = {
@@ -208,10 +210,12 @@ class Engine:
                     self.train_epoch()
                 else:
                     self.end_epoch()
+            self.save()
         except _Halt:
             self.save()
             raise Interrupted(self.folder, self.state.step) from None
-        self.save()
+        finally:
+            self.judging.beside.close()
         return self.state
 
     @property
@@ -273,14 +277,16 @@ class Engine:
         """What is due between two steps: a look at the losses, a checkpoint, the wish to stop."""
         self.pause()
         self.look()
+        if self.judging.beside.ready:
+            self.take_values()
         self.journal.show()
-        if self.throttle.ready():
-            self.save()
+        self.save_when_due()
         self.looks = self.health.ready()
         self.next_look = time.monotonic() + FLUSH
 
     def end_epoch(self) -> None:
-        """Evaluates, notes the best, and moves on to the next epoch, or to the end of the phase."""
+        """Evaluates, or has it done beside what follows, notes the best, and moves on to the next epoch, or to the end of the phase."""
+        self.take_values()
         self.look()
         state = self.state
         row: dict[str, Any] = {"epoch": state.epoch + 1, **named(self.plan)}
@@ -288,30 +294,41 @@ class Engine:
         if self.phase.average is not None:
             average = (self.phase.average.count, [v.clone() for v in self.phase.average.values])
             self.phase.average.after_epoch(state.epoch + 1 - state.first_epoch)
+        if self.gates is not None:
+            row["gates"] = self.gates.look()
         try:
             with self.phase.averaged():
-                values = self.judging.values(self.phase, "validation")
-                if values is not None:
-                    row["validation"] = values
-                    row["best"] = self.judging.note(state, self.plan, values)
+                values = self.judging.judge(state, self.phase, row, more=self.left > 0)
         except _Halt:
             if self.phase.average is not None:
                 self.phase.average.count, self.phase.average.values = average
             raise
-        if self.gates is not None:
-            row["gates"] = self.gates.look()
-        self.journal.row(row)
+        if self.judging.waiting is None:
+            self.journal.row(row)
+            self.progress.epoch(state.step, row)
+        else:
+            self.journal.wait()
         self.journal.show()
         self.health.epoch(row["train"]["loss"])
         self.looks = self.looks or self.health.ready()
         self.see_plateaus(values, row["train"]["loss"])
         state.epoch, state.position, state.loss_sum, state.loss_rows = state.epoch + 1, 0, 0.0, 0
-        self.progress.epoch(state.step, row)
         self.show_made()
         stop = self.plan.early_stop
         state.stopped_early = stop is not None and state.stale >= stop.patience
         state.ended = state.stopped_early or self.left <= 0
-        if self.throttle.ready():
+        self.save_when_due()
+
+    def take_values(self) -> None:
+        """What the evaluation beside the steps has found, once it has, if one is under way: its row, and the lines that waited for it."""
+        taken = self.judging.take(self.state, self.plan)
+        if taken is not None:
+            self.journal.go_on(taken.row)
+            self.progress.epoch(taken.step, taken.row)
+
+    def save_when_due(self) -> None:
+        """A checkpoint now and then; while an evaluation is under way it can wait."""
+        if self.throttle.ready() and self.judging.waiting is None:
             self.save()
 
     def show_made(self) -> None:
@@ -360,6 +377,7 @@ class Engine:
         where = "".join(f', "{key}": "{value}"' for key, value in named(self.plan).items())
         for i, (loss, *terms) in enumerate(losses):
             if not math.isfinite(loss):
+                self.take_values()
                 self.journal.lines(lines)
                 self.journal.show()
                 bad = next((name for name, term in zip(names, terms, strict=False) if not math.isfinite(term)), None)

@@ -29,9 +29,23 @@ class Journal:
         self._file = path.open("ab")
         self._file.truncate(min(offset, path.stat().st_size))
         self._file.seek(0, os.SEEK_END)
+        self._waiting: list[str] | None = None
 
     def lines(self, lines: Iterable[str]) -> None:
-        self._file.write("".join(lines).encode())
+        if self._waiting is not None:
+            self._waiting += lines
+        else:
+            self._file.write("".join(lines).encode())
+
+    def wait(self) -> None:
+        """Lines wait from now on, for the row that stands before them."""
+        self._waiting = []
+
+    def go_on(self, row: Mapping[str, Any]) -> None:
+        """The row that was waited for, and what waited for it."""
+        waited, self._waiting = self._waiting or [], None
+        self.row(row)
+        self.lines(waited)
 
     def row(self, row: Mapping[str, Any]) -> None:
         self._file.write((json.dumps(finite(row)) + "\n").encode())

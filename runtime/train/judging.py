@@ -1,11 +1,16 @@
 """What evaluations are for: which weights are the best of a phase, and what a phase and a run come to."""
 
 import math
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import nn
 
 from ...compiler.plan import PhasePlan
-from . import measure, weights
+from . import determinism, measure, weights
+from .beside import Beside, Evaluate, Values
 from .phases import Phase
 from .state import Best, State
 from .wiring import Wiring
@@ -13,7 +18,14 @@ from .wiring import Wiring
 if TYPE_CHECKING:
     from .engine import Setting
 
-Values = dict[str, Any]
+
+@dataclass(frozen=True)
+class Waiting:
+    """A row of the journal for its values, and the epoch and the step that it stands after."""
+
+    row: Values
+    epoch: int
+    step: int
 
 
 class Judging:
@@ -21,6 +33,10 @@ class Judging:
 
     def __init__(self, setting: "Setting", twins: dict[str, str], pause: Callable[[], None]) -> None:
         self.setting, self.model, self.twins, self.pause = setting, setting.model, twins, pause
+        self.seconds = 0.0  # that the last evaluation took
+        self.drew = False  # whether it drew
+        self.beside = Beside(self.model, setting.device, kernels=bool(setting.kernels))
+        self.waiting: Waiting | None = None
 
     def values(self, phase: Phase, part: str, *, whole: bool = False) -> Values | None:
         """All losses and metrics on a part; none where there is no such part.
@@ -34,21 +50,57 @@ class Judging:
             return None
         model, wiring = (self.model, phase.judge) if whole else (phase.model, phase.wiring)
         assert wiring is not None
-        values = measure.evaluate(model, wiring, columns, phase.plan.batch, self.setting.device, self.pause)
+        begun = time.monotonic()
+        with determinism.evaluating(self.setting.device):
+            values = measure.evaluate(model, wiring, columns, phase.plan.batch, self.setting.device, self.pause)
+            self.drew = determinism.drew(self.setting.device)
+        self.seconds = time.monotonic() - begun
         phase.train()
         return values
 
-    def note(self, state: State, plan: PhasePlan, values: Values) -> bool:
-        """Keeps the weights if no values before were better.
+    def judge(self, state: State, phase: Phase, row: Values, *, more: bool) -> Values | None:
+        """The values of the validation part after an epoch go into its row; none where there is no such part, or where they come later,
+        since steps go on beside the evaluation. `more`: there are steps to take."""
+        if more and self.beside.can(phase, self.seconds, drew=self.drew):
+            self.waiting = Waiting(row, state.epoch + 1, state.step)
+            self.beside.begin(self.of_copy(phase))
+            return None
+        values = self.values(phase, "validation")
+        if values is not None:
+            row["validation"] = values
+            row["best"] = self.note(state, phase.plan, Waiting(row, state.epoch + 1, state.step), self.model)
+        return values
+
+    def of_copy(self, phase: Phase) -> Evaluate:
+        """Evaluates a copy of the model as `values` does, on the validation part, where that draws nothing."""
+        columns, wiring, device = phase.validation, phase.wiring, self.setting.device
+        assert columns is not None
+
+        def evaluate(copied: nn.Module, pause: Callable[[], None]) -> Values:
+            return measure.evaluate(copied, wiring, columns, phase.plan.batch, device, pause)
+
+        return evaluate
+
+    def take(self, state: State, plan: PhasePlan) -> Waiting | None:
+        """The row that waits for the evaluation beside the steps, whole, once it is; none where no row waits."""
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting.row["validation"], copied = self.beside.taken()
+            waiting.row["best"] = self.note(state, plan, waiting, copied)
+        return waiting
+
+    def note(self, state: State, plan: PhasePlan, of: Waiting, model: nn.Module) -> bool:
+        """Keeps the weights of the model that the row is of, if no values before were better.
 
         Of equals the later is kept: it has seen more, and on a small validation part many epochs tie. For early stopping a tie is no gain.
         """
+        values = of.row["validation"]
         score = scored(plan, values)
         before = state.best.score if state.best is not None else -math.inf
         state.stale = 0 if score > before else state.stale + 1
         if not math.isfinite(score) or score < before:
             return False
-        state.best = Best(score, state.epoch + 1, state.step, values, weights.snapshot(self.model, self.twins))
+        state.best = Best(score, of.epoch, of.step, values, weights.snapshot(model, self.twins))
         return True
 
     def keep_best(self, state: State, phase: Phase) -> None:

@@ -1,4 +1,4 @@
-"""Evaluation: all losses and metrics over a part, in evaluation mode, without gradients, leaving no trace in training."""
+"""Evaluation: all losses and metrics over a part, in evaluation mode, without gradients."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from ..data.batches import in_order, size
 from ..data.held import Held, first, together
-from .determinism import evaluating
 from .wiring import Bound, Wiring, number
 
 Values = dict[str, Any]
@@ -27,11 +26,12 @@ def batch_size(columns: Held, batch: int) -> int:
 def evaluate(
     model: nn.Module, wiring: Wiring, columns: Held, batch: int, device: torch.device, pause: Callable[[], None]
 ) -> Values:
-    """The total loss and each term by name. `pause` is called before each batch and may raise."""
+    """The total loss and each term by name. `pause` is called before each batch and may raise. Draws are those of the random states as they
+    are: see `determinism.evaluating`."""
     training = model.training
     model.eval()
     try:
-        with torch.no_grad(), evaluating(device):
+        with torch.no_grad():
             return _evaluate(model, wiring, columns, batch_size(columns, batch), device, pause)
     finally:
         model.train(training)

@@ -130,7 +130,7 @@ class Live(Lines):
 
     def begin(self, title: str, steps: int, step: int, epochs: int | None) -> None:
         super().begin(title, steps, step, epochs)
-        self.last = 0.0
+        self.last, self.furthest = 0.0, step
         self.bar.update(self.task, total=steps, completed=step)
         self.bar.start()
 
@@ -147,7 +147,8 @@ class Live(Lines):
         if time.monotonic() - self.last >= LIVE_EVERY or step >= self.steps:
             self.last = time.monotonic()
             said = "  ".join(part for part in (text, f"validation {self.values}" if self.values else "", self.pace(step)) if part)
-            self.bar.update(self.task, completed=step, said=said)
+            self.furthest = max(step, self.furthest)  # an epoch's values may come when steps have gone on
+            self.bar.update(self.task, completed=self.furthest, said=said)
             self.bar.refresh()
 
     def say(self, text: str) -> None:

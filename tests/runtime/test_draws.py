@@ -13,6 +13,8 @@ from archc.runtime.predict import predict
 from archc.runtime.run import Run
 from archc.runtime.train import measure
 from archc.runtime.train.api import train
+from archc.runtime.train.determinism import evaluating
+from archc.runtime.train.judging import Judging
 
 from . import programs
 from .compared import assert_same, differences, state
@@ -70,23 +72,25 @@ def test_evaluation_does_not_disturb_what_training_draws(run: Run, tmp_path: Pat
     original: Any = vars(measure)["evaluate"]
 
     def twice(*args: Any) -> Any:
+        first = original(*args)
         torch.manual_seed(99)  # whatever happened before
-        with torch.random.fork_rng():
-            first = original(*args)
-            torch.rand(7)
+        with evaluating(torch.device("cpu")):
             assert original(*args) == first, "draws in evaluation come from a fixed seed"
         return first
 
-    states: list[Any] = []
+    judged: Any = Judging.values
+    drew = []
 
-    def kept(*args: Any) -> Any:
-        states.append(torch.get_rng_state())
-        found = original(*args)
-        assert torch.equal(states[-1], torch.get_rng_state())
+    def kept(judging: Judging, *args: Any, **options: Any) -> Any:
+        before = torch.get_rng_state()
+        found = judged(judging, *args, **options)
+        assert torch.equal(before, torch.get_rng_state())
+        drew.append(judging.drew)
         return found
 
-    monkeypatch.setattr(measure, "evaluate", kept)
+    monkeypatch.setattr(Judging, "values", kept)
     other = train(programs.draws(epochs=2), out=tmp_path / "run", progress=False)
+    assert all(drew)
     assert differences(state(run.folder)["model"], state(other.folder)["model"]) == []
     monkeypatch.setattr(measure, "evaluate", twice)
     train(programs.draws(epochs=1), out=tmp_path / "again", progress=False)

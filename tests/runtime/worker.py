@@ -3,8 +3,8 @@
     python -m tests.runtime.worker SPEC FOLDER EPOCHS [WHERE N]
 
 WHERE is `fsync` or `replace` (the Nth call of that function), `step` (within the Nth), `update` (within the Nth of any player of a game,
-with a checkpoint at the end of every epoch), or `evaluation` (within the Nth). Nothing of this is known to the product: the functions are
-wrapped from outside.
+with a checkpoint at the end of every epoch), `evaluation` (within the Nth), or `beside` (within the Nth, and from the second on they are
+made beside the steps). Nothing of this is known to the product: the functions are wrapped from outside.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import Any
 
 from archc.runtime.run_folder import is_run
 from archc.runtime.stops import Interrupted
-from archc.runtime.train import checkpoints, measure
+from archc.runtime.train import beside, checkpoints, measure
 from archc.runtime.train.api import train
 from archc.runtime.train.games import Round
 from archc.runtime.train.updates import Update
@@ -57,7 +57,8 @@ def arm(where: str, calls: int) -> None:
     elif where == "step":
         Update.gradients = killing(Update.gradients, calls)  # type: ignore[method-assign]
         Round.backward = killing(Round.backward, calls)  # type: ignore[method-assign]
-    elif where == "evaluation":
+    elif where in ("evaluation", "beside"):
+        vars(beside)["WORTH"] = 0.0 if where == "beside" else beside.WORTH
         vars(measure)["evaluate"] = killing(vars(measure)["evaluate"], calls)
     else:
         raise SystemExit(f"unknown place {where}")
