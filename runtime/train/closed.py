@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 Block = tuple[Tensor, Tensor]
@@ -19,7 +20,6 @@ Block = tuple[Tensor, Tensor]
 
 EPSILON = torch.finfo(torch.float64).eps
 NEWTON_STEPS, HALVINGS = 50, 30
-PANEL = 128  # columns of the moments at a time: what lies under the diagonal is the same again, and is not computed
 CLOSE = 1e-10  # of the loss: what a Newton step may still gain at the end
 
 
@@ -35,11 +35,12 @@ class Solution:
 def linear(blocks: Iterable[Block], l2: float, bias: bool) -> Solution:
     """The weights with the least sum of squared errors plus `l2` times their own squares; a bias is not held back. One pass."""
     moments: _Moments | None = None
-    for block in blocks:
-        x, y = block[0].double(), block[1].double()
-        if moments is None:
-            moments = _Moments.begun(x, y, bias)
-        moments.add(x, y)
+    with threadpool_limits(torch.get_num_threads(), "blas"):  # of NumPy as of PyTorch: bits follow from it
+        for block in blocks:
+            x, y = block[0].double(), block[1].double()
+            if moments is None:
+                moments = _Moments.begun(x, y, bias)
+            moments.add(x, y)
     assert moments is not None
     moments.reduce()
     return moments.solved(l2)
@@ -48,7 +49,7 @@ def linear(blocks: Iterable[Block], l2: float, bias: bool) -> Solution:
 @dataclass
 class _Moments:
     shifts: Block | None  # what rows and targets are moved by; none without a bias
-    xx: Tensor  # above its diagonal, and in the panels that cross it, until it is reduced
+    xx: Tensor
     xy: Tensor
     yy: Tensor
     x: Tensor
@@ -71,8 +72,7 @@ class _Moments:
             x, y = x - self.shifts[0], y - self.shifts[1]
             self.x += x.sum(0)
             self.y += y.sum(0)
-        for first in range(0, len(self.xx), PANEL):
-            self.xx[first : first + PANEL, first:].addmm_(x[:, first : first + PANEL].T, x[:, first:])
+        _add_gram(self.xx, x)
         self.xy.addmm_(x.T, y)
         self.yy += y.square().sum()
         self.rows += len(x)
@@ -80,7 +80,6 @@ class _Moments:
     def reduce(self) -> None:
         for sums in (self.xx, self.xy, self.yy, self.x, self.y, self.rows):
             _summed(sums)
-        self.xx = self.xx.triu() + self.xx.triu(1).T
 
     def solved(self, l2: float) -> Solution:
         xx, xy, yy = self.xx, self.xy, self.yy
@@ -95,6 +94,15 @@ class _Moments:
             return Solution(weight.T, None, loss)
         x_mean, y_mean = self.shifts[0] + self.x / self.rows, self.shifts[1] + self.y / self.rows
         return Solution(weight.T, y_mean - x_mean @ weight, loss)
+
+
+def _add_gram(sums: Tensor, x: Tensor) -> None:
+    """In place: plus `xᵀ x`. NumPy has half of it computed, for the rest is the same again; PyTorch knows no such product."""
+    if x.device.type != "cpu":
+        sums.addmm_(x.T, x)
+        return
+    rows = x.numpy()
+    sums += torch.from_numpy(rows.T @ rows)
 
 
 def symmetric_solve(a: Tensor, b: Tensor) -> Tensor:
