@@ -212,6 +212,10 @@ class Engine:
                     self.end_epoch()
             self.save()
         except _Halt:
+            if self.judging.waiting is not None:
+                self.progress.note(
+                    "interrupted; what is being evaluated is waited for (a second Ctrl-C does not wait, and saves nothing)"
+                )
             self.save()
             raise Interrupted(self.folder, self.state.step) from None
         finally:

@@ -28,16 +28,20 @@ def told(engine: "Engine") -> tuple[str, ...]:
     kept: list[Tensor] = [t for state in states for entry in state for t in entry.values() if isinstance(t, Tensor)]
     average = engine.phase.average.values if engine.phase.average is not None else []
     best = list(engine.state.best.weights.values()) if engine.state.best is not None else []
+    evaluated = engine.judging.beside.copy
     parts = {
         "weights": size(weights),
         "gradients": size(gradients),
         "the optimizer's state": size(kept),
         "averaged weights": size(average),
         "the best weights so far": size(best),
+        "the weights that are evaluated beside the steps": size(list(evaluated.state_dict().values()))
+        if evaluated is not None
+        else 0,
         "the training part": size(engine.phase.batches.columns),
     }
     lines = [
-        f"{name} take {worded(count)}" if name.endswith("s") else f"{name} takes {worded(count)}"
+        f"{name} {'take' if 'weights' in name or name == 'gradients' else 'takes'} {worded(count)}"
         for name, count in parts.items()
         if count
     ]

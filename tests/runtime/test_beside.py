@@ -76,19 +76,24 @@ def test_steps_go_on_meanwhile(lenet_run: Run, tmp_path: Path, threads: Threads,
     assert_same(lenet_run.folder, run.folder)
 
 
-def test_ctrl_c_waits_for_the_values(lenet_run: Run, tmp_path: Path, threads: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_waits_for_the_values(
+    lenet_run: Run, tmp_path: Path, threads: Threads, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     evaluate: Any = vars(measure)["evaluate"]
+    stopping = threading.Event()
 
     def interrupting(*args: Any) -> Any:
         if threading.current_thread() is not threading.main_thread():
             os.kill(os.getpid(), signal.SIGINT)
+            stopping.wait(1.0)  # the steps stop meanwhile
         return evaluate(*args)
 
     with monkeypatch.context() as patched:
         patched.setattr(measure, "evaluate", interrupting)
         with pytest.raises(Interrupted) as caught:
-            train(hand.lenet(), out=tmp_path / "run", progress=False)
+            train(hand.lenet(), out=tmp_path / "run")
     assert caught.value.step >= 2 * 23
+    assert "is waited for" in capsys.readouterr().err
     assert_same(lenet_run.folder, train(resume=tmp_path / "run", progress=False).folder)
 
 
