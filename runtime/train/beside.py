@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from . import determinism
+from .measure import Values
 from .phases import Phase
 
 WORTH = 0.1  # seconds that an evaluation takes at least to be made beside the training
 
-Values = dict[str, Any]
 Evaluate = Callable[[nn.Module, Callable[[], None]], Values]
 """Evaluates a model; calls what it is given now and then, which raises when nobody waits for the values any more."""
 

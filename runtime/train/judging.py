@@ -10,7 +10,8 @@ from torch import nn
 
 from ...compiler.plan import PhasePlan
 from . import determinism, measure, weights
-from .beside import Beside, Evaluate, Values
+from .beside import Beside, Evaluate
+from .measure import Values
 from .phases import Phase
 from .state import Best, State
 from .wiring import Wiring

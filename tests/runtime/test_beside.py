@@ -105,7 +105,7 @@ def test_killed_while_one_is_under_way(lenet_run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["draws", "chains"])
-def test_what_draws_or_is_of_a_part_waits(tmp_path: Path, threads: Threads, name: str) -> None:
+def test_what_draws_waits(tmp_path: Path, threads: Threads, name: str) -> None:
     train(programs.SPECS[name](epochs=3), out=tmp_path / "run", progress=False)
     assert len(threads) >= 2
     assert not any(aside(threads))
