@@ -100,7 +100,11 @@ def _tile(cell: Cell, n: int, width: int, loops: list[_Loop], offsets: dict[tupl
         panel = f"c.packed + {offsets[n, width]} + j * ({_depth(cell, readers)}) + ({_depth(cell, readers[:i])}) * VL"
         functions.append(_back_product(cell, name, g, panel, f"({_depth(cell, readers)}) * VL"))
         there = "t + 1 < c.N" if cell.source(g)[0] == "state" else "t >= 0"
-        body.append(f"if ({there}) {rows_in_blocks(f'{name}<#>(c, r, j, t);', 'rows_of(J)')}")
+        call = f"{name}<#>(c, r, j, t);"
+        if i == 0 and not phase.by_row:
+            functions.append(_ahead(cell, n, width, loops))
+            call = f"{{ if (t >= 0) for (int m = 0; m < #; m++) back_ahead_{n}_{width}(c, r + m, j, t); {call} }}"
+        body.append(f"if ({there}) {rows_in_blocks(call, 'rows_of(J)')}")
     if not phase.by_row:
         functions.append(_units(cell, n, width, loops))
         body += ["if (t < 0) return;"] if phase.last else []
@@ -123,6 +127,22 @@ def _units(cell: Cell, n: int, width: int, loops: list[_Loop]) -> str:
 """
 
 
+def _ahead(cell: Cell, n: int, width: int, loops: list[_Loop]) -> str:
+    """Fetches what the units of a tile, row `b` of it, will read and write."""
+    e = cell.equations
+    mine = [loop for loop in loops if (loop.phase, loop.width) == (n, width)]
+    lines = [f"FETCH(dgiven + {k} * P);" + (f" FETCH(given + {k} * P);" if k not in cell.starts else "") for k, g in enumerate(e.given) if g.width in (width, ROW)]
+    lines += [f"FETCH(product + {g} * P);" for g, piece in enumerate(e.recurrent) if piece.width == width]
+    lines += [f"FETCH(dproduct + {cell.adjoint(g)[1]} * P);" for g, piece in enumerate(e.recurrent) if piece.width == width and cell.starts[g] is None]
+    for kind, number in dict.fromkeys((kind, number) for loop in mine for kind, number, _ in loop.ends if kind != "sum"):
+        lines += [f"FETCH(d{kind}{number});"] + ([f"FETCH({kind}{number});"] if kind != "result" else [])
+    return f"""INLINE void back_ahead_{n}_{width}(const Call& c, long b, long j, long t) {{
+  const long P = c.P, B = c.B;
+{indented(chr(10).join([*_pointers(cell, "j"), *lines]), 1)}
+}}
+"""
+
+
 def _touched(cell: Cell, n: int, width: int, loops: list[_Loop]) -> bool:
     """Has a loop of this width run before those of this phase?"""
     return any(loop.width == width and loop.phase > n for loop in loops)
@@ -135,15 +155,17 @@ def _many(kind: str) -> str:
 def _back_product(cell: Cell, name: str, g: int, panel: str, apart: str) -> str:
     """The adjoints of a product times its weights, added to those of its row; those of states are of the step after."""
     kind, number = cell.source(g)
+    adjoint, place = cell.adjoint(g)
+    many = "C" if adjoint == "given" else "A"
     return f"""template <int M> INLINE void {name}(const Call& c, long r0, long j, long t) {{
   const long P = c.P, B = c.B, apart = {apart};
   const T* panel = {panel};
-  const T* from = c.dproduct + (({"t + 1" if kind == "state" else "t"}) * B + r0) * G * P + {g} * P;
+  const T* from = c.d{adjoint} + (({"t + 1" if kind == "state" else "t"}) * B + r0) * {many} * P + {place} * P;
   T* to = c.d{_many(kind)}[{number}] + r0 * P + j;
   vt acc[M][J];
   for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) acc[m][i] = *(const vt*)(to + m * P + i * VL);
   for (long k = 0; k < c.widths[{cell.equations.recurrent[g].width}]; k++, panel += VL)
-    for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) acc[m][i] += from[m * G * P + k] * *(const vt*)(panel + i * apart);
+    for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) acc[m][i] += from[m * {many} * P + k] * *(const vt*)(panel + i * apart);
   for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) *(vt*)(to + m * P + i * VL) = acc[m][i];
 }}
 """
@@ -157,7 +179,7 @@ def _pointers(cell: Cell, unit: str) -> list[str]:
         f"const T* vectors = c.vectors + {unit};",
         "const T* sums = c.sums + (t * B + b) * R;",
         f"T* dgiven = c.dgiven + (t * B + b) * C * P + {unit};",
-        f"T* dproduct = c.dproduct + (t * B + b) * G * P + {unit};",
+        f"T* dproduct = c.dproduct + (t * B + b) * A * P + {unit};",
         f"T* dvectors = c.dvectors + b * V * P + {unit};",
         "T* dsums = c.dsums + b * R;",
     ]
@@ -169,7 +191,10 @@ def _pointers(cell: Cell, unit: str) -> list[str]:
         found += [f"T* dsaved{k} = c.dsaved[{k}] + b * P + {unit};"]
     return [
         *found,
-        *(f"const T* dresult{o} = c.dresults[{o}] + (t * B + b) * P + {unit};" for o in range(len(cell.equations.results))),
+        *(
+            f"const T* dresult{o} = c.dresults[{o}] + t * c.result_steps[{o}] + b * c.result_rows[{o}] + {unit};"
+            for o in range(len(cell.equations.results))
+        ),
     ]
 
 
@@ -177,8 +202,10 @@ def _leaves(cell: Cell, loop: _Loop, n: int) -> list[tuple[str, str, int]]:
     """The adjoints that the first loop of a width writes: their texts, and the kind and the number of what they belong to."""
     e, width = cell.equations, loop.width
     home = {number for kind, number, _ in loop.ends if kind == "saved"}
-    found = [(f"dgiven[{c} * P + l]", "given", c) for c, given in enumerate(e.given) if given.width in (width, ROW)]
-    found += [(f"dproduct[{g} * P + l]", "recurrent", g) for g, piece in enumerate(e.recurrent) if piece.width == width]
+    own = [(c, given) for c, given in enumerate(e.given) if c not in cell.starts]
+    found = [(f"dgiven[{c} * P + l]", "given", c) for c, given in own if given.width in (width, ROW)]
+    places = [(cell.adjoint(g), g) for g, piece in enumerate(e.recurrent) if piece.width == width]
+    found += [(f"d{kind}[{place} * P + l]", "recurrent", g) for (kind, place), g in places]
     return found + [
         (f"dsaved{k}[l]", "saved", k)
         for k, term in enumerate(cell.schedule.saved)
@@ -200,7 +227,7 @@ def _lanes(cell: Cell, segment: Segment, loop: _Loop, n: int) -> tuple[list[str]
     """One unit: the terms, their adjoints, and what is written of them. Beside it the sums over rows whose adjoints are summed."""
     e, ends = cell.equations, loop.ends
     numbers = cell.terms(segment, ends)
-    lines = values(e.terms, numbers, cell.reading(segment))
+    lines = values(e.terms, numbers, cell.reading(segment, backward=True))
     seeds = [(term, _seed(kind, number)) for kind, number, term in ends if not _is_largest(cell, kind, number)]
     back, found = adjoints(e.terms, numbers, cell.is_read(segment), seeds)
     lines += back

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .adjoint import values
 from .loops import BARRIER, Cell, each_row, indented, row_loop, rows_in_blocks, tiles, unit_loop
 from .phases import Phase, Segment
+from .terms import ROW
 
 End = tuple[str, int, int]
 
@@ -51,14 +52,20 @@ def _tile(cell: Cell, n: int, width: int, offsets: dict[tuple[int, int, int], st
     if not _has_tile(cell, phase, width):
         return ""
     functions, body = [], []
-    for source, group in _groups(cell, phase, width).items():
+    groups = _groups(cell, phase, width)
+    if groups and not phase.by_row:
+        functions.append(_ahead(cell, n, width))
+    for source, group in groups.items():
         name = f"product_{n}_{width}_{source}"
         functions.append(_product(cell, name, group, offsets[n, width, source], source))
-        call = f"for (int i = 0; i < J; i++) {name}<#>(c, r, j + i * VL, t, k, end);"
+        call = f"{name}<#>(c, r, lo, hi, j + i * VL, t, k, end);"
+        if source == next(iter(groups)) and not phase.by_row:
+            call = f"{{ if (k == 0 && i == 0) for (int m = 0; m < #; m++) ahead_{n}_{width}(c, r + m, j, t); {call} }}"
         body += [
             f"for (long k = 0; k < c.widths[{source}]; k += chunk_of({len(group)})) {{",
             f"  const long end = std::min(k + chunk_of({len(group)}), c.widths[{source}]);",
-            indented(rows_in_blocks(call, f"rows_of({len(group)})"), 1),
+            "  for (int i = 0; i < J; i++)",
+            indented(rows_in_blocks(call, f"rows_of({len(group)})"), 2),
             "}",
         ]
     if not phase.by_row:
@@ -77,25 +84,37 @@ def _product(cell: Cell, name: str, group: list[int], offset: str, source: int) 
     begins = {"state": "c.states[{k}] + (now * B + r0) * P", "saved": "c.saved[{k}] + (row * B + r0) * P"}
     rows = [f"const T* {row} = {begins[kind].format(k=number)};" for (kind, number), row in names.items()]
     each = range(count)
-    loads = [f"acc[m][{i}] = first ? vt{{}} : *(const vt*)(to + (m * G + {group[i]}) * P);" for i in each]
-    reads = [f"vt x_{row}[M]; for (int m = 0; m < M; m++) x_{row}[m] = {row}[m * P + k] - vt{{}};" for row in names.values()]
-    steps = [f"w = *(const vt*)(panel + {i} * VL); HOLD(w);" for i in each]
-    steps = [
-        f"{step} for (int m = 0; m < M; m++) acc[m][{i}] += x_{names[cell.source(group[i])]}[m] * w;"
-        for i, step in enumerate(steps)
+    starts = [cell.starts[g] for g in group]
+    begin = ["vt{}" if start is None else f"*(const vt*)(given + (m * C + {start}) * P)" for start in starts]
+    loads = [f"acc[m][{i}] = first ? {begin[i]} : *(const vt*)(to + (m * G + {group[i]}) * P);" for i in each]
+    parts = [f"vt w{i} = *(const vt*)(panel + {i} * VL); HOLD(w{i});" for i in each]
+    rows_of_weights = [f"x = {row}[m * P + k] - vt{{}};" + "".join(f" acc[m][{i}] += x * w{i};" for i in each if names[cell.source(group[i])] == row) for row in names.values()]
+    held = [f"vt x_{row}[M]; for (int m = 0; m < M; m++) x_{row}[m] = {row}[m * P + k] - vt{{}};" for row in names.values()]
+    streamed = [
+        f"w = *(const vt*)(panel + {i} * VL); HOLD(w); for (int m = 0; m < M; m++) acc[m][{i}] += x_{names[cell.source(group[i])]}[m] * w;"
+        for i in each
     ]
     stores = [f"*(vt*)(to + (m * G + {group[i]}) * P) = acc[m][{i}];" for i in each]
-    return f"""template <int M> INLINE void {name}(const Call& c, long r0, long j, long t, long k, long end) {{
+    return f"""template <int M> INLINE void {name}(const Call& c, long r0, long lo, long hi, long j, long t, long k, long end) {{
 {_steps_of_states()}
 {indented(chr(10).join(rows), 1)}
   const T* panel = c.packed + {offset} + (j * c.widths[{source}] + k * VL) * {count};
+  const T* given = c.given + (t * B + r0) * C * P + j;
   T* to = c.product + (row * B + r0) * G * P + j;
   const bool first = k == 0;
   vt acc[M][{count}];
   for (int m = 0; m < M; m++) {{ {" ".join(loads)} }}
-  for (; k < end; k++, panel += {count} * VL) {{
-    vt w;
-{indented(chr(10).join([*reads, *steps]), 2)}
+  const long step = ({count} * VL * M + hi - lo - 1) / (hi - lo);
+  const T* next = panel + (end - k) * ({count} * VL + (r0 - lo) / M * step);
+  for (; k < end; k++, panel += {count} * VL, next += step) {{
+    FETCH(next);
+    if constexpr ({count} < M * {len(names)}) {{
+{indented(chr(10).join(parts), 3)}
+      for (int m = 0; m < M; m++) {{ vt {" ".join(rows_of_weights)} }}
+    }} else {{
+      vt w;
+{indented(chr(10).join([*held, *streamed]), 3)}
+    }}
   }}
   for (int m = 0; m < M; m++) {{ {" ".join(stores)} }}
 }}
@@ -111,6 +130,18 @@ def _units(cell: Cell, n: int, width: int) -> str:
     return f"""INLINE void units_{n}_{width}(const Call& c, long b, long j, long t) {{
 {_steps_of_states()}
 {indented(chr(10).join(body), 1)}
+}}
+"""
+
+
+def _ahead(cell: Cell, n: int, width: int) -> str:
+    """Fetches what the units of a tile, row `b` of it, will read and write."""
+    ends = [end for segment in cell.phases[n].segments for end in cell.ends(segment, width)]
+    lines = [f"FETCH(given + {k} * P);" for k, g in enumerate(cell.equations.given) if g.width in (width, ROW)]
+    lines += [f"FETCH({'next' if kind == 'state' else kind}{number});" for kind, number, _ in ends if kind != "sum"]
+    return f"""INLINE void ahead_{n}_{width}(const Call& c, long b, long j, long t) {{
+{_steps_of_states()}
+{indented(chr(10).join([*_pointers(cell, "j"), *lines]), 1)}
 }}
 """
 
@@ -152,6 +183,7 @@ def _past(cell: Cell, ends: list[End], size: str) -> str:
 def _lanes(cell: Cell, segment: Segment, ends: list[End]) -> list[str]:
     """One unit: all terms, then what is written of them."""
     lines = values(cell.equations.terms, cell.terms(segment, ends), cell.reading(segment))
+    lines += [f"product[{g} * P + l] = n{term};" for term, g in cell.kept.items() if term in segment.terms]
     for kind, number, term in ends:
         if kind == "sum":
             largest = cell.equations.terms[cell.equations.rows[number]].op == "largest"

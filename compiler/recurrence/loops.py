@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from .joined import joined, kept_values
 from .phases import Phase, Schedule, Segment, schedule, width_of
 from .terms import LEAVES, Equations
 
@@ -24,10 +25,15 @@ class Cell:
 
     equations: Equations
     schedule: Schedule
+    starts: tuple[int | None, ...]  # what is given that each product begins with
+    kept: Mapping[int, int]  # terms that are kept in the place of a product, and its number
 
     @staticmethod
     def of(equations: Equations) -> Cell:
-        return Cell(equations, schedule(equations))
+        found = joined(equations)
+        order = schedule(found.equations)
+        once = len(order.phases) == 1 and len(order.phases[0].segments) == 1
+        return Cell(found.equations, order, found.starts, kept_values(found.equations) if once else {})
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -36,17 +42,20 @@ class Cell:
     @property
     def counts(self) -> str:
         e = self.equations
-        sizes = {"C": e.given, "G": e.recurrent, "V": e.vectors, "R": e.rows, "K": self.schedule.saved}
+        apart = [start for start in self.starts if start is None]
+        sizes = {"C": e.given, "G": e.recurrent, "A": apart, "V": e.vectors, "R": e.rows, "K": self.schedule.saved}
         return ", ".join(
             [*(f"{name} = {len(items)}" for name, items in sizes.items()), f"S = {e.states}", f"O = {len(e.results)}"]
         )
 
-    def reading(self, segment: Segment) -> Callable[[int], str]:
+    def reading(self, segment: Segment, *, backward: bool = False) -> Callable[[int], str]:
         """The text that reads a term in a segment; none for what is computed there."""
         equations = self.equations
 
         def text(number: int) -> str:
             term = equations.terms[number]
+            if backward and number in self.kept:
+                return TEXTS["recurrent"].format(k=self.kept[number])
             if number in segment.read:
                 return (
                     f"saved{self.schedule.saved.index(number)}[l]" if number in self.schedule.saved else f"q{self.sum_of(number)}"
@@ -80,6 +89,11 @@ class Cell:
     def products(self, phase: Phase, width: int) -> list[int]:
         """The products of a phase that are so wide."""
         return [g for g in phase.products if self.equations.recurrent[g].width == width]
+
+    def adjoint(self, product: int) -> tuple[str, int]:
+        """Where the adjoint of a product is: that of what it begins with, or one of its own, and its number there."""
+        start = self.starts[product]
+        return ("given", start) if start is not None else ("product", self.starts[:product].count(None))
 
     def source(self, product: int) -> tuple[str, int]:
         """The row that a product reads: a state, or what was saved, and its number."""
@@ -134,9 +148,11 @@ def tiles(name: str, width: int, rows: str) -> str:
 
 
 def rows_in_blocks(call: str, rows: str) -> str:
-    """A function of so many rows, `call` with the number as `#`, over rows `lo` to `hi`."""
+    """A function of so many rows, `call` with the number as `#`, over rows `lo` to `hi`; of eight last ones it takes twice four rather than
+    six and two, which are too few to keep the processor busy."""
     return f"""{{ long r = lo;
-  for (; r + {rows} <= hi; r += {rows}) {call.replace("#", rows)}
+  for (; r + {rows} <= hi && !({rows} == 6 && hi - r == 8); r += {rows}) {call.replace("#", rows)}
+  if constexpr ({rows} > 4) for (; r + 4 <= hi; r += 4) {call.replace("#", "4")}
   for (; r + 2 <= hi; r += 2) {call.replace("#", "2")}
   if (r < hi) {call.replace("#", "1")} }}"""
 

@@ -9,16 +9,19 @@ PRELUDE = r"""#include <omp.h>
 #include <limits>
 #include <vector>
 #define INLINE static inline __attribute__((always_inline))
-// exp and tanh of float as polynomials (Cephes, Eigen), which the compiler vectorises.
+// exp and tanh of float as polynomials (Cephes, Eigen), which the compiler vectorises. Their limits are no constants to it: it would compute
+// what follows of them beside what follows of x and choose between those, in place of a least and a largest number.
+__attribute__((visibility("hidden"))) float exp_least = -87.3f, exp_most = 88.3f, tanh_least = -7.9053111f, tanh_most = 7.9053111f;
 INLINE float f_exp(float x) {
-  x = x < -87.3f ? -87.3f : (x > 88.3f ? 88.3f : x);
+  x = exp_least > x ? exp_least : x; x = exp_most < x ? exp_most : x; // NaN stays
   const float n = __builtin_rintf(x * 1.44269504088896341f);
   float r = x - n * 0.693359375f; r = r + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f; p = p * r + 1.3981999507e-3f; p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f; p = p * r + 1.6666665459e-1f; p = p * r + 5.0000001201e-1f; p = p * r * r + r + 1.f;
   const int k = ((int)n + 127) << 23; float s; std::memcpy(&s, &k, 4); return p * s; }
-INLINE float f_tanh(float y) {
-  const float x = y < -7.9053111f ? -7.9053111f : (y > 7.9053111f ? 7.9053111f : y), z = x * x;
+INLINE float f_tanh(float x) {
+  x = tanh_least > x ? tanh_least : x; x = tanh_most < x ? tanh_most : x;
+  const float z = x * x;
   float p = -2.76076847742355e-16f; p = p * z + 2.00018790482477e-13f; p = p * z - 8.60467152213735e-11f;
   p = p * z + 5.12229709037114e-08f; p = p * z + 1.48572235717979e-05f; p = p * z + 6.37261928875436e-04f;
   p = p * z + 4.89352455891786e-03f; p = p * x;
@@ -66,13 +69,15 @@ template <class T> INLINE T f_sign(T x) { return T(x > T(0)) - T(x < T(0)); }
 #else
 #define HOLD(x)
 #endif
+#define FETCH(x) __builtin_prefetch(x, 0, 2)
 constexpr int rows_of(int side) { return FREE / side > 8 ? 8 : FREE / side < 2 ? 2 : FREE / side; } // accumulators: rows times side
 // So many rows of a panel stay in the first cache while all rows of a tile pass.
-constexpr long chunk_of(int products) { return 16384 / (products * BYTES) < 32 ? 32 : 16384 / (products * BYTES); }
+constexpr long chunk_of(int products) { return 65536 / (products * BYTES) < 32 ? 32 : 65536 / (products * BYTES); }
 """
 
 # given [T, B, C, P], product [T, B, G, P], sums [T, B, R], vectors [V, P]; states, saved and results are so many pointers to [T + 1, B, P],
-# [T, B, P] and [T, B, P]. weights are matrices [to, from] whose rows are `strides` apart. P is the largest width, padded;
+# [T, B, P] and [T, B, P]; the adjoints of results have steps and rows as far apart as is said of each. weights are matrices [to, from] whose
+# rows are `strides` apart. P is the largest width, padded;
 # in `Call` the number of steps is N.
 # Where nothing is `kept` for a derivative, product, sums and saved are of one step, and states of two, which take turns.
 # The adjoints have the shapes of what they belong to; those of states and of what was saved are carried in [B, P], those of sums in [B, R],
@@ -83,7 +88,7 @@ typedef T vt __attribute__((vector_size(BYTES), aligned(sizeof(T))));
 struct Call {
   const T *given, *vectors, *packed; T *product, *sums; T* const* states; T* const* saved; T* const* results;
   T *dgiven, *dproduct, *dsums, *dvectors; T* const* dstates; T* const* dsaved; const T* const* dresults;
-  const T* const* weights; const long *strides, *widths, *length; long kept, threads, N, B, P;
+  const T* const* weights; const long *strides, *widths, *result_steps, *result_rows, *length; long kept, threads, N, B, P;
   long pad(int width) const { return (widths[width] + W - 1) / W * W; }
   bool past(long b, long t) const { return length && t >= length[b]; }
 };

@@ -98,21 +98,6 @@ class Equations:
         return tuple(number for number, term in enumerate(self.terms) if term.op in REDUCTIONS)
 
     @cached_property
-    def sums_alone(self) -> bool:
-        """Is product k added to what is given as number k, and nothing else read of either? Then their adjoints are the same."""
-        count = len(self.recurrent)
-        readers = [(term.op, tuple(self.terms[n] for n in term.terms)) for term in self.terms]
-        reads = [leaf for _, leaves in readers for leaf in leaves if leaf.op in ("given", "recurrent")]
-        ends = {self.terms[n].op for n in (*self.after, *self.results)}
-        sums = {("given", "recurrent"): 0, ("recurrent", "given"): 0}
-        for op, leaves in readers:
-            kinds = tuple(leaf.op for leaf in leaves)
-            if op == "+" and kinds in sums and leaves[0].index == leaves[1].index:
-                sums[kinds] += 1
-        alone = len(reads) == 2 * count and sum(sums.values()) == count and not ends & {"given", "recurrent"}
-        return self.is_elementwise and len(self.given) == count and alone
-
-    @cached_property
     def is_elementwise(self) -> bool:
         """Is a step nothing but one round of products of states, then single units, all of one width, and nothing drawn?"""
         whole = not any(piece.first for piece in self.recurrent) and not any(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -15,6 +16,7 @@ from ...compiler.recurrence.terms import Equations, Given, Slice, Vector
 from .build import CannotBuild
 from .known import Weights, over_time
 from .known import identity as identity_of_known
+from .pieces import Cuts, Pieces, cuts
 
 COMPUTED_IN = {torch.float32: torch.float32, torch.float64: torch.float64, torch.bfloat16: torch.float32}
 DEVICES = ("cpu", "cuda")
@@ -91,6 +93,7 @@ class Fused:
     names: dict[tuple[torch.dtype, str], str]  # of its kernels by dtype and type of device, empty where there is none
     known: Known | None = None  # the cell of PyTorch that it is
     evaluating: bool = False  # in training, and for a few steps, it runs as its class says
+    _cuts: dict[str, Cuts] | None = None
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copied, or come from another process: its kernels are found or built here, too, when they are needed."""
@@ -117,7 +120,7 @@ class Fused:
         if reverse:
             ahead = [_reversed(x, length) for x in ahead]
         start = state or cast("Any", self.cell).initial_state(*(x[:, 0] for x in ahead), *same)
-        inputs, start = [_as(x, dtype) for x in (*ahead, *same)], tuple(x.to(dtype) for x in start)
+        inputs, start = [_as(x, dtype) for x in (*ahead, *same)], tuple(_in(x, dtype) for x in start)
         with torch.autocast(inputs[0].device.type, enabled=False):
             made = self._over_time(inputs, start, None if length is None else length.long(), reverse=reverse)
         return tuple(_as(x, tensors[0].dtype) for x in made)
@@ -142,10 +145,11 @@ class Fused:
     def _by_torch(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         """Its output and last states, of inputs with their steps in dim 1."""
         assert self.known is not None
-        e, weights, gates, like = self.equations, self._weights(start[0]), self.known.gates, start[0]
+        e, gates, like, pieces = self.equations, self.known.gates, start[0], self._pieces(start[0])
+        weights = [pieces.of(piece) for piece in e.recurrent]
         givens, none = [e.given[gate.given] for gate in gates], start[0].new_zeros(e.width)
         joined = Weights(
-            torch.cat([self._columns(given, like) for given in givens]),
+            torch.cat([self._columns(given, pieces) for given in givens]),
             torch.cat([weights[gate.product] for gate in gates]),
             torch.cat([self._bias(given, like) if given.bias else none for given in givens]),
             torch.cat([none if gate.vector is None else self._vector(e.vectors[gate.vector]).to(like.dtype) for gate in gates]),
@@ -167,25 +171,27 @@ class Fused:
 
     def _run(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> list[Tensor]:
         """Outputs and last states, padded, of inputs with their steps first."""
-        from .operator import columns_of, recurrence, without_derivative
+        from .operator import columns_of, without_derivative
+        from .operator import over_time as with_derivative
 
         name = self._kernel(start[0])
         columns = columns_of(name)
         vectors, starts = self._vectors(start[0], columns), [_padded(x, columns).contiguous() for x in start]
-        ahead = self._ahead(columns, start[0])
+        pieces = self._pieces(start[0])
+        ahead, weights = self._ahead(columns, pieces, start[0]), [pieces.of(piece) for piece in self.equations.recurrent]
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
-            made: list[Tensor] = recurrence(ahead(inputs), vectors, self._weights(start[0]), starts, length, name)
-            return made
+            return with_derivative(ahead(inputs), vectors, weights, starts, length, name)
 
         def given(begin: int, end: int) -> Tensor:
             return ahead([x[begin:end] if n < self.stepped else x for n, x in enumerate(inputs)])
 
-        return without_derivative(given, len(inputs[0]), vectors, self._weights(start[0]), starts, length, name)
+        return without_derivative(given, len(inputs[0]), vectors, weights, starts, length, name)
 
     def _computed_in(self, inputs: list[Tensor]) -> torch.dtype | None:
         """The dtype of the kernel; none where there is no kernel for such tensors."""
         x = inputs[0]
-        floats = [w for w in (*self.cell.parameters(), *inputs) if w.is_floating_point()]
+        parameters = (w for module in self._modules for w in module._parameters.values() if w is not None)
+        floats = [w for w in (*parameters, *inputs) if w.is_floating_point()]
         kinds, device = {w.dtype for w in floats}, x.device.type
         autocast = torch.is_autocast_enabled(device)
         if autocast and device == "cpu" and kinds <= {torch.float32, torch.bfloat16}:
@@ -199,11 +205,11 @@ class Fused:
         found = self._is_known(like := x.new_empty(0, dtype=dtype)) or self._kernel(like)
         return dtype if found else None
 
-    def _ahead(self, columns: int, like: Tensor) -> Callable[[list[Tensor]], Tensor]:
+    def _ahead(self, columns: int, pieces: Pieces, like: Tensor) -> Callable[[list[Tensor]], Tensor]:
         """What needs no state, as a function of inputs with their steps first, and of those that have none: [T, B, C, columns]."""
         givens = self.equations.given
         if _alike(givens, self.stepped):
-            weight = torch.cat([self._columns(given, like) for given in givens])
+            weight = torch.cat([self._columns(given, pieces) for given in givens])
             bias = torch.cat([self._bias(given, like) for given in givens]) if givens[0].bias else None
             width = self.equations.widths[givens[0].width]
 
@@ -216,12 +222,12 @@ class Fused:
 
         def one_by_one(inputs: list[Tensor]) -> Tensor:
             size = inputs[0].shape[:2]
-            found = [_padded(self._given(given, inputs), columns).expand(*size, columns) for given in givens]
+            found = [_padded(self._given(given, pieces, inputs), columns).expand(*size, columns) for given in givens]
             return torch.stack(found, dim=2) if found else inputs[0].new_zeros(*size, 0, columns)
 
         return one_by_one
 
-    def _given(self, given: Given, inputs: list[Tensor]) -> Tensor:
+    def _given(self, given: Given, pieces: Pieces, inputs: list[Tensor]) -> Tensor:
         """One column of what is ready ahead: [T, B, width], or without the steps where it is the same at all of them."""
         widths, x = self.equations.widths, inputs[0]
         if given.noise:
@@ -230,7 +236,7 @@ class Fused:
         if given.key is None:
             found = inputs[given.source].to(x.dtype)
             return found.expand(*found.shape[:-1], widths[max(given.width, 0)]) if given.one else found
-        weight, place = self._columns(given, x), 0
+        weight, place = self._columns(given, pieces), 0
         made = self._bias(given, x) if given.bias else x.new_zeros(())
         for parts in _together(given.parts, self.stepped):
             size = sum(part.stop - part.start for part in parts)
@@ -240,7 +246,7 @@ class Fused:
 
     def _vectors(self, like: Tensor, columns: int) -> Tensor:
         """[V, columns]."""
-        found = [_padded(self._vector(vector).to(like.dtype), columns) for vector in self.equations.vectors]
+        found = [_padded(_in(self._vector(vector), like.dtype), columns) for vector in self.equations.vectors]
         return torch.stack(found) if found else like.new_zeros(0, columns)
 
     def _vector(self, vector: Vector) -> Tensor:
@@ -251,24 +257,32 @@ class Fused:
         found = cast("Tensor", getattr(self.cell, vector.key))
         return found.expand(widths[max(vector.width, 0)]) if vector.one else found
 
-    def _weights(self, like: Tensor) -> list[Tensor]:
-        """[to, from] each, to the unit that reads from the unit that is read."""
-        return [self._weight(piece, like)[:, piece.start : piece.stop] for piece in self.equations.recurrent]
+    def _pieces(self, like: Tensor) -> Pieces:
+        """The parts of the weights of products, in the dtype of the kernel."""
+        weights = {key: _in(cast("Tensor", layer.weight), like.dtype) for key, layer in self._layers.items()}
+        if self._cuts is None:
+            self._cuts = cuts(self.equations, weights)
+        return Pieces(self.equations, weights, self._cuts)
 
-    def _weight(self, piece: Slice, like: Tensor) -> Tensor:
-        """The rows of a layer's weight that a map has."""
-        weight = cast("Tensor", self.cell.get_submodule(piece.key).weight)
-        return weight[piece.first : piece.first + self.equations.widths[piece.width]].to(like.dtype)
+    @cached_property
+    def _layers(self) -> dict[str, nn.Module]:
+        """Those whose weights are in products."""
+        e = self.equations
+        keys = [piece.key for piece in (*e.recurrent, *(part for given in e.given for part in given.parts))]
+        return {key: self.cell.get_submodule(key) for key in keys}
 
-    def _columns(self, given: Given, like: Tensor) -> Tensor:
+    @cached_property
+    def _modules(self) -> list[nn.Module]:
+        return list(self.cell.modules())
+
+    def _columns(self, given: Given, pieces: Pieces) -> Tensor:
         """The part of a layer's weight that meets the inputs, those that are the same at all steps last."""
-        pieces = [part for parts in _together(given.parts, self.stepped) for part in parts]
-        return _joined([self._weight(part, like)[:, part.start : part.stop] for part in pieces])
+        return _joined([pieces.of(part) for parts in _together(given.parts, self.stepped) for part in parts])
 
     def _bias(self, given: Given, like: Tensor) -> Tensor:
         assert given.key is not None
-        bias = cast("Tensor", self.cell.get_submodule(given.key).bias)
-        return bias[given.first : given.first + self.equations.widths[given.width]].to(like.dtype)
+        bias, width = cast("Tensor", self.cell.get_submodule(given.key).bias), self.equations.widths[given.width]
+        return _in(bias if len(bias) == width else bias[given.first : given.first + width], like.dtype)
 
 
 def _together(parts: tuple[Slice, ...], stepped: int) -> list[list[Slice]]:
@@ -294,9 +308,13 @@ def _joined(tensors: list[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim=-1)
 
 
+def _in(x: Tensor, dtype: torch.dtype) -> Tensor:
+    return x if x.dtype == dtype else x.to(dtype)
+
+
 def _as(x: Tensor, dtype: torch.dtype) -> Tensor:
     """Floats as this dtype, others as they are."""
-    return x.to(dtype) if x.is_floating_point() else x
+    return _in(x, dtype) if x.is_floating_point() else x
 
 
 def _padded(x: Tensor, columns: int) -> Tensor:

@@ -3,11 +3,13 @@
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from ...compiler.recurrence.joined import joined
 from ...compiler.recurrence.phases import schedule
 from ...compiler.recurrence.prelude import LANES
 from ...compiler.recurrence.terms import Equations
@@ -26,6 +28,8 @@ POINTERS = (
         "weights",
         "strides",
         "widths",
+        "result_steps",
+        "result_rows",
         "length",
     ),
 )
@@ -49,19 +53,19 @@ class Made:
     states: list[Tensor]
 
     @staticmethod
-    def empty(equations: Equations, like: Tensor, steps: int, states: list[Tensor]) -> "Made":
+    def empty(equations: Equations, saved: int, like: Tensor, steps: int, states: list[Tensor]) -> "Made":
+        """For so many steps, of which each saves so many rows."""
         batch, padded = states[0].shape[1:]
         return Made(
             like.new_empty(steps, batch, len(equations.recurrent), padded),
             like.new_empty(steps, batch, len(equations.rows)),
-            [like.new_empty(steps, batch, padded) for _ in schedule(equations).saved],
+            [like.new_empty(steps, batch, padded) for _ in range(saved)],
             states,
         )
 
     @staticmethod
-    def of(equations: Equations, tensors: Sequence[Tensor]) -> "Made":
+    def of(saved: int, tensors: Sequence[Tensor]) -> "Made":
         """From what `tensors` gave."""
-        saved = len(schedule(equations).saved)
         return Made(tensors[0], tensors[1], list(tensors[2 : 2 + saved]), list(tensors[2 + saved :]))
 
     def tensors(self) -> list[Tensor]:
@@ -80,6 +84,21 @@ class Kernel:
     def columns(self) -> int:
         """How many its tensors have."""
         return padded_width(max(self.equations.widths))
+
+    @cached_property
+    def starts(self) -> tuple[int | None, ...]:
+        """What is given that each product begins with: their adjoints are one."""
+        return joined(self.equations).starts
+
+    @cached_property
+    def together(self) -> list[tuple[int, bool, list[int]]]:
+        """The products of one row, its number, whose adjoints lie in one tensor: are they of their own?"""
+        return products_together(self.equations, self.starts)
+
+    @cached_property
+    def saved(self) -> int:
+        """How many rows a step keeps beside states."""
+        return len(schedule(joined(self.equations).equations).saved)
 
     def packed(self, weights: Sequence[Tensor]) -> Tensor:
         """The weights of products in the order in which they are read."""
@@ -140,13 +159,14 @@ class Kernel:
 
     def _call(self, **tensors: Tensor | Sequence[Tensor] | None) -> tuple[Call, list[object]]:
         """The argument of a C function, and what must live as long as it does."""
-        widths = self.equations.widths
-        strides = [weight.stride(0) for weight in tensors.get("weights") or ()]
+        weights, results = tensors.get("weights") or (), tensors.get("d_results") or ()
         arrays: dict[str, ctypes.Array[Any]] = {
-            "widths": (ctypes.c_long * len(widths))(*widths),
-            "strides": (ctypes.c_long * max(len(strides), 1))(*strides),
+            "widths": self._widths,
+            "strides": _longs([weight.stride(0) for weight in weights]),
+            "result_steps": _longs([result.stride(0) for result in results]),
+            "result_rows": _longs([result.stride(1) for result in results]),
         }
-        assert all(weight.stride(1) == 1 for weight in tensors.get("weights") or ())
+        assert all(x.stride(-1) == 1 for x in (*weights, *results))
         call, alive = Call(threads=torch.get_num_threads()), list[object](tensors.values())
         for name, value in tensors.items():
             if isinstance(value, Tensor):
@@ -157,8 +177,24 @@ class Kernel:
             setattr(call, name, ctypes.addressof(array))
         return call, [*alive, *arrays.values()]
 
+    @cached_property
+    def _widths(self) -> ctypes.Array[ctypes.c_long]:
+        return _longs(self.equations.widths)
+
     def _function(self, name: str) -> Any:
         return getattr(self.library, f"{name}_{self.number}")
+
+
+def products_together(equations: Equations, starts: Sequence[int | None]) -> list[tuple[int, bool, list[int]]]:
+    """By the row that they read, and by whether their adjoints are their own."""
+    found: dict[tuple[int, bool], list[int]] = {}
+    for g, (piece, start) in enumerate(zip(equations.recurrent, starts, strict=True)):
+        found.setdefault((piece.source, start is None), []).append(g)
+    return [(source, apart, products) for (source, apart), products in found.items()]
+
+
+def _longs(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_long]:
+    return (ctypes.c_long * max(len(numbers), 1))(*numbers)
 
 
 def padded_width(width: int) -> int:

@@ -18,11 +18,12 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from ...compiler.recurrence.joined import joined
 from ...compiler.recurrence.terms import Equations
 from ...compiler.recurrence.triton import step_kernels, unfit
 from ..blame import first_line
 from .build import CannotBuild
-from .calls import Made
+from .calls import Made, products_together
 from .graphs import Graphs
 
 BLOCK = 256  # lanes of a program
@@ -63,11 +64,23 @@ class StepKernel:
     equations: Equations
     launch: Launch
     graphs: Graphs = field(default_factory=Graphs)
+    saved = 0  # rows that a step keeps beside states: it has one round
 
     @property
     def columns(self) -> int:
         """How many its tensors have."""
         return self.equations.width
+
+    @cached_property
+    def starts(self) -> tuple[int | None, ...]:
+        """What is given that each product begins with: all of it in this order, or none, since one product computes all."""
+        found, count = joined(self.equations).starts, len(self.equations.given)
+        return found if found == tuple(range(count)) else (None,) * len(found)
+
+    @cached_property
+    def together(self) -> list[tuple[int, bool, list[int]]]:
+        """The products of one row, as those of a kernel for a CPU."""
+        return products_together(self.equations, self.starts)
 
     @cached_property
     def _runs(self) -> list[Run]:
@@ -128,7 +141,7 @@ class StepKernel:
         count, ends = self.equations.states, [] if length is None else [length.contiguous()]
         last = [x.clone() for x in (*d_states, d_vectors)]
         mine = [given.contiguous(), made.product, vectors.contiguous(), self.packed(weights)]
-        reads = [*mine, *made.states, *d_results, *last, *ends]
+        reads = [*mine, *made.states, *(x.contiguous() for x in d_results), *last, *ends]
 
         def body(reads: list[Tensor], writes: list[Tensor]) -> None:
             given, product, vectors, packed, *rest = reads
@@ -146,6 +159,8 @@ class StepKernel:
                     columns = d_product[t].flatten(1)[:, run.first * self.columns : run.end * self.columns]
                     d_states[run.source].addmm_(columns, packed[run.first : run.end].flatten(0, 1))
 
+        if self.starts and None not in self.starts:
+            d_product = d_given
         self.graphs.run("backward", body, reads, [d_given, d_product, d_vectors, *d_states])
 
 
@@ -170,7 +185,7 @@ def _try(kernel: StepKernel, like: Tensor, length: Tensor | None) -> None:
     row = like.new_zeros(1, 1, columns)
     weights = [like.new_zeros(columns, columns) for _ in e.recurrent]
     given, vectors = like.new_zeros(1, 1, len(e.given), columns), like.new_zeros(len(e.vectors), columns)
-    made = Made.empty(e, like, 1, [like.new_zeros(2, 1, columns) for _ in range(e.states)])
+    made = Made.empty(e, 0, like, 1, [like.new_zeros(2, 1, columns) for _ in range(e.states)])
     results = [row.clone() for _ in e.results]
     kernel.forward(given, vectors, kernel.packed(weights), made, results, length, kept=True)
     d_states, d_vectors = [row[0].clone() for _ in range(e.states)], like.new_zeros(1, len(e.vectors), columns)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from ...compiler.recurrence.cpp import translation_unit
 from ...compiler.recurrence.terms import Equations
@@ -70,25 +71,32 @@ def recurrence(
 
     Returns each output [T, B, P] and each last state [B, P]; then, for the derivative alone, what `Made` holds.
     """
+    return _run(given, vectors, weights, states, length, name)
+
+
+def _run(
+    given: Tensor, vectors: Tensor, weights: Sequence[Tensor], states: Sequence[Tensor], length: Tensor | None, name: str
+) -> list[Tensor]:
     ran[name] += 1
     kernel = _kernels[name]
-    made, results = _empty(kernel.equations, given, states)
+    made, results = _empty(kernel, given, states)
     for whole, start in zip(made.states, states, strict=True):
         whole[0] = start
     kernel.forward(given, vectors, kernel.packed(_rows(weights)), made, results, length, kept=True)
     return [*results, *(whole[-1].clone() for whole in made.states), *made.tensors()]
 
 
-def _empty(equations: Equations, given: Tensor, states: Sequence[Tensor]) -> tuple[Made, list[Tensor]]:
+def _empty(kernel: Kernel | gpu.StepKernel, given: Tensor, states: Sequence[Tensor]) -> tuple[Made, list[Tensor]]:
+    equations = kernel.equations
     steps, batch, _, padded = given.shape
     carried = [given.new_empty(steps + 1, batch, padded) for _ in states]
     results = [given.new_empty(steps, batch, padded) for _ in equations.results]
-    return Made.empty(equations, given, steps, carried), results
+    return Made.empty(equations, kernel.saved, given, steps, carried), results
 
 
-def _rows(weights: Sequence[Tensor]) -> list[Tensor]:
+def _rows(tensors: Sequence[Tensor]) -> list[Tensor]:
     """The numbers of a row side by side."""
-    return [weight if weight.stride(1) == 1 else weight.contiguous() for weight in weights]
+    return [x if x.stride(-1) == 1 else x.contiguous() for x in tensors]
 
 
 def without_derivative(
@@ -105,7 +113,7 @@ def without_derivative(
     ran[name] += 1
     kernel, (batch, padded) = _kernels[name], states[0].shape
     packed = kernel.packed(_rows(weights))
-    made = Made.empty(kernel.equations, states[0], 1, [torch.stack((start, start)) for start in states])
+    made = Made.empty(kernel.equations, kernel.saved, states[0], 1, [torch.stack((start, start)) for start in states])
     results = [states[0].new_empty(steps, batch, padded) for _ in kernel.equations.results]
     step = batch * padded * max(len(kernel.equations.given), 1) * states[0].element_size()
     chunk = max(CHUNK // step // 2 * 2, 2)  # an even number
@@ -121,7 +129,7 @@ def without_derivative(
 def _(
     given: Tensor, vectors: Tensor, weights: Sequence[Tensor], states: Sequence[Tensor], length: Tensor | None, name: str
 ) -> list[Tensor]:
-    made, results = _empty(_kernels[name].equations, given, states)
+    made, results = _empty(_kernels[name], given, states)
     return [*results, *(torch.empty_like(x) for x in states), *made.tensors()]
 
 
@@ -137,33 +145,57 @@ def recurrence_backward(
     name: str,
 ) -> list[Tensor]:
     """The adjoints of given, vectors, the first states and the weights, from those of the last states and of the outputs."""
+    back = _run_back(given, vectors, weights, made, length, last, results, name)
+    own = len(back) - len(weights)  # what an operator gives is memory of its own, and these are parts of one product
+    return [*back[:own], *(x.clone(memory_format=torch.contiguous_format) for x in back[own:])]
+
+
+def _run_back(
+    given: Tensor,
+    vectors: Tensor,
+    weights: Sequence[Tensor],
+    made: Sequence[Tensor],
+    length: Tensor | None,
+    last: Sequence[Tensor],
+    results: Sequence[Tensor],
+    name: str,
+) -> list[Tensor]:
     kernel = _kernels[name]
-    kept = Made.of(kernel.equations, made)
+    kept = Made.of(kernel.saved, made)
     d_given = torch.empty_like(given, memory_format=torch.contiguous_format)
-    d_product = d_given if kernel.equations.sums_alone else torch.empty_like(kept.product)
+    d_product = given.new_empty(*given.shape[:2], kernel.starts.count(None), given.shape[-1])
     d_vectors = given.new_zeros(given.shape[1], len(vectors), given.shape[-1])
     d_states = [x.clone(memory_format=torch.contiguous_format) for x in last]
-    d_results = [x.contiguous() for x in results]
+    d_results = _rows(results)
     kernel.backward(given, vectors, _rows(weights), kept, d_results, d_states, d_given, d_product, d_vectors, length)
     with torch.autocast(given.device.type, enabled=False):
-        d_weights = _of_weights(kernel.equations, kept, d_product, weights)
+        d_weights = _of_weights(kernel, kept, d_given, d_product, weights)
     return [d_given, d_vectors.sum(0), *d_states, *d_weights]
 
 
-def _of_weights(equations: Equations, made: Made, d_product: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
-    """Over all steps, and all products of one row, at once."""
-    found = [torch.empty(0)] * len(weights)
-    sources = [piece.source for piece in equations.recurrent]
-    padded = d_product.shape[-1]
-    for source in sorted(set(sources)):
-        places = [g for g, other in enumerate(sources) if other == source]
-        rows = made.states[source][:-1] if source < equations.states else made.saved[source - equations.states]
-        before = rows[:, :, : weights[places[0]].shape[1]].flatten(0, 1)
-        mine = d_product if len(places) == len(sources) else d_product[:, :, places]
-        slopes = (mine.view(len(before), -1).t() @ before).view(len(places), padded, -1)
-        for g, slope in zip(places, slopes, strict=True):
-            found[g] = slope[: len(weights[g])].clone(memory_format=torch.contiguous_format)
+def _of_weights(
+    kernel: Kernel | gpu.StepKernel, made: Made, d_given: Tensor, d_product: Tensor, weights: Sequence[Tensor]
+) -> list[Tensor]:
+    """Over all steps, and all products of one row whose adjoints are in one tensor, at once."""
+    found, equations, starts = [torch.empty(0)] * len(weights), kernel.equations, kernel.starts
+    steps, batch, _, padded = d_given.shape
+    for source, apart, products in kernel.together:
+        rows = made.states[source] if source < equations.states else made.saved[source - equations.states]
+        width = weights[products[0]].shape[1]
+        before = rows.view(-1, padded)[: steps * batch, :width]  # the last states enter no product
+        places = [starts[:g].count(None) if apart else starts[g] for g in products]
+        mine = _columns(d_product if apart else d_given, places)
+        slopes = mine.view(steps * batch, -1).t() @ before
+        for g, slope in zip(products, slopes.split(padded), strict=True):
+            found[g] = slope if len(weights[g]) == padded else slope[: len(weights[g])]
     return found
+
+
+def _columns(tensor: Tensor, places: list[int]) -> Tensor:
+    """Some of the maps of [T, B, C, P], where they lie if they lie side by side."""
+    if places != list(range(places[0], places[0] + len(places))):
+        return tensor[:, :, places]
+    return tensor if len(places) == tensor.shape[2] else tensor.narrow(2, places[0], len(places))
 
 
 @recurrence_backward.register_fake
@@ -200,7 +232,8 @@ def _derivative(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
     last = [torch.zeros_like(start) if d is None else d for d, start in pairs]
     if torch.is_grad_enabled():  # this derivative has derivatives
         return _differentiable(ctx.name, given, vectors, weights, starts, length, [*last, *results])
-    d_given, d_vectors, *found = recurrence_backward(given, vectors, weights, made, length, last, results, ctx.name)
+    back = recurrence_backward if _is_watched(given) else _run_back
+    d_given, d_vectors, *found = back(given, vectors, weights, made, length, last, results, ctx.name)
     return d_given, d_vectors, found[ctx.states :], found[: ctx.states], None, None
 
 
@@ -223,3 +256,35 @@ def _differentiable(
 
 
 recurrence.register_autograd(_derivative, setup_context=_keep)
+
+
+class Recurrence(torch.autograd.Function):
+    """`recurrence` without PyTorch's dispatcher, which takes half a millisecond for it: as long as a hundred steps of a small cell."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, name: str, count: int, length: Tensor | None, given: Tensor, vectors: Tensor, *rest: Tensor
+    ) -> tuple[Tensor, ...]:
+        inputs = (given, vectors, rest[:count], rest[count:], length, name)
+        made = _run(*inputs)
+        _keep(ctx, inputs, made)
+        return tuple(made)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        given, vectors, weights, states, *_ = _derivative(ctx, list(grads))
+        return None, None, None, given, vectors, *weights, *states
+
+
+def over_time(
+    given: Tensor, vectors: Tensor, weights: Sequence[Tensor], states: Sequence[Tensor], length: Tensor | None, name: str
+) -> list[Tensor]:
+    """As `recurrence`, which is one node for what traces the network, and past the dispatcher where nothing does."""
+    if _is_watched(given):
+        return recurrence(given, vectors, weights, states, length, name)
+    return list(Recurrence.apply(name, len(weights), length, given, vectors, *weights, *states))
+
+
+def _is_watched(x: Tensor) -> bool:
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
+    return traced or type(x) is not Tensor or _get_current_dispatch_mode() is not None
