@@ -4,9 +4,10 @@ Each line is a ratio of times, the median of interleaved pairs of blocks in one 
 (forward and backward); below 1 the first is faster. Inputs have 64 columns, all is float32. On one thread the time is the processor's, on
 two it is the clock's, which wants idle cores.
 
-`LSTM` and `GRU` are those of std.recurrent in their kernels; `plain` is the LSTM as the generated PyTorch computes it, and `loop` the
-LSTM written by hand step by step. `four gates` and `three gates` are cells of nobody, for which there is nothing else: beside nn.LSTM
-and nn.GRU. `linear` is MinGRU, whose gates do not read the state, beside the loop of it in PyTorch.
+`LSTM` and `GRU` are those of std.recurrent in their kernels; `plain` is the LSTM as the generated PyTorch computes it, and a `loop` is the
+cell written by hand step by step. `four gates` and `three gates` are cells of nobody, for which there is nothing else: beside nn.LSTM
+and nn.GRU. `linear` is MinGRU, whose gates do not read the state, beside its loop, and beside one that takes its products for all steps
+at once.
 """
 
 import argparse
@@ -74,17 +75,20 @@ class Loop(nn.Module):
 
 
 class MinimalLoop(nn.Module):
-    """MinGRU step by step, its products taken for all steps at once."""
+    """MinGRU step by step, its products taken in the step, or for all steps at once."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, *, at_once: bool = False):
         super().__init__()
-        self.gate, self.new = nn.Linear(COLUMNS, width), nn.Linear(COLUMNS, width)
+        self.gate, self.new, self.at_once = nn.Linear(COLUMNS, width), nn.Linear(COLUMNS, width), at_once
 
     def forward(self, x: Tensor) -> Tensor:
-        z, n = torch.sigmoid(self.gate(x)), self.new(x)
-        h, outputs = torch.zeros_like(n[:, 0]), []
-        for keep, new in zip(z.unbind(1), n.unbind(1), strict=True):
-            h = (1 - keep) * h + keep * new
+        if self.at_once:
+            steps = zip(torch.sigmoid(self.gate(x)).unbind(1), self.new(x).unbind(1), strict=True)
+        else:
+            steps = ((torch.sigmoid(self.gate(now)), self.new(now)) for now in x.unbind(1))
+        h, outputs = x.new_zeros(x.shape[0], self.gate.out_features), []
+        for z, new in steps:
+            h = (1 - z) * h + z * new
             outputs.append(h)
         return torch.stack(outputs, dim=1)
 
@@ -133,7 +137,8 @@ def pairs(width: int) -> Iterator[tuple[str, nn.Module, nn.Module]]:
     yield "GRU / nn.GRU", ours("GRU", width), gru
     yield "four gates / nn.LSTM", ours("Four", width), lstm
     yield "three gates / nn.GRU", ours("Three", width), gru
-    yield "linear / its loop", ours("MinGRU", width), MinimalLoop(width)
+    yield "linear / loop", ours("MinGRU", width), MinimalLoop(width)
+    yield "linear / at once", ours("MinGRU", width), MinimalLoop(width, at_once=True)
     yield "plain LSTM / nn.LSTM", ours("LSTM", width, fused=False), lstm
     yield "LSTM / loop", ours("LSTM", width), Loop(width)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .adjoint import adjoints, values
-from .loops import BARRIER, Cell, each_row, indented, row_loop, rows_in_blocks, tiles, unit_loop
+from .loops import BARRIER, Cell, along_rows, each_row, indented, row_loop, rows_in_blocks, tiles, unit_loop
 from .phases import Phase, Segment, width_of
 from .terms import REDUCTIONS, ROW
 
@@ -32,7 +32,7 @@ def backward(cell: Cell) -> str:
     loops, offsets = _loops(cell), _offsets(cell)
     functions = [_tile(cell, n, width, loops, offsets) for n in range(len(cell.phases)) for width in cell.widths]
     functions += [_row(cell, n, loops) for n, phase in enumerate(cell.phases) if phase.by_row]
-    return "".join([*functions, _steps(cell, offsets)])
+    return "".join([*functions, _steps(cell, loops, offsets)])
 
 
 def _loops(cell: Cell) -> list[_Loop]:
@@ -89,6 +89,8 @@ def _tile(cell: Cell, n: int, width: int, loops: list[_Loop], offsets: dict[tupl
     phase = cell.phases[n]
     if not _has_tile(cell, phase, width):
         return ""
+    if _is_along_rows(cell, n, width, loops):
+        return _units(cell, n, width, loops)
     functions, body = [], []
     if not _touched(cell, n, width, loops):
         saved = [k for kind, k in _rows_made(cell, phase, width) if kind == "saved"]
@@ -113,6 +115,13 @@ def _tile(cell: Cell, n: int, width: int, loops: list[_Loop], offsets: dict[tupl
 {indented(chr(10).join(body), 1)}
 }}
 """
+
+
+def _is_along_rows(cell: Cell, n: int, width: int, loops: list[_Loop]) -> bool:
+    """Is a tile nothing but units, to which no product gives an adjoint?"""
+    phase = cell.phases[n]
+    saved = any(kind == "saved" for kind, _ in _rows_made(cell, phase, width))
+    return not (phase.by_row or _readers(cell, phase, width) or (saved and not _touched(cell, n, width, loops)))
 
 
 def _units(cell: Cell, n: int, width: int, loops: list[_Loop]) -> str:
@@ -164,8 +173,11 @@ def _back_product(cell: Cell, name: str, g: int, panel: str, apart: str) -> str:
   T* to = c.d{_many(kind)}[{number}] + r0 * P + j;
   vt acc[M][J];
   for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) acc[m][i] = *(const vt*)(to + m * P + i * VL);
-  for (long k = 0; k < c.widths[{cell.equations.recurrent[g].width}]; k++, panel += VL)
-    for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) acc[m][i] += from[m * {many} * P + k] * *(const vt*)(panel + i * apart);
+  for (long k = 0; k < c.widths[{cell.equations.recurrent[g].width}]; k++, panel += VL) {{
+    vt w[J];
+    for (int i = 0; i < J; i++) {{ vt one = *(const vt*)(panel + i * apart); HOLD(one); w[i] = one; }}
+    for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) acc[m][i] += from[m * {many} * P + k] * w[i];
+  }}
   for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) *(vt*)(to + m * P + i * VL) = acc[m][i];
 }}
 """
@@ -309,15 +321,17 @@ for (long j = 0; j < c.pad({width}); j += VL) {{
     return found
 
 
-def _steps(cell: Cell, offsets: dict[tuple[int, int], str]) -> str:
+def _steps(cell: Cell, loops: list[_Loop], offsets: dict[tuple[int, int], str]) -> str:
     """The loop over the steps, from the last to before the first, where the adjoints of the first states are."""
     phases, body = cell.phases, []
     for n in reversed(range(len(phases))):
         phase, before = phases[n], phases[n - 1]
         widths = [width for width in cell.widths if _has_tile(cell, phase, width)]
-        body += [tiles(f"back_tile_{n}_{width}", width, "rows_of(J)") for width in widths]
+        beside = [width for width in widths if _is_along_rows(cell, n, width, loops)]
+        body += [tiles(f"back_tile_{n}_{width}", width, "rows_of(J)") for width in widths if width not in beside]
         if phase.last:
             body.append("    if (t < 0) break;\n")
+        body += [along_rows(f"back_units_{n}_{width}", width) for width in beside]
         if phase.by_row:
             body += [BARRIER] if widths else []
             body.append(each_row(f"back_row_{n}"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .adjoint import values
-from .loops import BARRIER, Cell, each_row, indented, row_loop, rows_in_blocks, tiles, unit_loop
+from .loops import BARRIER, Cell, along_rows, each_row, indented, row_loop, rows_in_blocks, tiles, unit_loop
 from .phases import Phase, Segment
 from .terms import ROW
 
@@ -43,7 +43,7 @@ def _has_tile(cell: Cell, phase: Phase, width: int) -> bool:
 
 def _rows_of_tile(cell: Cell, phase: Phase, width: int) -> str:
     groups = _groups(cell, phase, width).values()
-    return f"rows_of({max((len(group) for group in groups), default=2)})"
+    return f"rows_of({max(len(group) for group in groups)})"
 
 
 def _tile(cell: Cell, n: int, width: int, offsets: dict[tuple[int, int, int], str]) -> str:
@@ -51,6 +51,8 @@ def _tile(cell: Cell, n: int, width: int, offsets: dict[tuple[int, int, int], st
     phase = cell.phases[n]
     if not _has_tile(cell, phase, width):
         return ""
+    if not cell.products(phase, width):
+        return _units(cell, n, width)
     functions, body = [], []
     groups = _groups(cell, phase, width)
     if groups and not phase.by_row:
@@ -60,7 +62,7 @@ def _tile(cell: Cell, n: int, width: int, offsets: dict[tuple[int, int, int], st
         functions.append(_product(cell, name, group, offsets[n, width, source], source))
         call = f"{name}<#>(c, r, lo, hi, j + i * VL, t, k, end);"
         if source == next(iter(groups)) and not phase.by_row:
-            call = f"{{ if (k == 0 && i == 0) for (int m = 0; m < #; m++) ahead_{n}_{width}(c, r + m, j, t); {call} }}"
+            call = f"{{ if (k == 0 && i == 0) for (int m = 0; m < #; m++) ahead_{n}_{width}(c, r + m, r + m + #, j, t); {call} }}"
         body += [
             f"for (long k = 0; k < c.widths[{source}]; k += chunk_of({len(group)})) {{",
             f"  const long end = std::min(k + chunk_of({len(group)}), c.widths[{source}]);",
@@ -135,11 +137,12 @@ def _units(cell: Cell, n: int, width: int) -> str:
 
 
 def _ahead(cell: Cell, n: int, width: int) -> str:
-    """Fetches what the units of a tile, row `b` of it, will read and write."""
+    """Fetches what the units of a tile, row `b` of it, will read and write, and what products of row `next` begin with."""
     ends = [end for segment in cell.phases[n].segments for end in cell.ends(segment, width)]
-    lines = [f"FETCH(given + {k} * P);" for k, g in enumerate(cell.equations.given) if g.width in (width, ROW)]
+    given = [(k, "next * C" if k in cell.starts else "b * C") for k, g in enumerate(cell.equations.given) if g.width in (width, ROW)]
+    lines = [f"FETCH(c.given + (t * B * C + {row} + {k}) * P + j);" for k, row in given]
     lines += [f"FETCH({'next' if kind == 'state' else kind}{number});" for kind, number, _ in ends if kind != "sum"]
-    return f"""INLINE void ahead_{n}_{width}(const Call& c, long b, long j, long t) {{
+    return f"""INLINE void ahead_{n}_{width}(const Call& c, long b, long next, long j, long t) {{
 {_steps_of_states()}
 {indented(chr(10).join([*_pointers(cell, "j"), *lines]), 1)}
 }}
@@ -249,11 +252,11 @@ def _steps(cell: Cell) -> str:
     """The loop over the steps."""
     body = []
     for n, phase in enumerate(cell.phases):
-        body += [
-            tiles(f"tile_{n}_{width}", width, _rows_of_tile(cell, phase, width))
-            for width in cell.widths
-            if _has_tile(cell, phase, width)
-        ]
+        for width in cell.widths:
+            if cell.products(phase, width):
+                body.append(tiles(f"tile_{n}_{width}", width, _rows_of_tile(cell, phase, width)))
+            elif _has_tile(cell, phase, width):
+                body.append(along_rows(f"units_{n}_{width}", width))
         if phase.by_row:
             body += [BARRIER] if phase.products else []
             body.append(each_row(f"row_{n}"))

@@ -147,6 +147,18 @@ def tiles(name: str, width: int, rows: str) -> str:
 """
 
 
+def along_rows(name: str, width: int) -> str:
+    """As `tiles`, of units that no product makes: one after the other as they lie in memory. `name` is a function of its row, its first
+    unit, and t."""
+    return f"""    {{ const long tiles = c.pad({width}) / W, work = c.B * tiles, end = work * (id + 1) / n;
+      long w = work * id / n, b = w / tiles, j = w % tiles;
+      for (; w < end; w++) {{
+        {name}(c, b, j * W, t);
+        if (++j == tiles) {{ j = 0; b++; }}
+      }} }}
+"""
+
+
 def rows_in_blocks(call: str, rows: str) -> str:
     """A function of so many rows, `call` with the number as `#`, over rows `lo` to `hi`; of eight last ones it takes twice four rather than
     six and two, which are too few to keep the processor busy."""
