@@ -99,7 +99,7 @@ def _tile(cell: Cell, n: int, width: int, loops: list[_Loop], offsets: dict[tupl
     readers = _readers(cell, phase, width)
     for i, g in enumerate(readers):
         name = f"back_product_{n}_{g}"
-        panel = f"c.packed + {offsets[n, width]} + j * ({_depth(cell, readers)}) + ({_depth(cell, readers[:i])}) * VL"
+        panel = f"c.panels + {offsets[n, width]} + j * ({_depth(cell, readers)}) + ({_depth(cell, readers[:i])}) * VL"
         functions.append(_back_product(cell, name, g, panel, f"({_depth(cell, readers)}) * VL"))
         there = "t + 1 < c.N" if cell.source(g)[0] == "state" else "t >= 0"
         call = f"{name}<#>(c, r, j, t);"
@@ -314,7 +314,7 @@ def _pack(cell: Cell, offsets: dict[tuple[int, int], str]) -> list[str]:
             to = cell.equations.recurrent[g].width
             found.append(f"""#pragma omp for nowait
 for (long j = 0; j < c.pad({width}); j += VL) {{
-  T* panel = packed.data() + {offset} + j * ({_depth(cell, readers)}) + ({_depth(cell, readers[:i])}) * VL;
+  T* panel = c.panels + {offset} + j * ({_depth(cell, readers)}) + ({_depth(cell, readers[:i])}) * VL;
   for (long k = 0; k < c.widths[{to}]; k++) for (int l = 0; l < VL; l++)
     panel[k * VL + l] = j + l < c.widths[{width}] ? c.weights[{g}][k * c.strides[{g}] + j + l] : T(0);
 }}""")
@@ -337,10 +337,7 @@ def _steps(cell: Cell, loops: list[_Loop], offsets: dict[tuple[int, int], str]) 
             body.append(each_row(f"back_row_{n}"))
         joins = any(_readers(cell, before, width) for width in cell.widths)
         body += [BARRIER] if cell.needs_barrier(phase, before, joins) else []
-    size = " + ".join(["1", *(f"c.pad({width}) * ({_depth(cell, _readers(cell, phases[n], width))})" for n, width in offsets)])
-    return f"""void backward(Call c) {{
-  std::vector<T> packed({size});
-  c.packed = packed.data();
+    return f"""void backward(const Call& c) {{
   #pragma omp parallel num_threads(c.threads)
   {{
     const long id = omp_get_thread_num(), n = omp_get_num_threads();

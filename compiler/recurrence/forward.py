@@ -239,10 +239,12 @@ def _pack(cell: Cell, offsets: dict[tuple[int, int, int], str]) -> str:
             blocks.append(f"""  #pragma omp for nowait
   for (long j = 0; j < c.pad({width}); j += VL) {{
     T* panel = packed + {offset} + j * c.widths[{source}] * {len(group)} + {i} * VL;
-    for (int l = 0; l < VL; l++) {{
-      const T* from = c.weights[{g}] + (j + l) * c.strides[{g}];
-      for (long k = 0; k < c.widths[{source}]; k++) panel[k * {len(group)} * VL + l] = j + l < c.widths[{width}] ? from[k] : T(0);
-    }} }}
+    for (long k0 = 0; k0 < c.widths[{source}]; k0 += 64) // a block of a panel stays in the first cache while its columns are written
+      for (int l = 0; l < VL; l++) {{
+        const T* from = c.weights[{g}] + (j + l) * c.strides[{g}];
+        const long end = std::min(k0 + 64, c.widths[{source}]);
+        for (long k = k0; k < end; k++) panel[k * {len(group)} * VL + l] = j + l < c.widths[{width}] ? from[k] : T(0);
+      }} }}
 """)
     inside = "".join(blocks)
     return f"void pack(const Call& c, T* packed) {{\n  #pragma omp parallel num_threads(c.threads)\n  {{\n{inside}  }}\n}}\n"

@@ -7,7 +7,6 @@ PRELUDE = r"""#include <omp.h>
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <vector>
 #define INLINE static inline __attribute__((always_inline))
 // exp and tanh of float as polynomials (Cephes, Eigen), which the compiler vectorises. Their limits are no constants to it: it would compute
 // what follows of them beside what follows of x and choose between those, in place of a least and a largest number.
@@ -77,7 +76,7 @@ constexpr long chunk_of(int products) { return 65536 / (products * BYTES) < 32 ?
 
 # given [T, B, C, P], product [T, B, G, P], sums [T, B, R], vectors [V, P]; states, saved and results are so many pointers to [T + 1, B, P],
 # [T, B, P] and [T, B, P]; the adjoints of results have steps and rows as far apart as is said of each. weights are matrices [to, from] whose
-# rows are `strides` apart. P is the largest width, padded;
+# rows are `strides` apart: in panels they are packed forward, in `panels` there is room for that backward. P is the largest width, padded;
 # in `Call` the number of steps is N.
 # Where nothing is `kept` for a derivative, product, sums and saved are of one step, and states of two, which take turns.
 # The adjoints have the shapes of what they belong to; those of states and of what was saved are carried in [B, P], those of sums in [B, R],
@@ -86,7 +85,7 @@ CALL = r"""
 constexpr int VL = BYTES / sizeof(T), W = 16, J = W / VL; // a tile is W units wide
 typedef T vt __attribute__((vector_size(BYTES), aligned(sizeof(T))));
 struct Call {
-  const T *given, *vectors, *packed; T *product, *sums; T* const* states; T* const* saved; T* const* results;
+  const T *given, *vectors, *packed; T *panels, *product, *sums; T* const* states; T* const* saved; T* const* results;
   T *dgiven, *dproduct, *dsums, *dvectors; T* const* dstates; T* const* dsaved; const T* const* dresults;
   const T* const* weights; const long *strides, *widths, *result_steps, *result_rows, *length; long kept, threads, N, B, P;
   long pad(int width) const { return (widths[width] + W - 1) / W * W; }

@@ -281,8 +281,8 @@ class Fused:
 
     def _bias(self, given: Given, like: Tensor) -> Tensor:
         assert given.key is not None
-        bias, width = cast("Tensor", self.cell.get_submodule(given.key).bias), self.equations.widths[given.width]
-        return _in(bias if len(bias) == width else bias[given.first : given.first + width], like.dtype)
+        bias, width = cast("Tensor", self._layers[given.key].bias), self.equations.widths[given.width]
+        return _in(bias if bias.shape[0] == width else bias[given.first : given.first + width], like.dtype)
 
 
 def _together(parts: tuple[Slice, ...], stepped: int) -> list[list[Slice]]:

@@ -1,6 +1,7 @@
 """The C functions of a kernel's library, called on tensors."""
 
 import ctypes
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from ...compiler.recurrence.terms import Equations
 
 DTYPES: dict[torch.dtype, Literal["float", "double"]] = {torch.float32: "float", torch.float64: "double"}
 POINTERS = (
-    *("given", "vectors", "packed", "product", "sums", "states", "saved", "results"),
+    *("given", "vectors", "packed", "panels", "product", "sums", "states", "saved", "results"),
     *(
         "d_given",
         "d_product",
@@ -101,11 +102,8 @@ class Kernel:
         return len(schedule(joined(self.equations).equations).saved)
 
     def packed(self, weights: Sequence[Tensor]) -> Tensor:
-        """The weights of products in the order in which they are read."""
-        sizes = self.equations.widths
-        sources = [piece.stop - piece.start for piece in self.equations.recurrent]
-        size = sum(padded_width(sizes[p.width]) * source for p, source in zip(self.equations.recurrent, sources, strict=True))
-        made = torch.empty(size, dtype=weights[0].dtype if weights else torch.float32)
+        """The weights of products in the order in which they are read, until a kernel is called the next time in this thread."""
+        made = self._room(weights[0].dtype if weights else torch.float32)
         call, kept = self._call(weights=weights)
         self._function("pack_weights")(ctypes.byref(call), ctypes.c_void_p(made.data_ptr()))
         del kept
@@ -142,8 +140,21 @@ class Kernel:
         adjoints = {"d_results": d_results, "d_states": d_states, "d_given": d_given, "d_product": d_product}
         carried = [torch.empty_like(d_states[0]) for _ in made.saved]
         sums = given.new_empty(given.shape[1], len(self.equations.rows))
-        adjoints |= {"d_vectors": d_vectors, "d_saved": carried, "d_sums": sums}
+        adjoints |= {"d_vectors": d_vectors, "d_saved": carried, "d_sums": sums, "panels": self._room(given.dtype)}
         self._run("backward_steps", given, vectors, made, length, kept=True, weights=weights, **adjoints)
+
+    def _room(self, dtype: torch.dtype) -> Tensor:
+        """For all weights of products, padded in both ways: each thread has its own, since memory that is new is slow at first."""
+        room: Tensor | None = getattr(self._rooms, "room", None)
+        if room is None or room.dtype != dtype:
+            sizes = [padded_width(size) for size in self.equations.widths]
+            pieces = ((sizes[piece.width], padded_width(piece.stop - piece.start)) for piece in self.equations.recurrent)
+            room = self._rooms.room = torch.empty(sum(to * source for to, source in pieces), dtype=dtype)
+        return room
+
+    @cached_property
+    def _rooms(self) -> threading.local:
+        return threading.local()
 
     def _run(
         self, name: str, given: Tensor, vectors: Tensor, made: Made, length: Tensor | None, *, kept: bool, **tensors: Any
@@ -159,14 +170,12 @@ class Kernel:
 
     def _call(self, **tensors: Tensor | Sequence[Tensor] | None) -> tuple[Call, list[object]]:
         """The argument of a C function, and what must live as long as it does."""
-        weights, results = tensors.get("weights") or (), tensors.get("d_results") or ()
-        arrays: dict[str, ctypes.Array[Any]] = {
-            "widths": self._widths,
-            "strides": _longs([weight.stride(0) for weight in weights]),
-            "result_steps": _longs([result.stride(0) for result in results]),
-            "result_rows": _longs([result.stride(1) for result in results]),
-        }
-        assert all(x.stride(-1) == 1 for x in (*weights, *results))
+        arrays: dict[str, ctypes.Array[Any]] = {"widths": self._widths}
+        if weights := tensors.get("weights"):
+            arrays["strides"] = _longs([weight.stride(0) for weight in weights])
+        if results := tensors.get("d_results"):
+            arrays |= {f"result_{name}": _longs([x.stride(dim) for x in results]) for dim, name in enumerate(("steps", "rows"))}
+        assert all(x.stride(-1) == 1 for x in (*(weights or ()), *(results or ())))
         call, alive = Call(threads=torch.get_num_threads()), list[object](tensors.values())
         for name, value in tensors.items():
             if isinstance(value, Tensor):
