@@ -140,9 +140,17 @@ def _ahead(cell: Cell, n: int, width: int, loops: list[_Loop]) -> str:
     """Fetches what the units of a tile, row `b` of it, will read and write."""
     e = cell.equations
     mine = [loop for loop in loops if (loop.phase, loop.width) == (n, width)]
-    lines = [f"FETCH(dgiven + {k} * P);" + (f" FETCH(given + {k} * P);" if k not in cell.starts else "") for k, g in enumerate(e.given) if g.width in (width, ROW)]
+    lines = [
+        f"FETCH(dgiven + {k} * P);" + (f" FETCH(given + {k} * P);" if k not in cell.starts else "")
+        for k, g in enumerate(e.given)
+        if g.width in (width, ROW)
+    ]
     lines += [f"FETCH(product + {g} * P);" for g, piece in enumerate(e.recurrent) if piece.width == width]
-    lines += [f"FETCH(dproduct + {cell.adjoint(g)[1]} * P);" for g, piece in enumerate(e.recurrent) if piece.width == width and cell.starts[g] is None]
+    lines += [
+        f"FETCH(dproduct + {cell.adjoint(g)[1]} * P);"
+        for g, piece in enumerate(e.recurrent)
+        if piece.width == width and cell.starts[g] is None
+    ]
     for kind, number in dict.fromkeys((kind, number) for loop in mine for kind, number, _ in loop.ends if kind != "sum"):
         lines += [f"FETCH(d{kind}{number});"] + ([f"FETCH({kind}{number});"] if kind != "result" else [])
     return f"""INLINE void back_ahead_{n}_{width}(const Call& c, long b, long j, long t) {{

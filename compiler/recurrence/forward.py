@@ -90,7 +90,11 @@ def _product(cell: Cell, name: str, group: list[int], offset: str, source: int) 
     begin = ["vt{}" if start is None else f"*(const vt*)(given + (m * C + {start}) * P)" for start in starts]
     loads = [f"acc[m][{i}] = first ? {begin[i]} : *(const vt*)(to + (m * G + {group[i]}) * P);" for i in each]
     parts = [f"vt w{i} = *(const vt*)(panel + {i} * VL); HOLD(w{i});" for i in each]
-    rows_of_weights = [f"x = {row}[m * P + k] - vt{{}};" + "".join(f" acc[m][{i}] += x * w{i};" for i in each if names[cell.source(group[i])] == row) for row in names.values()]
+    rows_of_weights = [
+        f"x = {row}[m * P + k] - vt{{}};"
+        + "".join(f" acc[m][{i}] += x * w{i};" for i in each if names[cell.source(group[i])] == row)
+        for row in names.values()
+    ]
     held = [f"vt x_{row}[M]; for (int m = 0; m < M; m++) x_{row}[m] = {row}[m * P + k] - vt{{}};" for row in names.values()]
     streamed = [
         f"w = *(const vt*)(panel + {i} * VL); HOLD(w); for (int m = 0; m < M; m++) acc[m][{i}] += x_{names[cell.source(group[i])]}[m] * w;"
@@ -139,7 +143,9 @@ def _units(cell: Cell, n: int, width: int) -> str:
 def _ahead(cell: Cell, n: int, width: int) -> str:
     """Fetches what the units of a tile, row `b` of it, will read and write, and what products of row `next` begin with."""
     ends = [end for segment in cell.phases[n].segments for end in cell.ends(segment, width)]
-    given = [(k, "next * C" if k in cell.starts else "b * C") for k, g in enumerate(cell.equations.given) if g.width in (width, ROW)]
+    given = [
+        (k, "next * C" if k in cell.starts else "b * C") for k, g in enumerate(cell.equations.given) if g.width in (width, ROW)
+    ]
     lines = [f"FETCH(c.given + (t * B * C + {row} + {k}) * P + j);" for k, row in given]
     lines += [f"FETCH({'next' if kind == 'state' else kind}{number});" for kind, number, _ in ends if kind != "sum"]
     return f"""INLINE void ahead_{n}_{width}(const Call& c, long b, long next, long j, long t) {{

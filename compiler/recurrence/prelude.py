@@ -8,8 +8,8 @@ PRELUDE = r"""#include <omp.h>
 #include <cstring>
 #include <limits>
 #define INLINE static inline __attribute__((always_inline))
-// exp and tanh of float as polynomials (Cephes, Eigen), which the compiler vectorises. Their limits are no constants to it: it would compute
-// what follows of them beside what follows of x and choose between those, in place of a least and a largest number.
+// exp and tanh of float as polynomials (Cephes, Eigen), which the compiler vectorises. Their limits are no constants to it: it would
+// compute what follows of them beside what follows of x and choose between those, in place of a least and a largest number.
 __attribute__((visibility("hidden"))) float exp_least = -87.3f, exp_most = 88.3f, tanh_least = -7.9053111f, tanh_most = 7.9053111f;
 INLINE float f_exp(float x) {
   x = exp_least > x ? exp_least : x; x = exp_most < x ? exp_most : x; // NaN stays
@@ -70,14 +70,14 @@ template <class T> INLINE T f_sign(T x) { return T(x > T(0)) - T(x < T(0)); }
 #endif
 #define FETCH(x) __builtin_prefetch(x, 0, 2)
 constexpr int rows_of(int side) { return FREE / side > 8 ? 8 : FREE / side < 2 ? 2 : FREE / side; } // accumulators: rows times side
-// So many rows of a panel stay in the first cache while all rows of a tile pass.
+// So many rows of a panel stay in the second cache while all rows of a tile pass.
 constexpr long chunk_of(int products) { return 65536 / (products * BYTES) < 32 ? 32 : 65536 / (products * BYTES); }
 """
 
 # given [T, B, C, P], product [T, B, G, P], sums [T, B, R], vectors [V, P]; states, saved and results are so many pointers to [T + 1, B, P],
-# [T, B, P] and [T, B, P]; the adjoints of results have steps and rows as far apart as is said of each. weights are matrices [to, from] whose
-# rows are `strides` apart: in panels they are packed forward, in `panels` there is room for that backward. P is the largest width, padded;
-# in `Call` the number of steps is N.
+# [T, B, P] and [T, B, P]; the adjoints of results have steps and rows as far apart as is said of each. weights are matrices [to, from]
+# whose rows are `strides` apart: `packed` they are forward, and backward there is room for them in `panels`. P is the largest width,
+# padded; in `Call` the number of steps is N. A product holds what it begins with, and, once the units are computed, what is kept of it.
 # Where nothing is `kept` for a derivative, product, sums and saved are of one step, and states of two, which take turns.
 # The adjoints have the shapes of what they belong to; those of states and of what was saved are carried in [B, P], those of sums in [B, R],
 # those of vectors in [B, V, P].

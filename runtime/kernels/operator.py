@@ -19,7 +19,7 @@ from . import build, gpu
 from .calls import DTYPES, Kernel, Made
 from .steps import steps
 
-CHUNK = 1 << 20  # bytes of what is ready ahead that stay in the cache
+CHUNK = 1 << 23  # bytes of what is ready ahead that stay in the last cache
 
 _kernels: dict[str, Kernel | gpu.StepKernel] = {}
 ran: Counter[str] = Counter()  # how often each kernel ran forward in this process
@@ -183,10 +183,10 @@ def _of_weights(
         rows = made.states[source] if source < equations.states else made.saved[source - equations.states]
         width = weights[products[0]].shape[1]
         before = rows.view(-1, padded)[: steps * batch, :width]  # the last states enter no product
-        places = [starts[:g].count(None) if apart else starts[g] for g in products]
+        places = [starts[:g].count(None) if (start := starts[g]) is None else start for g in products]
         mine = _columns(d_product if apart else d_given, places)
         slopes = mine.view(steps * batch, -1).t() @ before
-        for g, slope in zip(products, slopes.split(padded), strict=True):
+        for g, slope in zip(products, slopes.view(len(products), padded, width), strict=True):
             found[g] = slope if len(weights[g]) == padded else slope[: len(weights[g])]
     return found
 
@@ -281,10 +281,14 @@ def over_time(
 ) -> list[Tensor]:
     """As `recurrence`, which is one node for what traces the network, and past the dispatcher where nothing does."""
     if _is_watched(given):
-        return recurrence(given, vectors, weights, states, length, name)
-    return list(Recurrence.apply(name, len(weights), length, given, vectors, *weights, *states))
+        watched: list[Tensor] = recurrence(given, vectors, weights, states, length, name)
+        return watched
+    made: tuple[Tensor, ...] = Recurrence.apply(name, len(weights), length, given, vectors, *weights, *states)  # type: ignore[no-untyped-call]
+    return list(made)
 
 
 def _is_watched(x: Tensor) -> bool:
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
+    traced = (
+        torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None or torch._C._are_functorch_transforms_active()
+    )
     return traced or type(x) is not Tensor or _get_current_dispatch_mode() is not None

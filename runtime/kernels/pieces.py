@@ -50,6 +50,6 @@ class Pieces:
 def _split(tensor: Tensor, at: Sequence[int], dim: int) -> Iterable[tuple[int, int, Tensor]]:
     """The parts between some places along a dimension, each with its own."""
     if len(at) == 2:
-        return [(*at, tensor)]
+        return [(at[0], at[1], tensor)]
     parts = torch.split_with_sizes(tensor, [stop - start for start, stop in pairwise(at)], dim)
     return [(start, stop, part) for (start, stop), part in zip(pairwise(at), parts, strict=True)]
