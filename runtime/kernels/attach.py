@@ -190,7 +190,7 @@ class Fused:
     def _computed_in(self, inputs: list[Tensor]) -> torch.dtype | None:
         """The dtype of the kernel; none where there is no kernel for such tensors."""
         x = inputs[0]
-        parameters = (w for module in self._modules for w in module._parameters.values() if w is not None)
+        parameters = (w for module in self.cell.modules() for w in module._parameters.values() if w is not None)
         floats = [w for w in (*parameters, *inputs) if w.is_floating_point()]
         kinds, device = {w.dtype for w in floats}, x.device.type
         autocast = torch.is_autocast_enabled(device)
@@ -259,21 +259,20 @@ class Fused:
 
     def _pieces(self, like: Tensor) -> Pieces:
         """The parts of the weights of products, in the dtype of the kernel."""
-        weights = {key: _in(cast("Tensor", layer.weight), like.dtype) for key, layer in self._layers.items()}
+        weights = {key: _in(cast("Tensor", self._layer(key).weight), like.dtype) for key in self._keys}
         if self._cuts is None:
             self._cuts = cuts(self.equations, weights)
         return Pieces(self.equations, weights, self._cuts)
 
     @cached_property
-    def _layers(self) -> dict[str, nn.Module]:
-        """Those whose weights are in products."""
+    def _keys(self) -> list[str]:
+        """Of the layers whose weights are in products."""
         e = self.equations
-        keys = [piece.key for piece in (*e.recurrent, *(part for given in e.given for part in given.parts))]
-        return {key: self.cell.get_submodule(key) for key in keys}
+        return list(dict.fromkeys(piece.key for piece in (*e.recurrent, *(part for given in e.given for part in given.parts))))
 
-    @cached_property
-    def _modules(self) -> list[nn.Module]:
-        return list(self.cell.modules())
+    def _layer(self, key: str) -> nn.Module:
+        found = self.cell._modules.get(key)  # for most keys, and a tenth of the time of the other
+        return self.cell.get_submodule(key) if found is None else found
 
     def _columns(self, given: Given, pieces: Pieces) -> Tensor:
         """The part of a layer's weight that meets the inputs, those that are the same at all steps last."""
@@ -281,7 +280,7 @@ class Fused:
 
     def _bias(self, given: Given, like: Tensor) -> Tensor:
         assert given.key is not None
-        bias, width = cast("Tensor", self._layers[given.key].bias), self.equations.widths[given.width]
+        bias, width = cast("Tensor", self._layer(given.key).bias), self.equations.widths[given.width]
         return _in(bias if bias.shape[0] == width else bias[given.first : given.first + width], like.dtype)
 
 

@@ -127,3 +127,15 @@ def test_pieces_of_a_weight_may_lie_inside_each_other(tmp_path: Path) -> None:
     (slope,) = torch.autograd.grad(inside.sum() + whole.sum(), weight)
     assert torch.equal(slope, torch.where(torch.arange(26) < 6, 1.0, 2.0).expand(20, 26))
     assert set(cuts(equations, {p.key: torch.empty(20, 26) for p in equations.recurrent})) == {p.key for p in equations.recurrent}
+
+
+def test_a_layer_put_in_place_of_another_is_used(tmp_path: Path) -> None:
+    net, x, n = _net(tmp_path, "GRU", fused=True), torch.randn(3, 4, 6), torch.tensor([4, 1, 2])
+    net(x, n)
+    (cell,) = [module for module in net.modules() if type(module).__name__ == "GRU"]
+    key, old = next((key, module) for key, module in cell.named_children() if isinstance(module, nn.Linear))
+    new = nn.Linear(old.in_features, old.out_features)
+    setattr(cell, key, new)
+    plain = _net(tmp_path, "GRU")
+    plain.load_state_dict(net.state_dict())
+    torch.testing.assert_close(net(x, n), plain(x, n), rtol=1e-5, atol=1e-6)
