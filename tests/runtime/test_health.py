@@ -162,6 +162,19 @@ def test_a_loss_that_wobbles_does_not_go_down(tmp_path: Path, rate: float, found
     assert sum(line.startswith("W0805: ") for line in run.record["warnings"]) == found
 
 
+@pytest.mark.parametrize(
+    ("losses", "found"),
+    [
+        ((1.8346, 0.7279, 0.4548, 0.3697, 0.2527, 0.1971, 0.1593, 0.1224), False),  # an LSTM that learns at once
+        ((1.9, 0.12, 0.13, 0.12, 0.13, 0.11, 0.12, 0.13), False),  # all is learned in the first epoch
+        ((2.31, 2.30, 2.32, 2.29, 2.31, 2.30, 2.32, 2.30), True),
+        ((2.30, 2.31, 2.33, 2.34, 2.36, 2.35, 2.37, 2.38), True),
+    ],
+)
+def test_what_falls_fast_does_not_wobble(losses: tuple[float, ...], found: bool) -> None:
+    assert health._wobbles(list(losses)) is found
+
+
 def test_of_a_resumed_phase_no_first_epoch_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
