@@ -126,8 +126,8 @@ def _stands(losses: list[float]) -> bool:
 
 
 def _wobbles(losses: list[float]) -> bool:
-    """Is it after twice as many no lower than it was, by two standard errors of the difference between its two halves (Welch, 1947), and was
-    it at first no higher than one more of those after it might be? What falls fast at first is spread widely in the first half."""
+    """Is it after twice as many no lower than it was, by two standard errors of the difference between its two halves (Welch, 1947), and
+    was it at first no higher than one more of those after it might be? What falls fast at first is spread widely in the first half."""
     if len(losses) < 2 * EPOCHS:
         return False
     before, after = losses[:EPOCHS], losses[EPOCHS:]
