@@ -80,7 +80,9 @@ def _tile(cell: Cell, n: int, width: int, offsets: dict[tuple[int, int, int], st
 
 
 def _product(cell: Cell, name: str, group: list[int], offset: str, source: int) -> str:
-    """Some columns of the weights of products of rows of one width, which go through their panels side by side: added to what is there."""
+    """Some columns of the weights of products of rows of one width, which go through their panels side by side: added to what they begin
+    with, or to what is there. In a step the fewer of weights and rows are held in registers and the others pass through one, so that with
+    the accumulators all have one; a fetch each brings the panel that comes next."""
     count = len(group)
     names = {row: f"row{i}" for i, row in enumerate(dict.fromkeys(cell.source(g) for g in group))}
     begins = {"state": "c.states[{k}] + (now * B + r0) * P", "saved": "c.saved[{k}] + (row * B + r0) * P"}
@@ -89,14 +91,14 @@ def _product(cell: Cell, name: str, group: list[int], offset: str, source: int) 
     starts = [cell.starts[g] for g in group]
     begin = ["vt{}" if start is None else f"*(const vt*)(given + (m * C + {start}) * P)" for start in starts]
     loads = [f"acc[m][{i}] = first ? {begin[i]} : *(const vt*)(to + (m * G + {group[i]}) * P);" for i in each]
-    parts = [f"vt w{i} = *(const vt*)(panel + {i} * VL); HOLD(w{i});" for i in each]
-    rows_of_weights = [
+    held_weights = [f"vt w{i} = *(const vt*)(panel + {i} * VL); HOLD(w{i});" for i in each]
+    streamed_rows = [
         f"x = {row}[m * P + k] - vt{{}};"
         + "".join(f" acc[m][{i}] += x * w{i};" for i in each if names[cell.source(group[i])] == row)
         for row in names.values()
     ]
-    held = [f"vt x_{row}[M]; for (int m = 0; m < M; m++) x_{row}[m] = {row}[m * P + k] - vt{{}};" for row in names.values()]
-    streamed = [
+    held_rows = [f"vt x_{row}[M]; for (int m = 0; m < M; m++) x_{row}[m] = {row}[m * P + k] - vt{{}};" for row in names.values()]
+    streamed_weights = [
         f"w = *(const vt*)(panel + {i} * VL); HOLD(w); for (int m = 0; m < M; m++) acc[m][{i}] += x_{names[cell.source(group[i])]}[m] * w;"
         for i in each
     ]
@@ -115,11 +117,11 @@ def _product(cell: Cell, name: str, group: list[int], offset: str, source: int) 
   for (; k < end; k++, panel += {count} * VL, next += step) {{
     FETCH(next);
     if constexpr ({count} < M * {len(names)}) {{
-{indented(chr(10).join(parts), 3)}
-      for (int m = 0; m < M; m++) {{ vt {" ".join(rows_of_weights)} }}
+{indented(chr(10).join(held_weights), 3)}
+      for (int m = 0; m < M; m++) {{ vt {" ".join(streamed_rows)} }}
     }} else {{
       vt w;
-{indented(chr(10).join([*held, *streamed]), 3)}
+{indented(chr(10).join([*held_rows, *streamed_weights]), 3)}
     }}
   }}
   for (int m = 0; m < M; m++) {{ {" ".join(stores)} }}
