@@ -25,6 +25,7 @@ from torch import Tensor, nn
 import archc
 from archc.compiler.recurrence.cpp import translation_unit
 from archc.runtime.kernels import build
+from archc.runtime.train.determinism import prepare_environment
 
 COLUMNS = 64
 SPEC = """from std.recurrent import GRU, LSTM, MinGRU
@@ -168,6 +169,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--blocks", type=int, default=9)
     options = parser.parse_args()
+    prepare_environment()  # as archc train does, for both that are compared
     builds()
     for threads, width in itertools.product(options.threads, options.widths):
         torch.set_num_threads(threads)

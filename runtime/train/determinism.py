@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from ..allocation import keep_freed_memory
+
 if TYPE_CHECKING:
     import torch
 
@@ -20,10 +22,11 @@ EVALUATION_SEED = 0x5EED  # draws in evaluation come from a fixed seed, whatever
 
 
 def prepare_environment() -> None:
-    """Settings that libraries read once: no thread counts that follow the load, reproducible cuBLAS."""
+    """Settings that libraries read once: no thread counts that follow the load, reproducible cuBLAS; and freed memory is kept."""
     os.environ.setdefault("MKL_DYNAMIC", "FALSE")
     os.environ.setdefault("OMP_DYNAMIC", "FALSE")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    keep_freed_memory()
 
 
 @contextmanager
