@@ -181,7 +181,15 @@ def _back_product(cell: Cell, name: str, g: int, panel: str, apart: str) -> str:
   T* to = c.d{_many(kind)}[{number}] + r0 * P + j;
   vt acc[M][J];
   for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) acc[m][i] = *(const vt*)(to + m * P + i * VL);
-  for (long k = 0; k < c.widths[{cell.equations.recurrent[g].width}]; k++, panel += VL) {{
+  const long width = c.widths[{cell.equations.recurrent[g].width}];
+  long k = 0;
+  if constexpr (M == 1) {{ // of one row the sums are too few to keep the processor busy
+    vt part[4][J] = {{}};
+    for (; k + 4 <= width; k += 4, panel += 4 * VL)
+      for (int q = 0; q < 4; q++) for (int i = 0; i < J; i++) part[q][i] += from[k + q] * *(const vt*)(panel + q * VL + i * apart);
+    for (int i = 0; i < J; i++) acc[0][i] += (part[0][i] + part[1][i]) + (part[2][i] + part[3][i]);
+  }}
+  for (; k < width; k++, panel += VL) {{
     vt w[J];
     for (int i = 0; i < J; i++) {{ vt one = *(const vt*)(panel + i * apart); HOLD(one); w[i] = one; }}
     for (int m = 0; m < M; m++) for (int i = 0; i < J; i++) acc[m][i] += from[m * {many} * P + k] * w[i];

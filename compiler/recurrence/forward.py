@@ -82,7 +82,7 @@ def _tile(cell: Cell, n: int, width: int, offsets: dict[tuple[int, int, int], st
 def _product(cell: Cell, name: str, group: list[int], offset: str, source: int) -> str:
     """Some columns of the weights of products of rows of one width, which go through their panels side by side: added to what they begin
     with, or to what is there. In a step the fewer of weights and rows are held in registers and the others pass through one, so that with
-    the accumulators all have one; a fetch each brings the panel that comes next."""
+    the accumulators all have one; a fetch each brings the panel that comes next, which a row alone reads too fast for that."""
     count = len(group)
     names = {row: f"row{i}" for i, row in enumerate(dict.fromkeys(cell.source(g) for g in group))}
     begins = {"state": "c.states[{k}] + (now * B + r0) * P", "saved": "c.saved[{k}] + (row * B + r0) * P"}
@@ -115,7 +115,7 @@ def _product(cell: Cell, name: str, group: list[int], offset: str, source: int) 
   const long step = ({count} * VL * M + hi - lo - 1) / (hi - lo);
   const T* next = panel + (end - k) * ({count} * VL + (r0 - lo) / M * step);
   for (; k < end; k++, panel += {count} * VL, next += step) {{
-    FETCH(next);
+    if constexpr (M > 1) FETCH(next);
     if constexpr ({count} < M * {len(names)}) {{
 {indented(chr(10).join(held_weights), 3)}
       for (int m = 0; m < M; m++) {{ vt {" ".join(streamed_rows)} }}
