@@ -21,11 +21,6 @@ class Joined:
     equations: Equations
     starts: tuple[int | None, ...]
 
-    @property
-    def apart(self) -> tuple[int, ...]:
-        """The products that have adjoints of their own."""
-        return tuple(g for g, start in enumerate(self.starts) if start is None)
-
 
 @cache
 def joined(equations: Equations) -> Joined:
