@@ -4,8 +4,6 @@ Comes in: a root. Goes out: its source with a call of `seen(part, name, gate, lo
 (`None`: no bound). `seen` gives the gate back; who looks puts a function of his own in its place.
 """
 
-from __future__ import annotations
-
 import math
 from typing import ClassVar
 
@@ -61,7 +59,7 @@ def _shown(graph: Graph) -> Graph:
             found, edge = ranges.of(Ref(number)), node.outputs[0]
             op = Seen(called_as=edge.name or f"gate{number}", low=found.low, high=found.high)
             nodes[-1] = nodes[-1].model_copy(update={"outputs": (edge.model_copy(update={"name": None}), *node.outputs[1:])})
-            nodes.append(Node.model_construct(op=op, inputs=(Ref(len(nodes) - 1),), outputs=(edge,), span=node.span))
+            nodes.append(Node(op=op, inputs=(Ref(len(nodes) - 1),), outputs=(edge,), span=node.span))
             place[Ref(number)] = Ref(len(nodes) - 1)
     outputs = tuple(Output(name=output.name, ref=place[output.ref]) for output in graph.outputs)
     return graph.model_copy(update={"nodes": tuple(nodes), "outputs": outputs})

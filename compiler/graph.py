@@ -8,15 +8,13 @@ the names of the declaration that the graph belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from inspect import get_annotations
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
-
-from pydantic import BaseModel, ConfigDict, SerializeAsAny
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from ..dsl.span import NOWHERE, Span
+from .record import Record
 from .shapes import Size
 from .values import Real
 
@@ -54,17 +52,7 @@ class Ref(NamedTuple):
 Operand = Ref | Size | Real | bool  # a tensor, or a number written where a tensor may stand
 
 
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, defer_build=True)
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Pydantic reads the annotations of all bases again for each class below them: those of class variables, which it knows by now,
-        would cost a twentieth of a check."""
-        cls.__annotations__ = {name: kind for name, kind in get_annotations(cls).items() if name not in cls.__class_vars__}
-
-
-class Operation(Frozen):
+class Operation(Record):
     """What a node does. The layers of the registry are operations; so are the few below that the language itself has."""
 
     @property
@@ -85,7 +73,7 @@ class Parameter(Operation):
 
     name: str
     learned: bool
-    init: SerializeAsAny[Operation] | None = None
+    init: Operation | None = None
 
 
 class Weight(Operation):
@@ -171,7 +159,7 @@ class SlopePenalty(Use):
     """
 
 
-class Level(Frozen):
+class Level(Record):
     """A run of `count` levels with one graph. `arguments` and `dims` as in `Use`; for a list, one run a level."""
 
     graph: Graph
@@ -206,17 +194,17 @@ class Repeat(Operation):
         return self.kind
 
 
-class Edge(Frozen):
+class Edge(Record):
     """An output of a node: its type, and the name the text gives it, if any."""
 
     type: TensorType
     name: str | None = None
 
 
-class Node(Frozen):
+class Node(Record):
     """One step. `key` is the name of its submodule or parameter in the state dict; nodes with one key share weights."""
 
-    op: SerializeAsAny[Operation]
+    op: Operation
     inputs: tuple[Operand, ...] = ()
     outputs: tuple[Edge, ...]
     key: str | None = None
@@ -246,7 +234,7 @@ class Node(Frozen):
         return getattr(self.op, "idle", False) or (self.key is None and getattr(self.op, "pure", False))
 
 
-class Hyper(Frozen):
+class Hyper(Record):
     """A hyperparameter with the value it has here; `default` is none where the text requires one."""
 
     name: str
@@ -255,7 +243,7 @@ class Hyper(Frozen):
     required: bool = False
 
 
-class Assertion(Frozen):
+class Assertion(Record):
     """An `assert` that is not always true: checked where its names are known, in the constructor or when the model runs."""
 
     condition: Any  # a Text over the declaration's names
@@ -264,14 +252,14 @@ class Assertion(Frozen):
     written: str = ""  # the condition as it stands in the spec
 
 
-class Assumption(Frozen):
+class Assumption(Record):
     """A relation that was decided with the values of the hyperparameters, and that the generated text relies on."""
 
     condition: Any  # a Text over the declaration's names
     reason: str
 
 
-class Output(Frozen):
+class Output(Record):
     name: str
     ref: Ref
 
@@ -291,7 +279,7 @@ class Axis(NamedTuple):
     axis: int
 
 
-class Graph(Frozen):
+class Graph(Record):
     """One declaration with its hyperparameters given. The first nodes are the inputs, in order."""
 
     name: str
@@ -318,13 +306,6 @@ class Graph(Frozen):
     def is_free(self) -> bool:
         """Would nothing but what it returns be missed? See `Node.is_free`."""
         return not self.assertions and all(node.is_free for node in self.nodes)
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy, with what was worked out of the old fields forgotten."""
-        copied = super().model_copy(update=update, deep=deep)
-        for name in copied.__dict__.keys() - type(self).model_fields.keys():
-            del copied.__dict__[name]
-        return copied
 
     @cached_property
     def reach(self) -> int:
@@ -367,7 +348,7 @@ class Graph(Frozen):
 UnitKind = Literal["binary", "real", "onehot"]
 
 
-class Units(Frozen):
+class Units(Record):
     """A block of units of an energy. `mean` gives what is to be expected of them, from all else that the energy speaks of."""
 
     name: str
@@ -376,7 +357,7 @@ class Units(Frozen):
     mean: Graph
 
 
-class Crossing(Frozen):
+class Crossing(Record):
     """Where two blocks of hidden units meet in a term of an energy."""
 
     one: str
@@ -420,7 +401,7 @@ class Machine(Graph):
         return {name: graph for name, graph in found.items() if graph is not None}
 
 
-class Objective(Frozen):
+class Objective(Record):
     """What `players` minimize together: one update of a round."""
 
     name: str

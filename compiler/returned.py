@@ -137,17 +137,17 @@ class Rewritten:
         if not found:
             inputs = [(node.type.dtype != "float", i) for i, node in enumerate(self.nodes) if isinstance(node.op, Input)]
             like = Ref(min(inputs)[1])
-            zero = Node.model_construct(op=Zero(), inputs=(like,), outputs=(_edge(name),), span=self.old.span)
+            zero = Node(op=Zero(), inputs=(like,), outputs=(_edge(name),), span=self.old.span)
             return Ref(self._add(_whole(zero)))
         return found[0] if len(found) == 1 else self.total(name, tuple(found), self.old.span)
 
     def total(self, name: str | None, refs: tuple[Ref, ...], span: Span, type_: TensorType = SCALAR) -> Ref:
-        made = Node.model_construct(op=Total(), inputs=refs, outputs=(_edge(name, type_),), span=span)
+        made = Node(op=Total(), inputs=refs, outputs=(_edge(name, type_),), span=span)
         return Ref(self._add(_whole(made)))
 
     def spread(self, name: str, number: Ref, like: Ref, span: Span) -> Ref:
         """The number for each example of a tensor."""
-        made = Node.model_construct(op=Spread(), inputs=(number, like), outputs=(_edge(name, self.each),), span=span)
+        made = Node(op=Spread(), inputs=(number, like), outputs=(_edge(name, self.each),), span=span)
         return Ref(self._add(_whole(made)))
 
     @property
@@ -161,7 +161,7 @@ class Rewritten:
 
 
 def _edge(name: str | None, type_: TensorType = SCALAR) -> Edge:
-    return Edge.model_construct(type=type_, name=name)
+    return Edge(type=type_, name=name)
 
 
 def _whole(node: Node) -> Node:

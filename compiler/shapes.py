@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
 
-from pydantic_core import core_schema
-
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
@@ -264,14 +262,6 @@ class Dim:
 
     def __repr__(self) -> str:
         return f"Dim({self})"
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> core_schema.CoreSchema:
-        return core_schema.is_instance_schema(cls, serialization=core_schema.plain_serializer_function_ser_schema(_as_json))
-
-
-def _as_json(dim: Dim) -> int | str:
-    return str(dim) if dim.constant is None else dim.constant
 
 
 def monomial_sorted(exponents: Mapping[Atom, int]) -> Monomial:

@@ -60,7 +60,7 @@ class Flex(Pass):
         nodes = list(graph.nodes)
         for number, node in enumerate(nodes):
             if isinstance(node.op, Attend) and not unfit(node.op, *map(graph.type_of, node.refs[:2]), narrowest=self.narrowest):
-                made = FlexAttend.model_construct(**dict(node.op))
+                made = FlexAttend(**dict(node.op))
                 nodes[number] = node.model_copy(update={"op": made})
         return graph.model_copy(update={"nodes": tuple(nodes)}) if nodes != list(graph.nodes) else graph
 

@@ -6,11 +6,10 @@ Equal terms are one, so a function used a hundred times takes the room of one, a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import SerializeAsAny
-
-from ..graph import DType, Frozen, Operation
+from ..graph import DType, Operation
+from ..record import Record
 from ..shapes import Size
 from ..values import Real
 
@@ -26,7 +25,7 @@ Reach = Literal["whole", "start", "any"]
 """How an index of a tensor reads a dim: every place in order, the first places in order, or places that must be looked up."""
 
 
-class Term(Frozen):
+class Term(Record):
     """One step. `args` are the places of the terms it reads.
 
     `op` is an index (`b h i j`), the score `s`, a `number`, a `read` of tensor number `tensor` of those that the equation reads,
@@ -40,12 +39,14 @@ class Term(Frozen):
     value: Any = None  # of a number: a Size, Real or bool
     tensor: int = -1
     reach: tuple[Reach, ...] = ()  # of a read: one for each of its indices
-    layer: SerializeAsAny[Operation] | None = None
+    layer: Operation | None = None
     name: str = ""  # the index function whose value it is
 
 
-class Equation(Frozen):
+class Equation(Record):
     """An index function given to `attend`: its value is the last term. `tensors` are the places of what it reads among the operands."""
+
+    in_words: ClassVar[str] = "an index function"
 
     terms: tuple[Term, ...]
     indices: tuple[str, ...]
@@ -100,9 +101,7 @@ class Terms:
         key = (op, dtype, args, type(value), value, tensor, reach, None if layer is None else (type(layer), repr(layer)))
         if key not in self.known:
             self.known[key] = len(self.terms)
-            term = Term.model_construct(
-                op=op, args=args, dtype=dtype, value=value, tensor=tensor, reach=reach, layer=layer, name=""
-            )
+            term = Term(op=op, args=args, dtype=dtype, value=value, tensor=tensor, reach=reach, layer=layer, name="")
             self.terms.append(term)
         return self.known[key]
 
@@ -132,9 +131,7 @@ class Terms:
             for place in sorted(wanted)
         )
         text = written(terms, tuple(names[tensor] for tensor in read))
-        return Equation.model_construct(
-            terms=terms, indices=indices, text=text, tensors=tuple(operands[tensor] for tensor in read)
-        )
+        return Equation(terms=terms, indices=indices, text=text, tensors=tuple(operands[tensor] for tensor in read))
 
 
 # Text -----------------------------------------------------------------------------------------------------------------

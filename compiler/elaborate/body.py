@@ -145,10 +145,8 @@ class Body:
         """A node; its number."""
         if len(self.nodes) >= MAX_NODES:
             raise Refusal(TooLarge(span, f"{self.name} has more than {MAX_NODES:,} steps"))
-        outputs = tuple(Edge.model_construct(type=_placed(self._simplified(type_), span)) for type_ in types)
-        node = Node.model_construct(
-            op=op, inputs=inputs, outputs=outputs, key=key, span=span, named=named, owner=owner, gate=False
-        )
+        outputs = tuple(Edge(type=_placed(self._simplified(type_), span)) for type_ in types)
+        node = Node(op=op, inputs=inputs, outputs=outputs, key=key, span=span, named=named, owner=owner, gate=False)
         self.nodes.append(node)
         return len(self.nodes) - 1
 
@@ -156,7 +154,7 @@ class Body:
         return Tensor(self, Ref(number, output), self.nodes[number].outputs[output].type, name)
 
     def input(self, name: str, type_: TensorType, span: Span) -> Tensor:
-        number = self.add(Input.model_construct(name=name), (), (type_,), span)
+        number = self.add(Input(name=name), (), (type_,), span)
         self.label(number, 0, name)
         return self.tensor(number, 0, name)
 
@@ -165,7 +163,7 @@ class Body:
         node = self.nodes[number]
         if node.outputs[output].name is None:
             edges = list(node.outputs)
-            edges[output] = Edge.model_construct(type=edges[output].type, name=name)
+            edges[output] = Edge(type=edges[output].type, name=name)
             self.nodes[number] = node.model_copy(update={"outputs": tuple(edges)})
 
     def mark_gate(self, number: int) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from ...dsl import ast
 from ...dsl.span import Span
 from ..errors.calls import (
@@ -15,6 +13,7 @@ from ..errors.calls import (
     WrongArgument,
 )
 from ..errors.shapes import BadArgument
+from ..layers._arguments import Misfit
 from ..layers.base import Layer, Refusal, names_dims, positional
 from ..shapes import Size
 from ..values import Real, Truth
@@ -82,8 +81,8 @@ def build(body: Body, recipe: LayerRecipe, places: Places, operands: tuple[Value
     if body.rows and operands:
         raw = rows.arguments(layer, raw, operands, span)
     try:
-        return layer.model_validate(raw)
-    except ValidationError as error:
+        return layer(**raw)
+    except Misfit as error:
         raise _refused(body, recipe, error, places, span) from None
 
 
@@ -103,24 +102,19 @@ def _raw(body: Body, value: Value, span: Span) -> Any:
     return value
 
 
-def _refused(body: Body, recipe: LayerRecipe, error: ValidationError, places: Places, span: Span) -> Refusal:
-    """A pydantic error as a fault: missing, unknown, wrong kind or out of range."""
+def _refused(body: Body, recipe: LayerRecipe, misfit: Misfit, places: Places, span: Span) -> Refusal:
+    """The first of the problems as a fault; all that is missing at once."""
     layer = recipe.layer
-    problems = error.errors()
-    missing = tuple(str(p["loc"][0]) for p in problems if p["type"] == "missing")
+    missing = tuple(problem.argument for problem in misfit.problems if problem.kind == "missing")
     if missing:
         return Refusal(MissingArgument(span, layer.name, missing))
-    first = problems[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
+    kind, name, text, value = misfit.problems[0]
     place = places.get(name, span)
-    if first["type"] == "extra_forbidden":
+    if kind == "unknown":
         return Refusal(UnknownArgument(place, layer.name, name, tuple(layer.model_fields)))
-    values = [p for p in problems if p["type"] == "value_error" and p["loc"][:1] == first["loc"][:1]]
-    got = _shown(first["input"])
-    if values:
-        rule = str(values[-1]["msg"]).removeprefix("Value error, ")
-        return Refusal(BadArgument(place, layer.name, name, rule, got, _floored(body, recipe, place, first["input"])))
-    return Refusal(WrongArgument(place, layer.name, name, _wanted(str(first["msg"])), got))
+    if kind == "rule":
+        return Refusal(BadArgument(place, layer.name, name, text, _shown(value), _floored(body, recipe, place, value)))
+    return Refusal(WrongArgument(place, layer.name, name, text, _shown(value)))
 
 
 def _floored(body: Body, recipe: LayerRecipe, place: Span, value: object) -> str | None:
@@ -135,13 +129,11 @@ def _floored(body: Body, recipe: LayerRecipe, place: Span, value: object) -> str
 def _shown(value: object) -> str:
     if isinstance(value, Size | Real):
         return str(value)
+    if isinstance(value, Layer):
+        return value.title
     if isinstance(value, tuple):
         return f"[{', '.join(_shown(item) for item in value)}]"
     return describe(value)
-
-
-def _wanted(message: str) -> str:
-    return message.removeprefix("Input should be ").replace("'", '"')
 
 
 def argument_places(recipe: LayerRecipe) -> dict[int | str, Span]:

@@ -245,7 +245,7 @@ def _submodule(body: Body, recipe: FlowRecipe, values: tuple[Value, ...], span: 
         body.assume(substitute(assumption.condition, texts), assumption.reason)
     types = tuple(_seen(graph.type_of(output.ref), texts) for output in graph.outputs)
     key, owner = body.key(recipe.occurrence, "composed")
-    node = Use.model_construct(graph=graph, arguments={}, dims=dims)
+    node = Use(graph=graph, arguments={}, dims=dims)
     number = body.add(node, body.operands(tuple(tensors)), types, span, key, owner=owner)
     outputs = tuple(body.tensor(number, i) for i in range(len(types)))
     return outputs[0] if len(outputs) == 1 else Outputs(outputs)
@@ -280,7 +280,7 @@ def _elaborated(body: Body, recipe: FlowRecipe, tensors: list[Tensor], name: str
         if not isinstance(one(result), Tensor):
             continue
         outputs.append(Output(name=one(result).name or "output", ref=inner.local(one(result)).ref))
-    return Graph.model_construct(
+    return Graph(
         name=name,
         kind="block",
         dims=inner.dims,

@@ -213,7 +213,7 @@ class Elaborator:
             )
             for param in node.hypers
         )
-        return Graph.model_construct(
+        return Graph(
             name=node.name.text,
             kind=node.kind,
             doc=node.doc,

@@ -45,11 +45,11 @@ def apply_step(
     for name, node in zip(names, inner, strict=True):
         type_ = renamed(node.type, made.names)
         start = _inner_start(body, graph, made.names, node, (key, owner), recipe.occurrence)
-        number = body.add(State.model_construct(name=name), (start,), (type_,), span)
+        number = body.add(State(name=name), (start,), (type_,), span)
         body.states[name] = body.tensor(number, 0, name)
         body.label(number, 0, name)
     types = tuple(renamed(graph.type_of(output.ref), made.names) for output in graph.outputs)
-    op = Stepped.model_construct(graph=graph, arguments=made.arguments, dims=made.dims)
+    op = Stepped(graph=graph, arguments=made.arguments, dims=made.dims)
     operands = body.operands((*made.tensors, *(body.states[name] for name in names)))
     number = body.add(op, operands, types, span, key, owner=owner, named=named_key)
     tensors = [body.tensor(number, k) for k in range(len(types))]

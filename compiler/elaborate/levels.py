@@ -80,7 +80,7 @@ def add_level(stack: StackInMaking, types: list[TensorType], row: tuple[Value, .
     renames: dict[str, Text] = renaming({k: v for k, v in arguments.items() if not isinstance(v, Items)}, dims)
     for assumption in built.graph.assumptions:
         stack.body.assume(substitute(assumption.condition, renames), assumption.reason)
-    level = Level.model_construct(graph=built.graph, count=count, arguments=arguments, dims=dims)
+    level = Level(graph=built.graph, count=count, arguments=arguments, dims=dims)
     stack.levels.append(level)
     outputs = [_renamed(built.graph.type_of(output.ref), renames) for output in built.graph.outputs]
     carried = len(stack.carried) if stack.node.kind == "stack" else 0
@@ -210,7 +210,7 @@ def _applied(
 
 
 def _graph(stack: StackInMaking, body: Body, outputs: tuple[Output, ...]) -> Graph:
-    return Graph.model_construct(
+    return Graph(
         name=stack.name,
         kind="level",
         dims=body.dims,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...dsl.diagnostic import Fault
 from ..errors.calls import TooLarge
 from ..graph import Graph, Node, Parameter, Recur, Repeat, Use
@@ -47,25 +49,25 @@ def _node_weights(graph: Graph, node: Node, known: dict[int, int]) -> int:
     return 0
 
 
-def tensors_of(graph: Graph, above: str = "") -> dict[str, tuple[Dim, ...]]:
-    """The shapes of all that a graph owns, by where it is: `dense1.weight`, `stack1.0.dense1.weight` for a first run of levels."""
+def tensors_of(nodes: Sequence[Node], above: str = "") -> dict[str, tuple[Dim, ...]]:
+    """The shapes of all that nodes own, by where it is: `dense1.weight`, `stack1.0.dense1.weight` for a first run of levels."""
     found: dict[str, tuple[Dim, ...]] = {}
-    for node in graph.nodes:
+    for node in nodes:
         if node.key is None or node.owner:
             continue
         match node.op:
             case Recur(both=True):
                 for way in ("forward", "backward"):
-                    found |= tensors_of(node.op.graph, f"{above}{node.key}.{way}.")
+                    found |= tensors_of(node.op.graph.nodes, f"{above}{node.key}.{way}.")
             case Use():
-                found |= tensors_of(node.op.graph, f"{above}{node.key}.")
+                found |= tensors_of(node.op.graph.nodes, f"{above}{node.key}.")
             case Repeat():
                 for run, level in enumerate(node.op.levels):
-                    found |= tensors_of(level.graph, f"{above}{node.key}.{run}.")
+                    found |= tensors_of(level.graph.nodes, f"{above}{node.key}.{run}.")
             case Parameter():
                 found[above + node.key] = tuple(size.value for size in node.type.shape)
             case Layer() if node.op.owns:
-                types = [o if isinstance(o, Size | Real | bool) else graph.type_of(o) for o in node.inputs]
+                types = [o if isinstance(o, Size | Real | bool) else nodes[o.node].outputs[o.output].type for o in node.inputs]
                 for name, weight in node.op.weights(*types).items():
                     found[f"{above}{node.key}.{name}"] = tuple(size.value for size in weight.shape)
     return found

@@ -150,7 +150,7 @@ def _outputs(
         return unfold(body, graph, [body.local(tensor) for tensor in made.tensors], made.names, span)
     types = tuple(renamed(graph.type_of(output.ref), made.names) for output in graph.outputs)
     key, owner, named_key = placed(body, recipe, span, graph, snake(recipe.declared.node.name.text), key, owner, shared=shared)
-    node = Use.model_construct(graph=graph, arguments=made.arguments, dims=made.dims)
+    node = Use(graph=graph, arguments=made.arguments, dims=made.dims)
     number = body.add(node, body.operands(made.tensors), types, span, key, owner=owner, named=named_key)
     return tuple(body.tensor(number, i) for i in range(len(types)))
 
@@ -214,8 +214,8 @@ def _agree(home: Body, key: str, graph: Graph, span: Span) -> None:
     first, origin = home.shared_parts.setdefault(key, (graph, span))
     if first is graph:
         return
-    before = tensors_of(first)
-    for name, shape in tensors_of(graph).items():
+    before = tensors_of(first.nodes)
+    for name, shape in tensors_of(graph.nodes).items():
         if before.get(name) != shape:
             shown, other = (f"[{', '.join(map(str, dims or ()))}]" for dims in (shape, before.get(name)))
             rule = f"all uses of the shared part {key} must agree on {name}"

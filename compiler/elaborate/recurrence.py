@@ -88,7 +88,7 @@ def define_state(body: Body, node: ast.StateDef) -> None:
         body.poisoned = True
         body.scope.names[name] = POISON
         return
-    number = body.add(State.model_construct(name=name), (start,), (type_,), node.span)
+    number = body.add(State(name=name), (start,), (type_,), node.span)
     body.label(number, 0, name)
     body.states[name] = body.scope.names[name] = body.tensor(number, 0, name)
 
@@ -263,7 +263,7 @@ def apply_recur(
         results = [_doubled(recipe, type_, span) for type_ in results]
     start = _given_states(body, recipe, options, results[len(outputs) :], [str(node.op.name) for node in states])  # type: ignore[attr-defined]
     key, owner, named_key = placed(body, recipe, span, graph, recipe.kind, key, owner, shared=shared)
-    op = Recur.model_construct(
+    op = Recur(
         graph=graph,
         chunk=_chunk(options),
         arguments=made.arguments,

@@ -225,7 +225,7 @@ def _finish(stack: StackInMaking, items: Size | list[tuple[Value, ...]], types: 
     if isinstance(items, Size) and items.number == 1 and any(penalty_names(level.graph) for level in stack.levels):
         body.assume(formula("==", items.text, Dim.of(1)), "the penalty of the one level")
     parallel = node.kind == "parallel"
-    op = Repeat.model_construct(
+    op = Repeat(
         kind=node.kind,
         levels=levels,
         carried=len(stack.carried),

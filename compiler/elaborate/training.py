@@ -7,7 +7,7 @@ from ...dsl.span import Span
 from ..errors.calls import NotATensor, UnknownArgument, WrongTensorCount
 from ..errors.draws import BadAverage, BadPenalty, NextDiffers, NextOfBuffer, PrimeOfParameter
 from ..errors.shapes import BadArgument
-from ..graph import Average, Graph, Next, Penalty
+from ..graph import Average, Next, Penalty
 from ..layers import registry
 from ..layers.base import Refusal
 from ..shapes import Size
@@ -183,5 +183,5 @@ def averages(body: Body) -> tuple[Average, ...]:
 
 def _shapes(body: Body, key: str) -> object:
     """The shapes of all that stands under a key of the body."""
-    whole = tensors_of(Graph.model_construct(nodes=tuple(body.nodes)))
+    whole = tensors_of(body.nodes)
     return {name.removeprefix(f"{key}."): shape for name, shape in whole.items() if name.startswith(f"{key}.")}

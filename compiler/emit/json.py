@@ -6,10 +6,9 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import BaseModel
-
 from ...dsl.span import Span
 from ..graph import Graph, Ref, TensorType
+from ..record import Record
 from ..shapes import Dim, Size
 from ..values import Formula, Real, Truth
 
@@ -44,9 +43,8 @@ def _data(value: Any, places: bool) -> Any:
             return [value.source, value.start.line, value.start.column, value.end.line, value.end.column]
         case Ref():
             return {"node": value.node, "output": value.output}
-        case BaseModel():
-            fields = {name: getattr(value, name) for name in type(value).model_fields}
-            kept = {name: item for name, item in fields.items() if places or name not in PROSE}
+        case Record():
+            kept = {name: item for name, item in value if places or name not in PROSE}
             named = {"kind_of_node": value.title} if hasattr(value, "title") else {}
             return named | {name: _data(item, places) for name, item in kept.items()}
         case dict():

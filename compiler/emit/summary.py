@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from ..elaborate.values import CALLABLES, LayerRecipe, PartRecipe, describe
 from ..graph import Graph, Hyper, Input, Level, Next, Node, Parameter, Penalty, Recur, Repeat, Start, TensorType, Use
 from ..graph import Weight as WeightOf
 from ..layers.attention import Attend
 from ..layers.base import Layer, positional
+from ..record import Record
 from ..recurrence.terms import Equations
 from ..shapes import Dim, Size
 from .costs import Cost, Costs, owns, sharing
@@ -25,10 +24,8 @@ DEEPEST = 60
 UNRUN = "which has not been run there yet"
 
 
-class Row(BaseModel):
+class Row(Record):
     """One step, at nesting `depth`. `count` is how many levels a stack has; its costs are those of all of them."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     path: str  # its key in the state dict, dotted; the name of the tensor for inputs; else empty
     depth: int
@@ -52,10 +49,8 @@ class Row(BaseModel):
         return " ".join(str(tensor) for tensor in self.outputs)
 
 
-class Summary(BaseModel):
+class Summary(Record):
     """The table of one root, with its totals. `dims` are the free dims that the formulae are over."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     model: str
     doc: str | None
@@ -128,9 +123,9 @@ def arguments_of(layer: Layer) -> str:
     fields = type(layer).model_fields
     for name in (*positional(type(layer)), *(name for name in ("init", "bias_init") if name in fields)):
         value, field = getattr(layer, name), fields[name]
-        if field.is_required():
+        if field.required:
             first.append(written(value))
-        elif written(value) != written(field.get_default(call_default_factory=True)):
+        elif written(value) != written(field.default):
             named.append(f"{name}={written(value)}")
     return ", ".join(first + named)
 

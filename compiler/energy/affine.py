@@ -3,8 +3,6 @@
 `conv` goes back by the transposed convolution with the same weights, `dense` by the product with them.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from ..emit.code import Code, Show, call
@@ -73,7 +71,7 @@ def through_conv(slope: Slope, number: int, node: Node, place: int, term: Term) 
     rank = x.type.rank - 2
     if padding is None or more is None:
         raise slope.bends(number, "the sizes of this convolution are known only when the model runs")
-    made = ConvBack.model_construct(
+    made = ConvBack(
         stride=op.stride,
         padding=padding if len(padding) == rank else padding * rank,
         more=more,

@@ -66,7 +66,7 @@ class Builder:
             return self.operate("+", left, right)
         key = ("addmm", product.ref, row.ref)
         if key not in self.known:
-            number = self.body.add(AddMatmul.model_construct(), (row.ref, *made.refs), (product.type,), self.span)
+            number = self.body.add(AddMatmul(), (row.ref, *made.refs), (product.type,), self.span)
             self.known[key] = self.body.tensor(number)
         return self.known[key]
 
@@ -107,7 +107,7 @@ class Builder:
         first = next(
             n for n, node in enumerate(self.body.nodes) if isinstance(node.op, Input) and not isinstance(node.op, Latent)
         )
-        number = self.body.add(Start.model_construct(value=Real.of(0.0)), (Ref(first),), (like.type,), self.span)
+        number = self.body.add(Start(value=Real.of(0.0)), (Ref(first),), (like.type,), self.span)
         return self.body.tensor(number)
 
     def over_units(self, name: str, x: Tensor) -> Tensor:

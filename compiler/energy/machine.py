@@ -91,7 +91,7 @@ def _cut(
     _all_at_work(body, name, layer)
     outline = body.elaborator.graph(body, node, layer.outputs)
     known = {field: getattr(outline, field) for field in type(outline).model_fields} | {"nodes": layer.nodes, "dims": layer.dims}
-    return Machine.model_construct(
+    return Machine(
         **known,
         blocks=tuple(units),
         total=cut(body, name, everything, [("energy", energy)]),
@@ -251,7 +251,7 @@ def _drive(build: Builder, block: Block, terms: list[Term], like: Tensor) -> Ten
     """The sum of the terms, in the shape of the block; where that is a number alone, a tensor of it beside `like`, which is given."""
     type_ = block.tensor.type
     if not any(term.value is not None for term in terms):
-        start = build.body.add(Start.model_construct(value=Real.of(0.0)), (like.ref,), (type_,), build.span)
+        start = build.body.add(Start(value=Real.of(0.0)), (like.ref,), (type_,), build.span)
         terms = [Term(Real.of(1.0), build.body.tensor(start), 0), *terms]
     found = total(build, terms)
     return found if same_shape(build.body, found, type_.shape) else build.expanded(found, type_.shape)

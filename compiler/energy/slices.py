@@ -22,7 +22,7 @@ def cut(
     place = {old: new for new, old in enumerate(kept)}
     nodes = tuple(_moved(body.nodes[old], place, old in given) for old in kept)
     outputs = tuple(Output(name=label, ref=Ref(place[tensor.ref.node], tensor.ref.output)) for label, tensor in results)
-    return Graph.model_construct(
+    return Graph(
         name=name,
         kind="energy",
         dims=_dims(body, nodes[: len(given)]),
@@ -56,7 +56,7 @@ def _owners(body: Body) -> set[int]:
 def _moved(node: Node, place: dict[int, int], is_input: bool) -> Node:
     """The node with its operands where they are now; what was hidden is an input like any other."""
     if is_input and isinstance(node.op, Input):
-        return node.model_copy(update={"op": Input.model_construct(name=node.op.name)})
+        return node.model_copy(update={"op": Input(name=node.op.name)})
     operands: tuple[Operand, ...] = tuple(Ref(place[o.node], o.output) if isinstance(o, Ref) else o for o in node.inputs)
     return node.model_copy(update={"inputs": operands})
 

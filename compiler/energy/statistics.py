@@ -95,7 +95,7 @@ def _weight(build: Builder, first: Tensor) -> Tensor:
     body = build.body
     taken = _taken(body)
     name = next(name for name in (WEIGHT, *(f"{WEIGHT}_{n}" for n in range(2, len(taken) + 3))) if name not in taken)
-    number = body.add(Latent.model_construct(name=name), (), (TensorType("float", first.type.shape[:1]),), build.span)
+    number = body.add(Latent(name=name), (), (TensorType("float", first.type.shape[:1]),), build.span)
     body.label(number, 0, name)
     return body.tensor(number, 0, name)
 

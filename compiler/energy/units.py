@@ -42,7 +42,7 @@ def define_latent(body: Body, node: ast.LatentDef) -> None:
     if kind_of(node.type) is None or type_.rank < 2 or not _batched(body, type_):
         wanted = "binary[B, …], real[B, …] or onehot[B, …]"
         raise Refusal(UnitsOfWhat(node.type.span, name, body.unit.source.slice(node.type.span), wanted))
-    number = body.add(Latent.model_construct(name=name), (), (type_,), node.span)
+    number = body.add(Latent(name=name), (), (type_,), node.span)
     body.label(number, 0, name)
     body.scope.names[name] = body.tensor(number, 0, name)
 

@@ -100,7 +100,7 @@ def game(body: Body, node: ast.Declaration, returned: list[tuple[object, ast.Exp
     if body.poisoned:
         return None
     fields = {name: getattr(graph, name) for name in Graph.model_fields}
-    return Game.model_construct(**fields, players=tuple(body.players), objectives=tuple(made))
+    return Game(**fields, players=tuple(body.players), objectives=tuple(made))
 
 
 def _check_owners(body: Body, graph: Graph) -> None:

@@ -71,9 +71,9 @@ def _at_a_point_between(body: Body, player: Shared, scored: Tensor, fake: Tensor
     if type(node.op) is not Use:
         raise Refusal(NoSlope(place, f"{player.key} is {describe(player.recipe)}"))
     (other,) = body.operands((fake,))
-    op = SlopePenalty.model_construct(**{name: getattr(node.op, name) for name in Use.model_fields})
+    op = SlopePenalty(**{name: getattr(node.op, name) for name in Use.model_fields})
     type_ = TensorType("float", node.type.shape[:1], span)
     first, *further = node.inputs
-    made = {"op": op, "inputs": (first, other, *further), "outputs": (Edge.model_construct(type=type_),)}
+    made = {"op": op, "inputs": (first, other, *further), "outputs": (Edge(type=type_),)}
     body.nodes[number] = node.model_copy(update=made)
     return body.tensor(number)

@@ -1,8 +1,7 @@
 """The bases of losses and metrics."""
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
-
-from pydantic import field_validator
 
 from ..graph import TensorType
 from ..shapes import Size
@@ -34,12 +33,9 @@ class Reduced(Loss):
 
     reduction: str = "mean"
 
-    @field_validator("reduction")
-    @classmethod
-    def _known(cls, reduction: str) -> str:
-        if reduction not in cls.reductions:
-            raise ValueError(f"it is one of {', '.join(cls.reductions)}")
-        return reduction
+    def broken(self) -> Iterator[tuple[str, str]]:
+        if self.reduction not in self.reductions:
+            yield "reduction", f"it is one of {', '.join(self.reductions)}"
 
     def scored(self, shape: tuple[Size, ...]) -> TensorType:
         return TensorType("float", shape if self.reduction == "none" else ())

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
-
 from ..emit.code import Code, Show, call
 from ..errors.shapes import WindowTooLarge
 from ..graph import TensorType
 from ..shapes import Size
+from ._arguments import Check
 from ._rules import bad, each_axis, listed, smaller
 from .base import ONE, ZERO, Checker, PerAxis, Refusal
 
@@ -42,7 +41,7 @@ def _sides(value: Sequence[object]) -> Sides:
     return _border(value[0]), _border(value[1])
 
 
-Padding = Annotated[Literal["same", "valid"] | Size | tuple[Size | Sides, ...], BeforeValidator(_padding)]
+Padding = Annotated[Literal["same", "valid"] | Size | tuple[Size | Sides, ...], Check(_padding)]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 

@@ -2,11 +2,10 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator
-
 from ..emit.code import ATOM, Code, Show, call, method
 from ..graph import TensorType
 from ..shapes import Size
+from ._arguments import Check
 from ._rules import bad, listed, want_at_least, want_dtype, want_image
 from .base import Checker, Family, Flag, Layer
 
@@ -27,7 +26,7 @@ def _one_size(value: object) -> Size | None:
     return size
 
 
-OutputSize = Annotated[Size | tuple[Size | None, ...] | None, BeforeValidator(_output_size)]
+OutputSize = Annotated[Size | tuple[Size | None, ...] | None, Check(_output_size)]
 
 
 class Adaptive(Layer):

@@ -2,8 +2,6 @@
 
 from typing import Any, ClassVar
 
-from pydantic import SerializeAsAny
-
 from ..attention.helpers import HELPERS
 from ..attention.lowering import lowering_of
 from ..attention.terms import Equation
@@ -45,9 +43,9 @@ class Attend(Layer):
 
     heads: Positive | None = None
     kv_heads: Positive | None = None
-    mask: SerializeAsAny[Equation] | None = None
-    bias: SerializeAsAny[Equation] | None = None
-    score: SerializeAsAny[Equation] | None = None
+    mask: Equation | None = None
+    bias: Equation | None = None
+    score: Equation | None = None
     scale: Number | None = None
     dropout: Probability = Real.of(0.0)
 

@@ -19,17 +19,16 @@ The fields are the arguments, in the order in which they may be given without a 
 """
 
 import re
-from functools import cache
+from collections.abc import Iterator
 from inspect import get_annotations
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, get_args
-
-from pydantic import BeforeValidator, ConfigDict, SerializeAsAny, model_validator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, get_args
 
 from ...dsl.diagnostic import Fault
 from ...dsl.span import Span
 from ..graph import DType, Operation, TensorType
 from ..shapes import Dim, Size
 from ..values import AxisName, Real, as_real
+from ._arguments import Check, Misfit, Problem, checked
 
 if TYPE_CHECKING:
     from ..emit.code import Code, Show
@@ -115,8 +114,8 @@ def _bounded(value: object, bound: int | None) -> Size:
     return size
 
 
-def _at_least(bound: int | None) -> BeforeValidator:
-    return BeforeValidator(lambda value: _bounded(value, bound))
+def _at_least(bound: int | None) -> Check:
+    return Check(lambda value: _bounded(value, bound))
 
 
 def _real(value: object) -> Real:
@@ -158,20 +157,20 @@ def _flag(value: object) -> bool:
     return value
 
 
-def _sizes(bound: int | None) -> BeforeValidator:
+def _sizes(bound: int | None) -> Check:
     def check(value: object) -> tuple[Size, ...]:
         return tuple(_bounded(item, bound) for item in (value if isinstance(value, list | tuple) else (value,)))
 
-    return BeforeValidator(check)
+    return Check(check)
 
 
-def _each_axis(bound: int | None) -> BeforeValidator:
+def _each_axis(bound: int | None) -> Check:
     def check(value: object) -> Size | tuple[Size, ...]:
         if isinstance(value, list | tuple):
             return tuple(_bounded(item, bound) for item in value)
         return _bounded(value, bound)
 
-    return BeforeValidator(check)
+    return Check(check)
 
 
 def _axis(value: object) -> AxisName | Size:
@@ -186,15 +185,13 @@ Whole = Annotated[Size, _at_least(None)]
 NonNegative = Annotated[Size, _at_least(0)]
 Positive = Annotated[Size, _at_least(1)]
 Sizes = Annotated[tuple[Size, ...], _sizes(None)]  # a list, or one alone
-Number = Annotated[Real, BeforeValidator(_real)]
-Numbers = Annotated[tuple[Real, ...], BeforeValidator(_reals)]
-PositiveNumber = Annotated[Real, BeforeValidator(_above_zero)]
-Probability = Annotated[Real, BeforeValidator(_probability)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
-Axis = Annotated[
-    AxisName | Size, BeforeValidator(_axis)
-]  # the elaborator reads a bare name in such an argument as the name of a dim
-Axes = Annotated[AxisName | Size | tuple[AxisName | Size, ...], BeforeValidator(_axes)]  # one, or a list of them
+Number = Annotated[Real, Check(_real)]
+Numbers = Annotated[tuple[Real, ...], Check(_reals)]
+PositiveNumber = Annotated[Real, Check(_above_zero)]
+Probability = Annotated[Real, Check(_probability)]
+Flag = Annotated[bool, Check(_flag)]
+Axis = Annotated[AxisName | Size, Check(_axis)]  # the elaborator reads a bare name in such an argument as the name of a dim
+Axes = Annotated[AxisName | Size | tuple[AxisName | Size, ...], Check(_axes)]  # one, or a list of them
 PerAxis = Size | tuple[Size, ...]  # one for all axes, or a list with one for each
 PositivePerAxis = Annotated[PerAxis, _each_axis(1)]
 NonNegativePerAxis = Annotated[PerAxis, _each_axis(0)]
@@ -204,8 +201,7 @@ ZERO, ONE, LAST = Size.of(0), Size.of(1), Size.of(-1)
 class Layer(Operation):
     """Base of every layer and op. See the module's first words."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True, validate_default=True)
-
+    in_words: ClassVar[str] = "a layer"
     registry: ClassVar[dict[str, Any]] = {}  # those that are imported; all of them are in `layers.registry()`
     name: ClassVar[str]
     family: ClassVar[Family]
@@ -225,6 +221,12 @@ class Layer(Operation):
     helper: ClassVar[str] = ""  # a function that its text calls, written once at the head of the generated file (see `called`)
     synonyms: ClassVar[tuple[str, ...]] = ()  # names that torch.nn, Keras and others have for it, for hints
 
+    def __init__(self, **values: Any) -> None:
+        """Checks the arguments; raises `Misfit`."""
+        super().__init__(**checked(type(self), type(self).gathered(values)))
+        if problems := list(self.broken()):
+            raise Misfit([Problem("rule", argument, rule, getattr(self, argument)) for argument, rule in problems])
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "name" in cls.__dict__ and hasattr(cls, "example"):  # a step that the text calls by no name has no example
@@ -233,6 +235,15 @@ class Layer(Operation):
     @property
     def title(self) -> str:
         return self.name
+
+    @classmethod
+    def gathered(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """What is given, with all that `further` takes under its name."""
+        return values
+
+    def broken(self) -> Iterator[tuple[str, str]]:
+        """Arguments that do not go with the others, each with the rule that it breaks."""
+        return iter(())
 
     def called(self) -> str:
         """The text of the helper that its own text calls; none where it calls none."""
@@ -286,6 +297,7 @@ class Layer(Operation):
 class Initialiser(Layer):
     """Base of what a parameter starts from: `init=normal(std=0.02)`, `param w: [D] = ones`."""
 
+    in_words: ClassVar[str] = "an initialiser"
     family: ClassVar[Family] = "initialiser"
     tensors: ClassVar[int | None] = 0
 
@@ -301,21 +313,20 @@ class Initialiser(Layer):
 class Owner(Layer):
     """Base of the layers that own weights; each takes `init=` and `bias_init=`, by name only."""
 
+    in_words: ClassVar[str] = "a layer with weights"
     owns: ClassVar[bool] = True
 
-    init: SerializeAsAny[Initialiser] | None = None
-    bias_init: SerializeAsAny[Initialiser] | None = None
+    init: Initialiser | None = None
+    bias_init: Initialiser | None = None
 
     @property
     def biased(self) -> bool:
         """It has a bias."""
         return bool(getattr(self, "bias", False))
 
-    @model_validator(mode="after")
-    def _bias_to_start(self) -> Self:
+    def broken(self) -> Iterator[tuple[str, str]]:
         if self.bias_init is not None and not self.biased:
-            raise ValueError("bias_init is given, but there is no bias")
-        return self
+            yield "bias_init", "there is no bias"
 
     def called(self) -> str:
         """The text of the helper that its own text calls; none where it calls none."""
@@ -327,14 +338,18 @@ class Owner(Layer):
         return {name: init for name, init in given.items() if init is not None}
 
 
-@cache
+_known_order: dict[type[Layer], tuple[str, ...]] = {}
+
+
 def positional(layer: type[Layer]) -> tuple[str, ...]:
     """The arguments that may be given without a name, in order: those the class itself declares, then those of its bases."""
     if not hasattr(layer, "example"):  # no text calls it by a name
         return ()
-    named = {"init", "bias_init", layer.further}
-    ordered = dict.fromkeys(name for cls in layer.__mro__ for name in get_annotations(cls) if name in layer.model_fields)
-    return tuple(name for name in ordered if name not in named)
+    if layer not in _known_order:
+        named = {"init", "bias_init", layer.further}
+        ordered = dict.fromkeys(name for cls in layer.__mro__ for name in get_annotations(cls) if name in layer.model_fields)
+        _known_order[layer] = tuple(name for name in ordered if name not in named)
+    return _known_order[layer]
 
 
 def names_dims(layer: type[Layer], argument: str) -> bool:

@@ -5,13 +5,12 @@ They are written in `data` only; `training.columns` says what each becomes there
 
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator
-
 from ..errors.columns import NoSequence
 from ..errors.shapes import WrongDtype
 from ..graph import TensorType
 from ..shapes import Size
 from ..values import Real, as_real
+from ._arguments import Check
 from ._rules import product
 from .base import Checker, Family, Layer, Number, Refusal
 
@@ -73,7 +72,7 @@ class Fill(Layer):
     example: ClassVar[str] = "x: [B] -> fill(0)"
     synonyms: ClassVar[tuple[str, ...]] = ("fillna", "SimpleImputer", "impute")
 
-    value: Annotated[Real | str, BeforeValidator(_filling)]
+    value: Annotated[Real | str, Check(_filling)]
 
     def infer(self, see: Checker, x: TensorType) -> TensorType:
         return TensorType("float", x.shape)

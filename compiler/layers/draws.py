@@ -4,12 +4,8 @@ None of these is called by a name of its own: `z ~ q`, `q.log_prob(y)`, `q.mean`
 operands are the parameters that are tensors, in the order of `given`; the others are numbers in the distribution itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
-
-from pydantic import SerializeAsAny
 
 from ..emit.code import ATOM, CHOICE, OR, Code, Show, call, method
 from ..graph import TensorType
@@ -64,7 +60,7 @@ class Step(Layer):
     family: ClassVar[Family] = "distribution"
     tensors: ClassVar[int | None] = None
 
-    distribution: SerializeAsAny[Distribution]
+    distribution: Distribution
     given: Given
     shape: tuple[Size, ...] = ()  # it is repeated so often
 
@@ -236,8 +232,8 @@ class Divergence(Layer):
     family: ClassVar[Family] = "distribution"
     tensors: ClassVar[int | None] = None
 
-    left: SerializeAsAny[Distribution]
-    right: SerializeAsAny[Distribution]
+    left: Distribution
+    right: Distribution
     given: Given
     other: Given
     shape: tuple[Size, ...] = ()

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator
-
 from ..emit.code import Code, Show, method
 from ..graph import DType, TensorType
 from ..shapes import Size
 from ..values import Real
+from ._arguments import Check
 from ._elementwise import ANY, NUMERIC, TO_BOOL, TO_FLOAT, Elementwise
 from ._rules import bad, kind
 from .base import Checker, Family, Layer
@@ -24,7 +23,7 @@ def _bound(value: object) -> Size | Real:
     return value
 
 
-Bound = Annotated[Size | Real, BeforeValidator(_bound)]
+Bound = Annotated[Size | Real, Check(_bound)]
 
 
 class Function(Elementwise):

@@ -3,18 +3,17 @@
 import re
 from typing import ClassVar, Literal
 
-from pydantic import SerializeAsAny
-
 from ..emit.code import ATOM, Code, Show
 from ..errors.layers import OutOfRange
 from ..errors.shapes import WrongRank
-from ..graph import Frozen, TensorType
+from ..graph import TensorType
+from ..record import Record
 from ..shapes import Size
 from ._rules import larger, plural, smaller
 from .base import ONE, ZERO, Checker, Family, Layer, Refusal, Whole
 
 
-class Item(Frozen):
+class Item(Record):
     """Base of what stands between the commas of an index; `title` is how it is written."""
 
     @property
@@ -69,7 +68,7 @@ class Index(Layer):
     synonyms: ClassVar[tuple[str, ...]] = ("select", "narrow", "index_select", "Cropping1D")
     still: ClassVar[bool] = True
 
-    items: tuple[SerializeAsAny[Item], ...]
+    items: tuple[Item, ...]
 
     def infer(self, see: Checker, x: TensorType) -> TensorType:
         read = sum(not isinstance(item, Mark) for item in self.items)

@@ -2,12 +2,11 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator
-
 from ..emit.code import ATOM, Code, Show, binary, call, method
 from ..errors.shapes import DoesNotDivide
 from ..graph import TensorType
 from ..shapes import Size
+from ._arguments import Check
 from ._rules import (
     Dim,
     axis,
@@ -165,7 +164,7 @@ class Split(Shape):
     example: ClassVar[str] = "x: [B, 12] -> split([8, 4])"
     synonyms: ClassVar[tuple[str, ...]] = ("tensor_split",)
 
-    split_size: Annotated[PerAxis, BeforeValidator(_split)]
+    split_size: Annotated[PerAxis, Check(_split)]
     dim: Axis = LAST
 
     def infer(self, see: Checker, x: TensorType) -> tuple[TensorType, ...]:

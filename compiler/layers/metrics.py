@@ -1,9 +1,8 @@
 """Metrics of classes: how many are right, and in which way the others are wrong."""
 
 import math
+from collections.abc import Iterator
 from typing import ClassVar
-
-from pydantic import field_validator
 
 from ..emit.code import Code, Show, binary, call, method
 from ..errors.layers import OutOfRange
@@ -239,12 +238,9 @@ class Counted(Classified):
     average: str = "binary"
     dim: Axis | None = None
 
-    @field_validator("average")
-    @classmethod
-    def _known(cls, average: str) -> str:
-        if average not in cls.averages:
-            raise ValueError(f"it is one of {', '.join(cls.averages)}")
-        return average
+    def broken(self) -> Iterator[tuple[str, str]]:
+        if self.average not in self.averages:
+            yield "average", f"it is one of {', '.join(self.averages)}"
 
     def infer(self, see: Checker, scores: TensorType, label: TensorType) -> TensorType:
         want_float(see, self.name, scores)

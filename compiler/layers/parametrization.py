@@ -2,8 +2,6 @@
 
 from typing import Any, ClassVar
 
-from pydantic import SerializeAsAny
-
 from ..emit.code import Code, Show, call
 from ..errors.shapes import WrongRank
 from ..graph import TensorType
@@ -22,7 +20,7 @@ class Parametrized(Layer):
     owns: ClassVar[bool] = True
     tensors: ClassVar[int | None] = None
 
-    layer: SerializeAsAny[Owner]
+    layer: Owner
 
     def infer(self, see: Checker, *inputs: Any) -> TensorType | tuple[TensorType, ...]:
         found = self.layer.infer(see, *inputs)
@@ -48,7 +46,7 @@ class SpectralNorm(Parametrized):
     example: ClassVar[str] = "x: [B, 3, H, W] -> spectral_norm(conv(64, 4))"
     synonyms: ClassVar[tuple[str, ...]] = ("SpectralNormalization", "SpectralNorm")
 
-    layer: SerializeAsAny[Owner]
+    layer: Owner
     n_power_iterations: Positive = ONE
     eps: Number = Real.of(1e-12)
 
@@ -81,7 +79,7 @@ class WeightNorm(Parametrized):
     example: ClassVar[str] = "x: [B, 8] -> weight_norm(dense(10))"
     synonyms: ClassVar[tuple[str, ...]] = ("WeightNormalization", "WeightNorm")
 
-    layer: SerializeAsAny[Owner]
+    layer: Owner
     dim: Whole = ZERO
 
     def infer(self, see: Checker, *inputs: Any) -> TensorType | tuple[TensorType, ...]:

@@ -3,8 +3,6 @@
 import re
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import Field, model_validator
-
 from ..emit.code import Code, Show, call, method
 from ..errors.layers import BadPattern
 from ..errors.shapes import DimsDisagree, DoesNotDivide
@@ -92,15 +90,12 @@ class Rearrange(Layer):
     further: ClassVar[str] = "sizes"
 
     pattern: str
-    sizes: dict[str, Positive] = Field(default_factory=dict)
+    sizes: dict[str, Positive]
 
-    @model_validator(mode="before")
     @classmethod
-    def _gather(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        named = {name: value for name, value in data.items() if name not in cls.model_fields}
-        kept = {name: value for name, value in data.items() if name in cls.model_fields}
+    def gathered(cls, values: dict[str, Any]) -> dict[str, Any]:
+        named = {name: value for name, value in values.items() if name not in cls.model_fields}
+        kept = {name: value for name, value in values.items() if name in cls.model_fields}
         sizes = kept.get("sizes", {})
         return kept | {"sizes": {**sizes, **named} if isinstance(sizes, dict) else sizes}
 

@@ -4,13 +4,12 @@ import math
 from fractions import Fraction
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator
-
 from ..emit.code import Code, Show, call
 from ..errors.shapes import DoesNotDivide, UnknownSize
 from ..graph import TensorType
 from ..shapes import Size
 from ..values import Real
+from ._arguments import Check
 from ._rules import bad, each_axis, listed, options, want_at_least, want_image
 from .base import ONE, Checker, Family, Flag, Layer, Positive, PositivePerAxis, Refusal
 
@@ -36,7 +35,7 @@ def _factor(value: object) -> Factor:
     return value
 
 
-Factors = Annotated[Factor | tuple[Factor, ...], BeforeValidator(_factors)]
+Factors = Annotated[Factor | tuple[Factor, ...], Check(_factors)]
 _RANKS = {"linear": (3,), "bilinear": (4,), "bicubic": (4,), "trilinear": (5,)}
 
 

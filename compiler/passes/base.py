@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Set
 from typing import ClassVar
 
-from ..graph import Axis, Frozen, Graph, Input, Node, Output, Ref, Repeat, Use
+from ..graph import Axis, Graph, Input, Node, Output, Ref, Repeat, Use
+from ..record import Record
 from ..verify import verify
 
 
-class Pass(Frozen):
+class Pass(Record):
     """One rewriting of graphs: options as fields, one method. The pipeline takes it through all parts, inner ones first."""
 
     name: ClassVar[str]
@@ -23,7 +24,7 @@ class Pass(Frozen):
         return everywhere(self.apply, root)
 
 
-class Pipeline(Frozen):
+class Pipeline(Record):
     passes: tuple[Pass, ...]
 
     def run(self, root: Graph) -> Graph:

@@ -11,18 +11,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, Self
 
-from ..graph import Frozen, Graph, Level, Node, Ref, Repeat, Use
+from ..graph import Graph, Level, Node, Ref, Repeat, Use
 from ..layers.base import Layer
 from ..layers.convolution import Conv, ConvTranspose, Depthwise
 from ..layers.linear import Dense
 from ..layers.normalisation import BatchNorm
+from ..record import Record
 from .base import everywhere, redirected, redirected_outputs, without
 
 CHANNELS: dict[type[Layer], int] = {Conv: 0, Depthwise: 0, Dense: 0, ConvTranspose: 1}
 """The dim of the weight that the channels that come out stand in."""
 
 
-class Folding(Frozen):
+class Folding(Record):
     """The norm at path `norm` of the state dict goes into the layer at path `layer`."""
 
     layer: str

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
-
 from ..graph import Assertion, Edge, Graph, Level, Machine, Node, Operation, Recur, Repeat, TensorType, Use
+from ..record import Record
 from ..shapes import Apply, Dim, Size
 from ..values import Formula, Real, Text, Truth, conjuncts, is_proved, names_of, substitute
 
 Texts = Mapping[str, Text]
-Model = TypeVar("Model", bound=BaseModel)
+Made = TypeVar("Made", bound=Record)
 
 
 def pin(root: Graph) -> Graph:
@@ -152,7 +151,7 @@ def renamed(graph: Graph, names: Texts) -> Graph:
 
 
 def _node(node: Node, names: Texts) -> Node:
-    outputs = tuple(Edge.model_construct(type=_value(edge.type, names), name=edge.name) for edge in node.outputs)
+    outputs = tuple(Edge(type=_value(edge.type, names), name=edge.name) for edge in node.outputs)
     return node.model_copy(update={"op": operation(node.op, names), "inputs": _value(node.inputs, names), "outputs": outputs})
 
 
@@ -172,8 +171,8 @@ def operation(op: Operation, names: Texts) -> Operation:
     return _fields(op, names)
 
 
-def _fields(model: Model, names: Texts) -> Model:
-    return model.model_copy(update={name: _value(getattr(model, name), names) for name in type(model).model_fields})
+def _fields(record: Made, names: Texts) -> Made:
+    return record.model_copy(update={name: _value(value, names) for name, value in record})
 
 
 def _level(level: Level, names: Texts) -> Level:
@@ -204,7 +203,7 @@ def _value(value: Any, names: Texts) -> Any:
             return {name: _value(item, names) for name, item in value.items()}
         case Operation():
             return operation(value, names)
-        case BaseModel() if not isinstance(value, Graph):
+        case Record() if not isinstance(value, Graph):
             return _fields(value, names)
     return value
 

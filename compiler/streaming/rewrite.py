@@ -119,8 +119,8 @@ class _Body:
         taken = {edge.name for node in self.old.nodes for edge in node.outputs} | {hyper.name for hyper in self.old.hypers}
         while name in taken:
             name += "_"
-        edge = Edge.model_construct(type=TensorType("float", ()), name=name)
-        self.cache = self.add(Node.model_construct(op=Memory(name=name), inputs=(), outputs=(edge,), span=self.old.span))
+        edge = Edge(type=TensorType("float", ()), name=name)
+        self.cache = self.add(Node(op=Memory(name=name), inputs=(), outputs=(edge,), span=self.old.span))
 
     def assertions(self) -> tuple[object, ...]:
         """Those that do not speak of the length of the text, which a step does not know."""
@@ -266,7 +266,7 @@ class _Body:
     def positions(self, node: Node) -> Ref:
         x = node.refs[0]
         steps = node.type.shape[-2]
-        edge = Edge.model_construct(type=TensorType("int", (steps,)), name=None)
+        edge = Edge(type=TensorType("int", (steps,)), name=None)
         return self.made(Positions(steps=steps), (x, self.remembered()), edge, node)
 
     # Attention --------------------------------------------------------------------------------------------------------
@@ -346,7 +346,7 @@ class _Body:
             or any(axis is not None for axis in axes[stepped:])
         ):
             raise NotStreamed("a recurrence whose start or lengths depend on the tokens")
-        made = StreamedRecur.model_construct(**{name: getattr(op, name) for name in type(op).model_fields})
+        made = StreamedRecur(**{name: getattr(op, name) for name in type(op).model_fields})
         at = self.add(node.model_copy(update={"op": made, "inputs": (*node.inputs, self.remembered())}))
         axes = [self.streaming.axis(edge.type) for edge in node.outputs]
         self.keep(number, at, [NOW if axis is None else axis for axis in axes])

@@ -78,7 +78,7 @@ def _given(done: Rewritten, crossing: dict[Ref, None], names: tuple[str, ...]) -
         old = graph.nodes[done.place[ref].node]
         edge = old.outputs[done.place[ref].output].model_copy(update={"name": name})
         move[done.place[ref]] = Ref(len(nodes))
-        nodes.append(Node.model_construct(op=Input(name=name), inputs=(), outputs=(edge,), span=old.span))
+        nodes.append(Node(op=Input(name=name), inputs=(), outputs=(edge,), span=old.span))
     shift = len(nodes)
 
     def moved(ref: Ref) -> Ref:

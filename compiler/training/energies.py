@@ -3,11 +3,7 @@
 They are written without tensors, since they are of the energy as a whole. `hooks` is what the bodies of terms know of them.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
-
-from pydantic import SerializeAsAny
 
 from ...dsl.span import Span
 from ..elaborate.body import Body, Hook
@@ -37,7 +33,7 @@ class Objective(Layer):
     tensors: ClassVar[int | None] = None
     pure: ClassVar[bool] = False
 
-    of: SerializeAsAny[OfEnergy]
+    of: OfEnergy
     visible: tuple[int, ...]
     derived: bool
     crossed: bool

@@ -150,7 +150,7 @@ def signature(layer: "type[Layer]") -> str:
         elif name == layer.variadic:
             given.append(f"{name}, …")
         else:
-            given.append(name if field.is_required() else f"{name}={written(field.get_default(call_default_factory=True))}")
+            given.append(name if field.required else f"{name}={written(field.default)}")
     return f"{layer.name}({', '.join(given)})"
 
 

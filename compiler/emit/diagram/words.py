@@ -129,9 +129,9 @@ def layer_size(layer: Layer, inputs: tuple[Given, ...], outputs: tuple[TensorTyp
     fixed, named = [], []
     for name in positional(type(layer)):
         value, field = getattr(layer, name), type(layer).model_fields[name]
-        if field.is_required():
+        if field.required:
             fixed.append(voice.value(value))
-        elif name not in HIDDEN and value != field.get_default(call_default_factory=True):
+        elif name not in HIDDEN and value != field.default:
             named.append(_named(name, value, voice))
     if layer.family == "embedding" and len(fixed) == 2:
         fixed = [" → ".join(fixed)]

@@ -72,7 +72,7 @@ def _cut(graph: Game, name: str, doc: str, free: list[int], shared: dict[Ref, st
     nodes += [_moved(graph.nodes[n], place) for n in needed]
     moved = tuple(Output(name=output.name, ref=place[output.ref]) for output in outputs)
     plain = {field: getattr(graph, field) for field in Graph.model_fields}
-    return Method(name, doc, Graph.model_construct(**{**plain, "nodes": tuple(nodes), "outputs": moved}), kept)
+    return Method(name, doc, Graph(**{**plain, "nodes": tuple(nodes), "outputs": moved}), kept)
 
 
 def _needed(graph: Game, results: list[Ref], given: set[int], shared: Container[Ref]) -> list[int]:
@@ -89,7 +89,7 @@ def _needed(graph: Game, results: list[Ref], given: set[int], shared: Container[
 
 def _as_input(node: Node, edge: Edge, name: str | None) -> Node:
     called = name or (node.op.name if isinstance(node.op, Input) else edge.name or "draw")
-    made = {"op": Input.model_construct(name=called), "inputs": (), "outputs": (edge,), "key": None}
+    made = {"op": Input(name=called), "inputs": (), "outputs": (edge,), "key": None}
     return node.model_copy(update=made)
 
 

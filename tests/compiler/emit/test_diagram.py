@@ -207,7 +207,7 @@ def test_every_family_of_layers_can_be_drawn() -> None:
     from archc.compiler.layers import registry
 
     for layer in registry().values():
-        assert hue_of(layer.model_construct()) in HUES
+        assert hue_of(object.__new__(layer)) in HUES
 
 
 @pytest.mark.parametrize(

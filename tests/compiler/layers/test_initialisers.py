@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from archc.compiler.emit.code import Show
 from archc.compiler.layers import registry
+from archc.compiler.layers._arguments import Misfit
 from archc.compiler.layers.base import Initialiser, Layer, Refusal
 
 from ..spec import body, compiled, network
@@ -80,7 +80,7 @@ def test_numbers_that_make_no_distribution() -> None:
     ):
         with pytest.raises(Refusal):
             build(name, **given).infer(Alone(), tensor(3))
-    with pytest.raises(ValidationError):
+    with pytest.raises(Misfit):
         build("sparse", sparsity=1.5)
 
 
@@ -89,7 +89,7 @@ def test_every_owner_takes_initialisers() -> None:
     assert build("dense", out_features=3, init=zeros, bias_init=zeros).initialisers.keys() == {"weight", "bias"}
     wrapped = build("spectral_norm", layer=build("conv", out_channels=3, kernel_size=1, init=zeros))
     assert wrapped.initialisers.keys() == {"parametrizations.weight.original"}
-    with pytest.raises(ValidationError, match="no bias"):
+    with pytest.raises(Misfit, match="no bias"):
         build("dense", out_features=3, bias=False, bias_init=zeros)
 
 

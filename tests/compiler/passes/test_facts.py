@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from archc.compiler.emit.code import Code, Show
 from archc.compiler.graph import TensorType
 from archc.compiler.layers import registry
+from archc.compiler.layers._arguments import Misfit
 from archc.compiler.layers.base import Layer, Refusal
 from archc.compiler.shapes import Size
 from archc.compiler.values import Real
@@ -42,7 +42,7 @@ def cases(name: str) -> Iterator[tuple[Layer, Draw, tuple[TensorType, ...]]]:
         try:
             layer = LAYERS[name](**{key: given(value) for key, value in draw.arguments.items()})
             types = layer.infer(Alone(), *draw.operands)
-        except (Refusal, ValidationError):
+        except (Refusal, Misfit):
             continue
         found += 1
         yield layer, draw, types if isinstance(types, tuple) else (types,)

@@ -1,0 +1,154 @@
+"""The arguments of a layer, checked as its annotations say: of the right kind, and as the rules of that kind have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+from ..record import Record
+
+Made = Callable[
+    [object], object
+]  # the value as the layer keeps it; raises `Misfit` or, for a value that a rule forbids, ValueError
+
+
+@dataclass(frozen=True)
+class Check:
+    """Beside a type: how a value becomes one of it. The function raises ValueError with the rule that the value breaks."""
+
+    made: Made
+
+
+class Problem(NamedTuple):
+    """What is wrong with an argument: it is `missing`, `unknown`, of another `kind` than `text`, or breaks the `rule` that `text` is."""
+
+    kind: Literal["missing", "unknown", "kind", "rule"]
+    argument: str
+    text: str = ""
+    value: object = None
+
+
+class Misfit(ValueError):
+    """Arguments that a layer does not take."""
+
+    def __init__(self, problems: Sequence[Problem]):
+        super().__init__("; ".join(f"{problem.argument}: {problem.text or problem.kind}" for problem in problems))
+        self.problems = problems
+
+
+class WrongKind(Exception):
+    """A value is of another kind than is wanted."""
+
+
+def checked(layer: type[Record], values: Mapping[str, object]) -> dict[str, object]:
+    """All fields, from those that are given and the defaults; raises `Misfit`."""
+    problems, made = [], dict(_defaults(layer))
+    for name, field in layer.model_fields.items():
+        if name in values:
+            try:
+                made[name] = _check(field.annotation)(values[name])
+            except WrongKind as error:
+                problems.append(Problem("kind", name, str(error), values[name]))
+            except ValueError as error:
+                problems.append(Problem("rule", name, str(error), values[name]))
+        elif field.required:
+            problems.append(Problem("missing", name))
+    problems += [Problem("unknown", name, value=values[name]) for name in values if name not in layer.model_fields]
+    if problems:
+        raise Misfit(problems)
+    return made
+
+
+_known_defaults: dict[type[Record], dict[str, object]] = {}
+
+
+def _defaults(layer: type[Record]) -> dict[str, object]:
+    if layer not in _known_defaults:
+        optional = {name: field for name, field in layer.model_fields.items() if not field.required}
+        _known_defaults[layer] = {name: _check(field.annotation)(field.default) for name, field in optional.items()}
+    return _known_defaults[layer]
+
+
+def _check(annotation: Any) -> Made:
+    try:
+        return _known_check(annotation)
+    except TypeError:  # a Literal of a type that has no hash
+        return _new_check(annotation)
+
+
+def _new_check(annotation: Any) -> Made:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        found: Made = next(mark.made for mark in arguments[1:] if isinstance(mark, Check))
+        return found
+    if origin in (Union, UnionType):
+        return _one_of(arguments)
+    if origin is Literal:
+        return _word(arguments)
+    if origin is tuple:
+        return _list(_check(arguments[0]))
+    if origin is dict:
+        return _names(_check(arguments[1]))
+    return _instance(annotation)
+
+
+_known_check = cache(_new_check)
+
+
+def _one_of(kinds: Sequence[Any]) -> Made:
+    *first, last = [_check(kind) for kind in kinds if kind is not NoneType]
+    optional = NoneType in kinds
+
+    def made(value: object) -> object:
+        if value is None and optional:
+            return None
+        for check in first:
+            try:
+                return check(value)
+            except (WrongKind, ValueError):
+                continue
+        return last(value)
+
+    return made
+
+
+def _word(words: Sequence[str]) -> Made:
+    *first, last = [f'"{word}"' for word in words]
+
+    def made(value: object) -> object:
+        if isinstance(value, str) and value in words:
+            return value
+        raise WrongKind(f"{', '.join(first)} or {last}" if first else last)
+
+    return made
+
+
+def _list(check: Made) -> Made:
+    def made(value: object) -> object:
+        if not isinstance(value, list | tuple):
+            raise WrongKind("a list")
+        return tuple(check(item) for item in value)
+
+    return made
+
+
+def _names(check: Made) -> Made:
+    def made(value: object) -> object:
+        if not isinstance(value, Mapping):
+            raise WrongKind("names with values")
+        return {name: check(item) for name, item in value.items()}
+
+    return made
+
+
+def _instance(kind: type) -> Made:
+    def made(value: object) -> object:
+        if isinstance(value, kind) and not (isinstance(value, bool) and kind is int):
+            return value
+        words = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
+        raise WrongKind(kind.in_words if issubclass(kind, Record) else words.get(kind, "another value"))
+
+    return made
