@@ -10,14 +10,12 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from ..record import Record
 
-Made = Callable[
-    [object], object
-]  # the value as the layer keeps it; raises `Misfit` or, for a value that a rule forbids, ValueError
+Made = Callable[[object], object]  # a value as the layer keeps it; raises `WrongKind`, or ValueError with the rule that it breaks
 
 
 @dataclass(frozen=True)
 class Check:
-    """Beside a type: how a value becomes one of it. The function raises ValueError with the rule that the value breaks."""
+    """Beside a type: how a value becomes one of it."""
 
     made: Made
 
@@ -72,14 +70,8 @@ def _defaults(layer: type[Record]) -> dict[str, object]:
     return _known_defaults[layer]
 
 
+@cache
 def _check(annotation: Any) -> Made:
-    try:
-        return _known_check(annotation)
-    except TypeError:  # a Literal of a type that has no hash
-        return _new_check(annotation)
-
-
-def _new_check(annotation: Any) -> Made:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         found: Made = next(mark.made for mark in arguments[1:] if isinstance(mark, Check))
@@ -93,9 +85,6 @@ def _new_check(annotation: Any) -> Made:
     if origin is dict:
         return _names(_check(arguments[1]))
     return _instance(annotation)
-
-
-_known_check = cache(_new_check)
 
 
 def _one_of(kinds: Sequence[Any]) -> Made:

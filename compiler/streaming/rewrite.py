@@ -346,7 +346,7 @@ class _Body:
             or any(axis is not None for axis in axes[stepped:])
         ):
             raise NotStreamed("a recurrence whose start or lengths depend on the tokens")
-        made = StreamedRecur(**{name: getattr(op, name) for name in type(op).model_fields})
+        made = StreamedRecur(**dict(op))
         at = self.add(node.model_copy(update={"op": made, "inputs": (*node.inputs, self.remembered())}))
         axes = [self.streaming.axis(edge.type) for edge in node.outputs]
         self.keep(number, at, [NOW if axis is None else axis for axis in axes])
