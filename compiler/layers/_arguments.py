@@ -9,13 +9,15 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from ..record import Record
+from ..shapes import Size
+from ..values import AxisName, Real
 
 Made = Callable[[object], object]  # a value as the layer keeps it; raises `WrongKind`, or ValueError with the rule that it breaks
 
 
 @dataclass(frozen=True)
 class Check:
-    """Beside a type: how a value becomes one of it."""
+    """Beside a type: how a value becomes one of it, as far as this function knows; what is none then is refused."""
 
     made: Made
 
@@ -74,8 +76,7 @@ def _defaults(layer: type[Record]) -> dict[str, object]:
 def _check(annotation: Any) -> Made:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        found: Made = next(mark.made for mark in arguments[1:] if isinstance(mark, Check))
-        return found
+        return _made_first(next(mark for mark in arguments[1:] if isinstance(mark, Check)), _check(arguments[0]))
     if origin in (Union, UnionType):
         return _one_of(arguments)
     if origin is Literal:
@@ -87,19 +88,25 @@ def _check(annotation: Any) -> Made:
     return _instance(annotation)
 
 
+def _made_first(mark: Check, check: Made) -> Made:
+    return lambda value: check(mark.made(value))
+
+
 def _one_of(kinds: Sequence[Any]) -> Made:
-    *first, last = [_check(kind) for kind in kinds if kind is not NoneType]
-    optional = NoneType in kinds
+    optional, checks = NoneType in kinds, [_check(kind) for kind in kinds if kind is not NoneType]
 
     def made(value: object) -> object:
         if value is None and optional:
             return None
-        for check in first:
+        if len(checks) == 1:
+            return checks[0](value)
+        wanted = []
+        for check in checks:
             try:
                 return check(value)
-            except (WrongKind, ValueError):
-                continue
-        return last(value)
+            except WrongKind as error:
+                wanted.append(str(error))
+        raise WrongKind(" or ".join(dict.fromkeys(wanted)))
 
     return made
 
@@ -119,7 +126,10 @@ def _list(check: Made) -> Made:
     def made(value: object) -> object:
         if not isinstance(value, list | tuple):
             raise WrongKind("a list")
-        return tuple(check(item) for item in value)
+        try:
+            return tuple(check(item) for item in value)
+        except WrongKind as error:
+            raise WrongKind(f"a list whose items are each {error}") from None
 
     return made
 
@@ -133,11 +143,21 @@ def _names(check: Made) -> Made:
     return made
 
 
+WORDS: Mapping[type, str] = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    Size: "a whole number",
+    Real: "a number",
+    AxisName: "the name of a dim",
+}
+
+
 def _instance(kind: type) -> Made:
     def made(value: object) -> object:
         if isinstance(value, kind) and not (isinstance(value, bool) and kind is int):
             return value
-        words = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
-        raise WrongKind(kind.in_words if issubclass(kind, Record) else words.get(kind, "another value"))
+        raise WrongKind(kind.in_words if issubclass(kind, Record) else WORDS[kind])
 
     return made

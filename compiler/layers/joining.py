@@ -1,12 +1,11 @@
 """Several tensors to one, and one to several."""
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 from ..emit.code import ATOM, Code, Show, binary, call, method
 from ..errors.shapes import DoesNotDivide
 from ..graph import TensorType
 from ..shapes import Size
-from ._arguments import Check
 from ._rules import (
     Dim,
     axis,
@@ -152,10 +151,6 @@ class Chunk(Shape):
         return method(x, "chunk", show(self.chunks), dim=axis_text(self.dim, show.types[0]))
 
 
-def _split(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
 class Split(Shape):
     """Parts along a dim, the last by default, as several outputs: of one size each, or of the sizes in a list (torch.split)."""
 
@@ -164,7 +159,7 @@ class Split(Shape):
     example: ClassVar[str] = "x: [B, 12] -> split([8, 4])"
     synonyms: ClassVar[tuple[str, ...]] = ("tensor_split",)
 
-    split_size: Annotated[PerAxis, Check(_split)]
+    split_size: PerAxis
     dim: Axis = LAST
 
     def infer(self, see: Checker, x: TensorType) -> tuple[TensorType, ...]:

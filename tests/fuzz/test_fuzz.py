@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 FOUND = (
     2731,
     13652,
+    25413,
     47173,
     51807,
     112925,

@@ -29,6 +29,8 @@ class Every(Record):
     words: tuple[str, ...] = ()
     sizes: dict[str, Annotated[int, Check(_even)]] = {}  # noqa: RUF012 - never changed
     either: Size | int | None = None
+    any: Size | tuple[float, ...] = Size.of(1)
+    anything: Annotated[str, Check(lambda value: value)] = ""
     init: Initialiser | None = None
 
 
@@ -65,10 +67,12 @@ def test_what_fits_is_kept(name: str, given: object, kept: object) -> None:
         ("word", "left", "kind", '"up" or "down"'),
         ("word", ["up"], "kind", '"up" or "down"'),
         ("words", "ab", "kind", "a list"),
-        ("words", [1], "kind", "a text"),
+        ("words", [1], "kind", "a list whose items are each a text"),
         ("sizes", {"a": 1}, "rule", "it must be even"),
         ("sizes", 1, "kind", "names with values"),
         ("either", "a", "kind", "a whole number"),
+        ("any", ["a"], "kind", "a whole number or a list whose items are each a number"),
+        ("anything", 3, "kind", "a text"),
         ("init", 3, "kind", "an initialiser"),
         ("init", registry()["relu"](), "kind", "an initialiser"),
         ("other", 3, "unknown", ""),
