@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, cast, get_args, get_origin
 
 from ..record import Record
 from ..shapes import Size
@@ -156,8 +156,11 @@ WORDS: Mapping[type, str] = {
 
 def _instance(kind: type) -> Made:
     def made(value: object) -> object:
-        if isinstance(value, kind) and not (isinstance(value, bool) and kind is int):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if isinstance(value, kind) and (whole or kind is not int):
             return value
+        if whole and kind is float:
+            return float(cast(int, value))
         raise WrongKind(kind.in_words if issubclass(kind, Record) else WORDS[kind])
 
     return made

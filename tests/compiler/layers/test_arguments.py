@@ -25,6 +25,7 @@ class Every(Record):
     maybe: Annotated[int, Check(_even)] | None = None
     flag: bool = False
     number: int = 0
+    real: float = 0.0
     word: Literal["up", "down"] = "up"
     words: tuple[str, ...] = ()
     sizes: dict[str, Annotated[int, Check(_even)]] = {}  # noqa: RUF012 - never changed
@@ -46,6 +47,7 @@ ZEROS = registry()["zeros"]()
         ("flag", True, True),
         ("number", 3, 3),
         ("word", "down", "down"),
+        ("real", 3, 3.0),
         ("words", ["a", "b"], ("a", "b")),
         ("sizes", {"a": 2}, {"a": 2}),
         ("either", Size.of(3), Size.of(3)),
@@ -64,6 +66,7 @@ def test_what_fits_is_kept(name: str, given: object, kept: object) -> None:
         ("maybe", 3, "rule", "it must be even"),
         ("flag", 1, "kind", "true or false"),
         ("number", True, "kind", "a whole number"),
+        ("real", True, "kind", "a number"),
         ("word", "left", "kind", '"up" or "down"'),
         ("word", ["up"], "kind", '"up" or "down"'),
         ("words", "ab", "kind", "a list"),
