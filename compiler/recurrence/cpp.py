@@ -17,7 +17,7 @@ from .prelude import CALL, PRELUDE
 from .terms import Equations
 
 INTERFACE = """
-extern "C" void pack_weights_@(const Call* c, T* packed) { cell_@::pack(*c, packed); }
+extern "C" void pack_weights_@(const Call* c) { cell_@::pack(*c); }
 extern "C" void forward_steps_@(const Call* c) { cell_@::forward(*c); }
 extern "C" void backward_steps_@(const Call* c) { cell_@::backward(*c); }
 """

@@ -102,6 +102,9 @@ def _product(cell: Cell, name: str, group: list[int], offset: str, source: int) 
         f"w = *(const vt*)(panel + {i} * VL); HOLD(w); for (int m = 0; m < M; m++) acc[m][{i}] += x_{names[cell.source(group[i])]}[m] * w;"
         for i in each
     ]
+    of = [names[cell.source(g)] for g in group]
+    pair = [f"acc[0][{i}] += {of[i]}[k] * *(const vt*)(panel + {i} * VL);" for i in each]
+    pair += [f"odd[{i}] += {of[i]}[k + 1] * *(const vt*)(panel + {count + i} * VL);" for i in each]
     stores = [f"*(vt*)(to + (m * G + {group[i]}) * P) = acc[m][{i}];" for i in each]
     return f"""template <int M> INLINE void {name}(const Call& c, long r0, long lo, long hi, long j, long t, long k, long end) {{
 {_steps_of_states()}
@@ -114,6 +117,13 @@ def _product(cell: Cell, name: str, group: list[int], offset: str, source: int) 
   for (int m = 0; m < M; m++) {{ {" ".join(loads)} }}
   const long step = ({count} * VL * M + hi - lo - 1) / (hi - lo);
   const T* next = panel + (end - k) * ({count} * VL + (r0 - lo) / M * step);
+  if constexpr (M == 1) {{ // of one row the sums are too few to keep the processor busy
+    vt odd[{count}] = {{}};
+    for (; k + 2 <= end; k += 2, panel += 2 * {count} * VL) {{
+{indented(chr(10).join(pair), 3)}
+    }}
+    for (int i = 0; i < {count}; i++) acc[0][i] += odd[i];
+  }}
   for (; k < end; k++, panel += {count} * VL, next += step) {{
     if constexpr (M > 1) FETCH(next);
     if constexpr ({count} < M * {len(names)}) {{
@@ -246,7 +256,7 @@ def _pack(cell: Cell, offsets: dict[tuple[int, int, int], str]) -> str:
         for i, g in enumerate(group):
             blocks.append(f"""  #pragma omp for nowait
   for (long j = 0; j < c.pad({width}); j += VL) {{
-    T* panel = packed + {offset} + j * c.widths[{source}] * {len(group)} + {i} * VL;
+    T* panel = c.panels + {offset} + j * c.widths[{source}] * {len(group)} + {i} * VL;
     for (long k0 = 0; k0 < c.widths[{source}]; k0 += 64) // a block of a panel stays in the first cache while its columns are written
       for (int l = 0; l < VL; l++) {{
         const T* from = c.weights[{g}] + (j + l) * c.strides[{g}];
@@ -255,7 +265,30 @@ def _pack(cell: Cell, offsets: dict[tuple[int, int, int], str]) -> str:
       }} }}
 """)
     inside = "".join(blocks)
-    return f"void pack(const Call& c, T* packed) {{\n  #pragma omp parallel num_threads(c.threads)\n  {{\n{inside}  }}\n}}\n"
+    return f"""void pack(const Call& c) {{
+  #pragma omp parallel num_threads(c.threads)
+  {{
+{inside}{_join(cell)}  }}
+}}
+"""
+
+
+def _join(cell: Cell) -> str:
+    """The maps of inputs below each other, and their biases; what pads them is 0."""
+    lines = [
+        f"""    if (c.joined) {{
+      T* to = c.joined + {c} * c.P * c.D; const long width = c.widths[{max(given.width, 0)}];
+      #pragma omp for nowait
+      for (long j = 0; j < c.P; j++) {{
+        if (j < width) std::memcpy(to + j * c.D, c.maps[{c}] + j * c.map_strides[{c}], c.D * sizeof(T));
+        else std::memset(to + j * c.D, 0, c.D * sizeof(T));
+        if (c.bias) c.bias[{c} * c.P + j] = j < width ? c.biases[{c}][j] : T(0);
+      }}
+    }}
+"""
+        for c, given in enumerate(cell.equations.given)
+    ]
+    return "".join(lines)
 
 
 def _steps(cell: Cell) -> str:
@@ -274,6 +307,8 @@ def _steps(cell: Cell) -> str:
         body += [BARRIER] if cell.needs_barrier(phase, after, bool(after.products)) else []
     inside = indented("".join(body).rstrip("\n"), 1)
     return f"""void forward(const Call& c) {{
+  const long size = c.B * c.P;
+  if (c.begins) for (int s = 0; s < S; s++) std::memcpy(c.states[s], c.starts[s], size * sizeof(T));
   #pragma omp parallel num_threads(c.threads)
   {{
     const long id = omp_get_thread_num(), n = omp_get_num_threads();
@@ -281,5 +316,7 @@ def _steps(cell: Cell) -> str:
 {inside}
     }}
   }}
+  const long last = c.kept ? c.N : c.N & 1;
+  if (c.ends) for (int s = 0; s < S; s++) std::memcpy(c.lasts[s], c.states[s] + last * size, size * sizeof(T));
 }}
 """

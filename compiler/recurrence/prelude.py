@@ -76,8 +76,10 @@ constexpr long chunk_of(int products) { return 65536 / (products * BYTES) < 32 ?
 
 # given [T, B, C, P], product [T, B, G, P], sums [T, B, R], vectors [V, P]; states, saved and results are so many pointers to [T + 1, B, P],
 # [T, B, P] and [T, B, P]; the adjoints of results have steps and rows as far apart as is said of each. weights are matrices [to, from]
-# whose rows are `strides` apart: `packed` they are forward, and backward there is room for them in `panels`. P is the largest width,
-# padded; in `Call` the number of steps is N. A product holds what it begins with, and, once the units are computed, what is kept of it.
+# whose rows are `strides` apart: there is room for them in `panels`, and forward they are `packed`. P is the largest width, padded; in
+# `Call` the number of steps is N. The maps of inputs, D columns of weights whose rows are `map_strides` apart, become one matrix `joined`
+# [C * P, D], and their biases one row [C * P], where there is any. States begin with `starts` and end in `lasts`, [B, P] each, where a
+# call says so. A product holds what it begins with, and, once the units are computed, what is kept of it.
 # Where nothing is `kept` for a derivative, product, sums and saved are of one step, and states of two, which take turns.
 # The adjoints have the shapes of what they belong to; those of states and of what was saved are carried in [B, P], those of sums in [B, R],
 # those of vectors in [B, V, P].
@@ -86,8 +88,10 @@ constexpr int VL = BYTES / sizeof(T), W = 16, J = W / VL; // a tile is W units w
 typedef T vt __attribute__((vector_size(BYTES), aligned(sizeof(T))));
 struct Call {
   const T *given, *vectors, *packed; T *panels, *product, *sums; T* const* states; T* const* saved; T* const* results;
-  T *dgiven, *dproduct, *dsums, *dvectors; T* const* dstates; T* const* dsaved; const T* const* dresults;
-  const T* const* weights; const long *strides, *widths, *result_steps, *result_rows, *length; long kept, threads, N, B, P;
+  const T* const* starts; T* const* lasts; T *dgiven, *dproduct, *dsums, *dvectors; T* const* dstates; T* const* dsaved;
+  const T* const* dresults; const T* const* weights; const long* strides; const T* const* maps; const long* map_strides;
+  const T* const* biases; T *joined, *bias; const long *widths, *result_steps, *result_rows, *length;
+  long kept, threads, N, B, P, D, begins, ends;
   long pad(int width) const { return (widths[width] + W - 1) / W * W; }
   bool past(long b, long t) const { return length && t >= length[b]; }
 };

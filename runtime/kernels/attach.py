@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -10,12 +9,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...compiler.plan import RecurrencePlan
+from ...compiler.recurrence.joined import joined
 from ...compiler.recurrence.known import Known, known
 from ...compiler.recurrence.phases import width_of
 from ...compiler.recurrence.terms import Equations, Given, Slice, Vector
+from . import layer
 from .build import CannotBuild
+from .calls import Kernel
 from .known import Weights, over_time
 from .known import identity as identity_of_known
+from .layer import Parts, without_autocast
+from .layout import alike, layout
 from .pieces import Cuts, Pieces, cuts
 
 COMPUTED_IN = {torch.float32: torch.float32, torch.float64: torch.float64, torch.bfloat16: torch.float32}
@@ -95,13 +99,19 @@ class Fused:
     evaluating: bool = False  # in training, and for a few steps, it runs as its class says
     _cuts: dict[str, Cuts] | None = None
 
+    def __post_init__(self) -> None:
+        e = self.equations
+        slices = (*e.recurrent, *(part for given in e.given for part in given.parts))
+        self._keys = list(dict.fromkeys(piece.key for piece in slices))  # of the layers whose weights are in products
+        self._layout = layout(e, self.stepped, joined(e).starts)
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copied, or come from another process: its kernels are found or built here, too, when they are needed."""
         self.__dict__.update(state, names={})
 
-    def _kernel(self, like: Tensor) -> str:
-        """The name of the kernel for such tensors, built if it must be; without one the cell runs as its class says."""
-        kind = like.dtype, like.device.type
+    def _kernel(self, dtype: torch.dtype, device: str) -> str:
+        """The name of the kernel for tensors of a dtype and a device, built if it must be; without one the cell runs as its class says."""
+        kind = dtype, device
         if kind not in self.names:
             from .operator import register
 
@@ -119,9 +129,9 @@ class Fused:
             return cast("tuple[Tensor, ...]", type(self.cell).forward(self.cell, *tensors, length=length, reverse=reverse))
         if reverse:
             ahead = [_reversed(x, length) for x in ahead]
-        start = state or cast("Any", self.cell).initial_state(*(x[:, 0] for x in ahead), *same)
+        start = state or cast("Any", self.cell).initial_state(*(x.select(1, 0) for x in ahead), *same)
         inputs, start = [_as(x, dtype) for x in (*ahead, *same)], tuple(_in(x, dtype) for x in start)
-        with torch.autocast(inputs[0].device.type, enabled=False):
+        with without_autocast(inputs[0]):
             made = self._over_time(inputs, start, None if length is None else length.long(), reverse=reverse)
         return tuple(_as(x, tensors[0].dtype) for x in made)
 
@@ -129,18 +139,45 @@ class Fused:
         self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None, *, reverse: bool
     ) -> tuple[Tensor, ...]:
         """Outputs and last states, of inputs of one dtype which are in the order of the steps."""
-        if self._is_known(inputs[0]):
+        like = inputs[0]
+        if self._is_known(like.dtype, like.device.type):
             y, last = self._by_torch(inputs, start, length)
             return *([_reversed(y, length) if reverse else y] * len(self.equations.results)), *last
-        ahead = [x.transpose(0, 1).contiguous() for x in inputs[: self.stepped]]
-        return self._cut(self._run([*ahead, *inputs[self.stepped :]], start, length), length, reverse=reverse)
+        if (made := self._as_layer(inputs, start, length)) is None:
+            ahead = [x.transpose(0, 1).contiguous() for x in inputs[: self.stepped]]
+            made = self._run([*ahead, *inputs[self.stepped :]], start, length)
+            count = len(self.equations.results)
+            made = [*(x.transpose(0, 1) for x in made[:count]), *made[count:]]
+        return self._cut(made, length, reverse=reverse)
 
-    def _is_known(self, x: Tensor) -> bool:
+    def _as_layer(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> list[Tensor] | None:
+        """Outputs with their steps in dim 1 and last states, padded; none where something traces it, or its parameters are not plain ones
+        of the shapes that its equations say."""
+        from .operator import is_watched, kernel_of, ran
+
+        if is_watched(like := inputs[0]) or (at := self._layout) is None:
+            return None
+        kernel = kernel_of(name := self._kernel(like.dtype, like.device.type))
+        if not isinstance(kernel, Kernel):
+            return None
+        layers = [self._layer(key) for key in at.keys]
+        weights = [cast("Tensor", module.weight) for module in layers]
+        biases = [cast("Tensor", module.bias) for module, order in zip(layers, at.biased, strict=True) if order]
+        plain = all(type(x) in (Tensor, nn.Parameter) for x in (*weights, *biases, *start))
+        if not plain or tuple(weight.shape for weight in weights) != at.shapes:
+            return None
+        ran[name] += 1
+        weights, biases, starts = ([_in(x, like.dtype).contiguous() for x in found] for found in (weights, biases, start))
+        starts = [_padded(x, kernel.columns) for x in starts]
+        x = _joined([inputs[source] for source in at.inputs])
+        return layer.over_time(kernel, at, Parts(x, self._vectors(x, kernel.columns), starts, weights, biases), length)
+
+    def _is_known(self, dtype: torch.dtype, device: str) -> bool:
         """Does PyTorch's own cell run on such tensors? Traced, the operator is one node, and PyTorch's cell is none."""
         if self.known is None or torch.compiler.is_compiling():
             return False
         learning = torch.is_grad_enabled() and self.known.kind in WITHOUT_SECOND
-        return x.device.type in KNOWN_ON or not (learning or self._kernel(x))
+        return device in KNOWN_ON or not (learning or self._kernel(dtype, device))
 
     def _by_torch(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         """Its output and last states, of inputs with their steps in dim 1."""
@@ -161,20 +198,20 @@ class Fused:
         """The outputs, with the steps in dim 1, and the last states, without what they are padded with."""
         e = self.equations
         count, held = len(e.results), e.held or (0,) * e.states
-        outputs = [
-            x[:, :, : e.widths[width_of(e, term)]].transpose(0, 1) for x, term in zip(made[:count], e.results, strict=True)
-        ]
+        if not reverse and e.widths == (made[0].shape[-1],):
+            return tuple(made[: count + e.states])
+        outputs = [_narrowed(x, e.widths[width_of(e, term)]) for x, term in zip(made[:count], e.results, strict=True)]
         if reverse:
             outputs = [_reversed(x, length) for x in outputs]
         states = zip(made[count : count + e.states], held, strict=True)
-        return *outputs, *(x[:, : e.widths[width]] for x, width in states)
+        return *outputs, *(_narrowed(x, e.widths[width]) for x, width in states)
 
     def _run(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> list[Tensor]:
         """Outputs and last states, padded, of inputs with their steps first."""
         from .operator import columns_of, without_derivative
         from .operator import over_time as with_derivative
 
-        name = self._kernel(start[0])
+        name = self._kernel(start[0].dtype, start[0].device.type)
         columns = columns_of(name)
         vectors, starts = self._vectors(start[0], columns), [_padded(x, columns).contiguous() for x in start]
         pieces = self._pieces(start[0])
@@ -190,25 +227,23 @@ class Fused:
     def _computed_in(self, inputs: list[Tensor]) -> torch.dtype | None:
         """The dtype of the kernel; none where there is no kernel for such tensors."""
         x = inputs[0]
-        parameters = (w for module in self.cell.modules() for w in module._parameters.values() if w is not None)
-        floats = [w for w in (*parameters, *inputs) if w.is_floating_point()]
-        kinds, device = {w.dtype for w in floats}, x.device.type
+        tensors = [*_parameters(self.cell), *inputs]
+        kinds, device = {kind for kind in {w.dtype for w in tensors} if kind.is_floating_point}, x.device.type
         autocast = torch.is_autocast_enabled(device)
         if autocast and device == "cpu" and kinds <= {torch.float32, torch.bfloat16}:
             kinds, autocast = {torch.float32}, False  # as far as autocast goes, they mix
         dtype = COMPUTED_IN.get(kinds.pop()) if len(kinds) == 1 else None
-        here = device in DEVICES and all(w.device == x.device for w in (*floats, *inputs)) and x.is_floating_point()
+        here = device in DEVICES and len({w.device for w in tensors}) == 1 and x.is_floating_point()
         few = self.evaluating and (self.cell.training or x.shape[1] < FEW)
         runs = here and not autocast and not few and x.shape[0] > 0 and x.shape[1] > 0 and not torch.compiler.is_exporting()
         if dtype is None or not runs or (device == "cuda" and dtype != x.dtype):
             return None
-        found = self._is_known(like := x.new_empty(0, dtype=dtype)) or self._kernel(like)
-        return dtype if found else None
+        return dtype if self._is_known(dtype, device) or self._kernel(dtype, device) else None
 
     def _ahead(self, columns: int, pieces: Pieces, like: Tensor) -> Callable[[list[Tensor]], Tensor]:
         """What needs no state, as a function of inputs with their steps first, and of those that have none: [T, B, C, columns]."""
         givens = self.equations.given
-        if _alike(givens, self.stepped):
+        if alike(givens, self.stepped):
             weight = torch.cat([self._columns(given, pieces) for given in givens])
             bias = torch.cat([self._bias(given, like) for given in givens]) if givens[0].bias else None
             width = self.equations.widths[givens[0].width]
@@ -264,12 +299,6 @@ class Fused:
             self._cuts = cuts(self.equations, weights)
         return Pieces(self.equations, weights, self._cuts)
 
-    @cached_property
-    def _keys(self) -> list[str]:
-        """Of the layers whose weights are in products."""
-        e = self.equations
-        return list(dict.fromkeys(piece.key for piece in (*e.recurrent, *(part for given in e.given for part in given.parts))))
-
     def _layer(self, key: str) -> nn.Module:
         found = self.cell._modules.get(key)  # for most keys, and a tenth of the time of the other
         return self.cell.get_submodule(key) if found is None else found
@@ -284,23 +313,19 @@ class Fused:
         return _in(bias if bias.shape[0] == width else bias[given.first : given.first + width], like.dtype)
 
 
+def _parameters(module: nn.Module) -> list[Tensor]:
+    """Of a module and those in it. PyTorch's iterators, which find none twice, take five times as long."""
+    found: list[Tensor] = [w for w in module._parameters.values() if w is not None]
+    for child in module._modules.values():
+        if child is not None:
+            found += _parameters(child)
+    return found
+
+
 def _together(parts: tuple[Slice, ...], stepped: int) -> list[list[Slice]]:
     """The parts of inputs that go step by step, and those of inputs that are the same at all steps, where there are any."""
     halves = [[part for part in parts if part.source < stepped], [part for part in parts if part.source >= stepped]]
     return [half for half in halves if half]
-
-
-def _alike(columns: tuple[Given, ...], stepped: int) -> bool:
-    """Are they all maps of the same inputs, which go step by step, and as wide, so that one product gives them?"""
-    first = columns[0] if columns else None
-    return first is not None and all(
-        given.key is not None
-        and not given.noise
-        and (given.bias, given.width) == (first.bias, first.width)
-        and [part.source for part in given.parts] == [part.source for part in first.parts]
-        and all(part.source < stepped for part in given.parts)
-        for given in columns
-    )
 
 
 def _joined(tensors: list[Tensor]) -> Tensor:
@@ -314,6 +339,10 @@ def _in(x: Tensor, dtype: torch.dtype) -> Tensor:
 def _as(x: Tensor, dtype: torch.dtype) -> Tensor:
     """Floats as this dtype, others as they are."""
     return _in(x, dtype) if x.is_floating_point() else x
+
+
+def _narrowed(x: Tensor, columns: int) -> Tensor:
+    return x if x.shape[-1] == columns else x[..., :columns]
 
 
 def _padded(x: Tensor, columns: int) -> Tensor:

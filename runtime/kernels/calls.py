@@ -1,11 +1,10 @@
 """The C functions of a kernel's library, called on tensors."""
 
 import ctypes
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,33 +13,20 @@ from ...compiler.recurrence.joined import joined
 from ...compiler.recurrence.phases import schedule
 from ...compiler.recurrence.prelude import LANES
 from ...compiler.recurrence.terms import Equations
+from .frame import Frame, Matrices, addresses, matrices
 
 DTYPES: dict[torch.dtype, Literal["float", "double"]] = {torch.float32: "float", torch.float64: "double"}
-POINTERS = (
-    *("given", "vectors", "packed", "panels", "product", "sums", "states", "saved", "results"),
-    *(
-        "d_given",
-        "d_product",
-        "d_sums",
-        "d_vectors",
-        "d_states",
-        "d_saved",
-        "d_results",
-        "weights",
-        "strides",
-        "widths",
-        "result_steps",
-        "result_rows",
-        "length",
-    ),
-)
-NUMBERS = ("kept", "threads", "steps", "batch", "columns")
+FUNCTIONS = ("pack_weights", "forward_steps", "backward_steps")
 
 
-class Call(ctypes.Structure):
-    """`Call` of the C++ text."""
+class Maps(NamedTuple):
+    """The maps of inputs as they lie in the weights of their layers, the addresses of their biases, and what they are joined in: [C * P,
+    columns of the inputs], and [C * P] where there are biases."""
 
-    _fields_ = [*((name, ctypes.c_void_p) for name in POINTERS), *((name, ctypes.c_long) for name in NUMBERS)]
+    maps: Matrices
+    biases: Sequence[int]
+    joined: Tensor
+    bias: Tensor | None
 
 
 @dataclass
@@ -103,11 +89,23 @@ class Kernel:
 
     def packed(self, weights: Sequence[Tensor]) -> Tensor:
         """The weights of products in the order in which they are read, until a kernel is called the next time in this thread."""
-        made = self._room(weights[0].dtype if weights else torch.float32)
-        call, kept = self._call(weights=weights)
-        self._function("pack_weights")(ctypes.byref(call), ctypes.c_void_p(made.data_ptr()))
-        del kept
-        return made
+        return self.prepared(matrices(weights), weights[0] if weights else torch.empty(0))
+
+    def prepared(self, weights: Matrices, like: Tensor, maps: Maps | None = None) -> Tensor:
+        """As `packed`; where there are `maps`, they are joined beside."""
+        frame, room = self.frame, self._room(like)
+        call = frame.call
+        call.panels, call.columns, call.threads = room.data_ptr(), self.columns, torch.get_num_threads()
+        call.joined = call.bias = None
+        frame.point(weights=weights.addresses, strides=weights.apart)
+        if maps is not None:
+            call.joined, call.depth = maps.joined.data_ptr(), maps.joined.shape[1]
+            frame.point(maps=maps.maps.addresses, map_strides=maps.maps.apart)
+            if maps.bias is not None:
+                call.bias = maps.bias.data_ptr()
+                frame.point(biases=maps.biases)
+        self._functions["pack_weights"](frame.reference)
+        return room
 
     def forward(
         self,
@@ -119,15 +117,25 @@ class Kernel:
         length: Tensor | None,
         *,
         kept: bool,
+        starts: Sequence[Tensor] = (),
+        lasts: Sequence[Tensor] = (),
     ) -> None:
-        """Writes into what is made, and into the results."""
-        self._run("forward_steps", given, vectors, made, length, kept=kept, packed=packed, results=results)
+        """Writes into what is made, and into the results; into the `lasts`, if there are any, the last states. The first ones are the
+        `starts`, or are there in what is made."""
+        frame, call = self.frame, self.frame.call
+        call.packed, call.kept, call.begins, call.ends = packed.data_ptr(), kept, bool(starts), bool(lasts)
+        frame.point(results=addresses(results))
+        if starts:
+            frame.point(starts=addresses(starts))
+        if lasts:
+            frame.point(lasts=addresses(lasts))
+        self._run("forward_steps", given, vectors, made, length)
 
     def backward(
         self,
         given: Tensor,
         vectors: Tensor,
-        weights: Sequence[Tensor],
+        weights: Sequence[Tensor] | Matrices,
         made: Made,
         d_results: Sequence[Tensor],
         d_states: Sequence[Tensor],
@@ -137,61 +145,53 @@ class Kernel:
         length: Tensor | None,
     ) -> None:
         """Writes into the adjoints, but those of the results; those of states come as the adjoints of the last ones."""
-        adjoints = {"d_results": d_results, "d_states": d_states, "d_given": d_given, "d_product": d_product}
-        carried = [torch.empty_like(d_states[0]) for _ in made.saved]
-        sums = given.new_empty(given.shape[1], len(self.equations.rows))
-        adjoints |= {"d_vectors": d_vectors, "d_saved": carried, "d_sums": sums, "panels": self._room(given.dtype)}
-        self._run("backward_steps", given, vectors, made, length, kept=True, weights=weights, **adjoints)
+        assert all(x.stride(-1) == 1 for x in d_results)
+        frame, call, batch = self.frame, self.frame.call, given.shape[1]
+        weights = weights if isinstance(weights, Matrices) else matrices(weights)
+        carried = [frame.scratch(f"d_saved{k}", given, *x.shape[1:]) for k, x in enumerate(made.saved)]
+        sums = frame.scratch("d_sums", given, batch, len(self.equations.rows))
+        call.d_given, call.d_product, call.d_vectors = d_given.data_ptr(), d_product.data_ptr(), d_vectors.data_ptr()
+        call.d_sums, call.panels, call.kept = sums.data_ptr(), self._room(given).data_ptr(), True
+        frame.point(weights=weights.addresses, strides=weights.apart, d_states=addresses(d_states), d_saved=addresses(carried))
+        frame.point(d_results=addresses(d_results), result_steps=[x.stride(0) for x in d_results])
+        frame.point(result_rows=[x.stride(1) for x in d_results])
+        self._run("backward_steps", given, vectors, made, length)
 
-    def _room(self, dtype: torch.dtype) -> Tensor:
-        """For all weights of products, padded in both ways: each thread has its own, since memory that is new is slow at first."""
-        room: Tensor | None = getattr(self._rooms, "room", None)
-        if room is None or room.dtype != dtype:
-            sizes = [padded_width(size) for size in self.equations.widths]
-            pieces = ((sizes[piece.width], padded_width(piece.stop - piece.start)) for piece in self.equations.recurrent)
-            room = self._rooms.room = torch.empty(sum(to * source for to, source in pieces), dtype=dtype)
-        return room
-
-    @cached_property
-    def _rooms(self) -> threading.local:
-        return threading.local()
-
-    def _run(
-        self, name: str, given: Tensor, vectors: Tensor, made: Made, length: Tensor | None, *, kept: bool, **tensors: Any
-    ) -> None:
-        steps, batch, _, padded = given.shape
-        tensors |= {"given": given.contiguous(), "vectors": vectors.contiguous()}
-        tensors |= {"product": made.product, "sums": made.sums, "saved": made.saved, "states": made.states}
-        tensors["length"] = None if length is None else length.contiguous()
-        call, alive = self._call(**tensors)
-        call.kept, call.steps, call.batch, call.columns = kept, steps, batch, padded
-        self._function(name)(ctypes.byref(call))
-        del alive
-
-    def _call(self, **tensors: Tensor | Sequence[Tensor] | None) -> tuple[Call, list[object]]:
-        """The argument of a C function, and what must live as long as it does."""
-        arrays: dict[str, ctypes.Array[Any]] = {"widths": self._widths}
-        if weights := tensors.get("weights"):
-            arrays["strides"] = _longs([weight.stride(0) for weight in weights])
-        if results := tensors.get("d_results"):
-            arrays |= {f"result_{name}": _longs([x.stride(dim) for x in results]) for dim, name in enumerate(("steps", "rows"))}
-        assert all(x.stride(-1) == 1 for x in (*(weights or ()), *(results or ())))
-        call, alive = Call(threads=torch.get_num_threads()), list[object](tensors.values())
-        for name, value in tensors.items():
-            if isinstance(value, Tensor):
-                setattr(call, name, value.data_ptr())
-            elif value is not None:
-                arrays[name] = (ctypes.c_void_p * max(len(value), 1))(*[each.data_ptr() for each in value])
-        for name, array in arrays.items():
-            setattr(call, name, ctypes.addressof(array))
-        return call, [*alive, *arrays.values()]
+    def _room(self, like: Tensor) -> Tensor:
+        """For all weights of products, padded in both ways."""
+        return self.frame.scratch("weights", like, self._size)
 
     @cached_property
-    def _widths(self) -> ctypes.Array[ctypes.c_long]:
-        return _longs(self.equations.widths)
+    def _size(self) -> int:
+        pieces = self.equations.recurrent
+        sizes = [padded_width(size) for size in self.equations.widths]
+        return sum(sizes[piece.width] * padded_width(piece.stop - piece.start) for piece in pieces)
 
-    def _function(self, name: str) -> Any:
-        return getattr(self.library, f"{name}_{self.number}")
+    def _run(self, name: str, given: Tensor, vectors: Tensor, made: Made, length: Tensor | None) -> None:
+        frame, call = self.frame, self.frame.call
+        given, vectors, length = given.contiguous(), vectors.contiguous(), None if length is None else length.contiguous()
+        call.steps, call.batch, _, call.columns = given.shape
+        call.threads, call.length = torch.get_num_threads(), None if length is None else length.data_ptr()
+        call.given, call.vectors = given.data_ptr(), vectors.data_ptr()
+        call.product, call.sums = made.product.data_ptr(), made.sums.data_ptr()
+        frame.point(saved=addresses(made.saved), states=addresses(made.states))
+        self._functions[name](frame.reference)
+
+    @cached_property
+    def frame(self) -> Frame:
+        """What each thread has for itself."""
+        e = self.equations
+        found = dict.fromkeys(("weights", "strides"), len(e.recurrent)) | dict.fromkeys(
+            ("maps", "map_strides", "biases"), len(e.given)
+        )
+        found |= dict.fromkeys(("results", "d_results", "result_steps", "result_rows"), len(e.results))
+        found |= dict.fromkeys(("states", "starts", "lasts", "d_states"), e.states)
+        return Frame(found | {"saved": self.saved, "d_saved": self.saved}, e.widths)
+
+    @cached_property
+    def _functions(self) -> dict[str, Any]:
+        """A look-up in a library makes a function anew."""
+        return {name: getattr(self.library, f"{name}_{self.number}") for name in FUNCTIONS}
 
 
 def products_together(equations: Equations, starts: Sequence[int | None]) -> list[tuple[int, bool, list[int]]]:
@@ -200,10 +200,6 @@ def products_together(equations: Equations, starts: Sequence[int | None]) -> lis
     for g, (piece, start) in enumerate(zip(equations.recurrent, starts, strict=True)):
         found.setdefault((piece.source, start is None), []).append(g)
     return [(source, apart, products) for (source, apart), products in found.items()]
-
-
-def _longs(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_long]:
-    return (ctypes.c_long * max(len(numbers), 1))(*numbers)
 
 
 def padded_width(width: int) -> int:

@@ -17,9 +17,8 @@ from ...compiler.recurrence.cpp import translation_unit
 from ...compiler.recurrence.terms import Equations
 from . import build, gpu
 from .calls import DTYPES, Kernel, Made
+from .layer import in_cache
 from .steps import steps
-
-CHUNK = 1 << 23  # bytes of what is ready ahead that stay in the last cache
 
 _kernels: dict[str, Kernel | gpu.StepKernel] = {}
 ran: Counter[str] = Counter()  # how often each kernel ran forward in this process
@@ -41,6 +40,11 @@ def register(equations: Equations, dtype: torch.dtype, device: str = "cpu", *, c
 def columns_of(name: str) -> int:
     """How many the tensors of a kernel have."""
     return _kernels[name].columns
+
+
+def kernel_of(name: str) -> Kernel | gpu.StepKernel:
+    """The kernel that was registered as this."""
+    return _kernels[name]
 
 
 def register_all(cells: Sequence[Equations], dtype: torch.dtype) -> list[str]:
@@ -116,7 +120,7 @@ def without_derivative(
     made = Made.empty(kernel.equations, kernel.saved, states[0], 1, [torch.stack((start, start)) for start in states])
     results = [states[0].new_empty(steps, batch, padded) for _ in kernel.equations.results]
     step = batch * padded * max(len(kernel.equations.given), 1) * states[0].element_size()
-    chunk = max(CHUNK // step // 2 * 2, 2)  # an even number
+    chunk = in_cache(step)
     for begin in range(0, steps, chunk):
         end = min(begin + chunk, steps)
         left = None if length is None else length - begin
@@ -232,7 +236,7 @@ def _derivative(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
     last = [torch.zeros_like(start) if d is None else d for d, start in pairs]
     if torch.is_grad_enabled():  # this derivative has derivatives
         return _differentiable(ctx.name, given, vectors, weights, starts, length, [*last, *results])
-    back = recurrence_backward if _is_watched(given) else _run_back
+    back = recurrence_backward if is_watched(given) else _run_back
     d_given, d_vectors, *found = back(given, vectors, weights, made, length, last, results, ctx.name)
     return d_given, d_vectors, found[ctx.states :], found[: ctx.states], None, None
 
@@ -280,14 +284,14 @@ def over_time(
     given: Tensor, vectors: Tensor, weights: Sequence[Tensor], states: Sequence[Tensor], length: Tensor | None, name: str
 ) -> list[Tensor]:
     """As `recurrence`, which is one node for what traces the network, and past the dispatcher where nothing does."""
-    if _is_watched(given):
+    if is_watched(given):
         watched: list[Tensor] = recurrence(given, vectors, weights, states, length, name)
         return watched
     made: tuple[Tensor, ...] = Recurrence.apply(name, len(weights), length, given, vectors, *weights, *states)  # type: ignore[no-untyped-call]
     return list(made)
 
 
-def _is_watched(x: Tensor) -> bool:
+def is_watched(x: Tensor) -> bool:
     traced = (
         torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None or torch._C._are_functorch_transforms_active()
     )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import archc
-from archc.runtime.kernels import build, operator
+from archc.runtime.kernels import build, layer, operator
 from archc.runtime.kernels.attach import Fused
 
 SPEC = """from std.recurrent import {cell}
@@ -217,7 +217,7 @@ def test_derivatives_have_derivatives(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["gru", "odd", "staged"])
 @pytest.mark.parametrize("steps", [1, 6, 64, 71])
 def test_without_gradients_time_goes_in_chunks(name: str, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operator, "CHUNK", 20_000)
+    monkeypatch.setattr(layer, "CHUNK", 20_000)
     plain, fused = both(tmp_path, CASES[name])
     x, n = torch.randn(3, steps, 5, dtype=torch.float64), torch.tensor([steps, 1, max(1, steps - 3)])
     with torch.no_grad():
