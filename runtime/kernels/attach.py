@@ -160,17 +160,22 @@ class Fused:
         kernel = kernel_of(name := self._kernel(like.dtype, like.device.type))
         if not isinstance(kernel, Kernel):
             return None
-        layers = [self._layer(key) for key in at.keys]
-        weights = [cast("Tensor", module.weight) for module in layers]
-        biases = [cast("Tensor", module.bias) for module, order in zip(layers, at.biased, strict=True) if order]
-        plain = all(type(x) in (Tensor, nn.Parameter) for x in (*weights, *biases, *start))
-        if not plain or tuple(weight.shape for weight in weights) != at.shapes:
+        layers = [self._layer(key)._parameters for key in at.keys]
+        found: list[Tensor | None] = [own["weight"] for own in layers if "weight" in own]  # one that is computed is none
+        found += [own["bias"] for own, order in zip(layers, at.biased, strict=True) if order and "bias" in own]
+        tensors = [x for x in (*found, *start) if x is not None and type(x) in (Tensor, nn.Parameter)]
+        e, keys, all_parameters = self.equations, len(at.keys), len(at.parameters)
+        states = [(len(like), e.widths[width]) for width in e.held or (0,) * e.states]
+        if [x.shape for x in tensors] != [*at.parameters, *states]:
             return None
         ran[name] += 1
-        weights, biases, starts = ([_in(x, like.dtype).contiguous() for x in found] for found in (weights, biases, start))
-        starts = [_padded(x, kernel.columns) for x in starts]
+        if any(x.dtype != like.dtype or not x.is_contiguous() for x in tensors):
+            tensors = [_in(x, like.dtype).contiguous() for x in tensors]
+        weights, biases, starts = tensors[:keys], tensors[keys:all_parameters], tensors[all_parameters:]
+        if at.is_padded:
+            starts = [_padded(x, at.columns) for x in starts]
         x = _joined([inputs[source] for source in at.inputs])
-        return layer.over_time(kernel, at, Parts(x, self._vectors(x, kernel.columns), starts, weights, biases), length)
+        return layer.over_time(kernel, at, Parts(x, self._vectors(x, at.columns), starts, weights, biases), length)
 
     def _is_known(self, dtype: torch.dtype, device: str) -> bool:
         """Does PyTorch's own cell run on such tensors? Traced, the operator is one node, and PyTorch's cell is none."""
@@ -282,7 +287,7 @@ class Fused:
     def _vectors(self, like: Tensor, columns: int) -> Tensor:
         """[V, columns]."""
         found = [_padded(_in(self._vector(vector), like.dtype), columns) for vector in self.equations.vectors]
-        return torch.stack(found) if found else like.new_zeros(0, columns)
+        return torch.stack(found) if found else like.new_empty(0, columns)
 
     def _vector(self, vector: Vector) -> Tensor:
         widths = self.equations.widths

@@ -95,11 +95,12 @@ class Kernel:
         """As `packed`; where there are `maps`, they are joined beside."""
         frame, room = self.frame, self._room(like)
         call = frame.call
-        call.panels, call.columns, call.threads = room.data_ptr(), self.columns, torch.get_num_threads()
+        call.panels, call.threads = room.data_ptr(), torch.get_num_threads()
         call.joined = call.bias = None
         frame.point(weights=weights.addresses, strides=weights.apart)
         if maps is not None:
-            call.joined, call.depth = maps.joined.data_ptr(), maps.joined.shape[1]
+            rows, call.depth = maps.joined.shape
+            call.joined, call.columns = maps.joined.data_ptr(), rows // len(self.equations.given)
             frame.point(maps=maps.maps.addresses, map_strides=maps.maps.apart)
             if maps.bias is not None:
                 call.bias = maps.bias.data_ptr()

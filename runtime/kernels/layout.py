@@ -76,6 +76,11 @@ class Layout:
         return sum(rows * columns for rows, columns in self.shapes)
 
     @cached_property
+    def parameters(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the weights, then of the biases."""
+        return *self.shapes, *((shape[0],) for shape, order in zip(self.shapes, self.biased, strict=True) if order)
+
+    @cached_property
     def biases(self) -> tuple[tuple[int, int], ...]:
         """Of each map which of the biases it has, of those that there are, and from which row on."""
         layers = [layer for layer, order in enumerate(self.biased) if order]

@@ -73,7 +73,7 @@ def test_gradients_of_whole_weights(cell: str, width: int, tmp_path: Path) -> No
 
 
 def test_of_an_lstm_two_products_give_all_gradients_of_its_weights(tmp_path: Path) -> None:
-    (_net(tmp_path, "LSTM", 16),)
+    _net(tmp_path, "LSTM", 16)
     (recurrence,) = archc.compile(tmp_path / "net.arch").plan.model.recurrences
     assert recurrence.equations is not None
     found = layout(recurrence.equations, recurrence.stepped, joined(recurrence.equations).starts)
@@ -119,9 +119,20 @@ def test_a_weight_of_another_shape_runs_in_parts(tmp_path: Path) -> None:
     net, inputs = _net(tmp_path, "LSTM", 16), _inputs(2, 3)
     (cell,) = [module for module in net.modules() if isinstance(module.__dict__.get("forward"), Fused)]
     wanted, old = net(*inputs), cell.get_submodule("dense1")
+    assert isinstance(old, nn.Linear)
     wide = nn.Linear(40, 16).double()
     with torch.no_grad():
         wide.weight[:, : old.weight.shape[1]] = old.weight
         wide.bias.copy_(old.bias)
     cell.dense1 = wide
     torch.testing.assert_close(net(*inputs), wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_states_of_another_number_of_rows_are_not_read_past_their_end(tmp_path: Path) -> None:
+    """One row for all examples, as a step in PyTorch takes it too."""
+    net, (x, z) = _net(tmp_path, "LSTM", 16), _inputs(3, 4)
+    (cell,) = [module for module in net.modules() if isinstance(module.__dict__.get("forward"), Fused)]
+    row, inputs = torch.randn(1, 16, dtype=torch.float64), torch.cat((x, z), dim=-1)
+    wanted = cell(inputs, *(row.expand(3, 16) for _ in range(2)))
+    for mine, other in zip(cell(inputs, row, row), wanted, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-12, atol=1e-12)
