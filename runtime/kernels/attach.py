@@ -13,7 +13,7 @@ from ...compiler.recurrence.joined import joined
 from ...compiler.recurrence.known import Known, known
 from ...compiler.recurrence.phases import width_of
 from ...compiler.recurrence.terms import Equations, Given, Slice, Vector
-from . import layer
+from . import layer, operator
 from .build import CannotBuild
 from .calls import Kernel
 from .known import Weights, over_time
@@ -26,6 +26,7 @@ COMPUTED_IN = {torch.float32: torch.float32, torch.float64: torch.float64, torch
 DEVICES = ("cpu", "cuda")
 KNOWN_ON = ("cuda",)  # where a cell that PyTorch has itself runs in PyTorch's; on a CPU it does where no kernel can be built
 WITHOUT_SECOND = ("LSTM",)  # whose derivative PyTorch cannot differentiate on a CPU: there it serves only what does not learn
+PLAIN = {Tensor, nn.Parameter}
 FEW = 8  # steps that are sooner done in PyTorch than the weights are packed
 
 
@@ -52,8 +53,6 @@ def attach(
         if plan.equations is None:
             attached.plain[plan.path] = plan.reason
             continue
-        from .operator import identity, register
-
         at = model.get_submodule(plan.path)
         like = next(at.parameters(), torch.empty(0))
         kind, names = (COMPUTED_IN.get(like.dtype, torch.float32), like.device.type), dict[tuple[torch.dtype, str], str]()
@@ -63,9 +62,9 @@ def attach(
             if theirs is not None and is_theirs:
                 attached.kernels[plan.path] = identity_of_known(theirs)
             if not is_theirs or like.is_cuda:  # for what traces the network too
-                names[kind] = register(plan.equations, *kind, cached=cached)
+                names[kind] = operator.register(plan.equations, *kind, cached=cached)
             if not is_theirs:
-                attached.kernels[plan.path] = identity(plan.equations, *kind)
+                attached.kernels[plan.path] = operator.identity(plan.equations, *kind)
         except CannotBuild as reason:
             if cached and not is_theirs:  # it is built later
                 attached.plain[plan.path] = str(reason)
@@ -104,6 +103,7 @@ class Fused:
         slices = (*e.recurrent, *(part for given in e.given for part in given.parts))
         self._keys = list(dict.fromkeys(piece.key for piece in slices))  # of the layers whose weights are in products
         self._layout = layout(e, self.stepped, joined(e).starts)
+        self._held = [e.widths[width] for width in e.held or (0,) * e.states]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copied, or come from another process: its kernels are found or built here, too, when they are needed."""
@@ -113,10 +113,8 @@ class Fused:
         """The name of the kernel for tensors of a dtype and a device, built if it must be; without one the cell runs as its class says."""
         kind = dtype, device
         if kind not in self.names:
-            from .operator import register
-
             try:
-                self.names[kind] = register(self.equations, *kind)
+                self.names[kind] = operator.register(self.equations, *kind)
             except CannotBuild:
                 self.names[kind] = ""
         return self.names[kind]
@@ -153,24 +151,21 @@ class Fused:
     def _as_layer(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> list[Tensor] | None:
         """Outputs with their steps in dim 1 and last states, padded; none where something traces it, or its parameters are not plain ones
         of the shapes that its equations say."""
-        from .operator import is_watched, kernel_of, ran
-
-        if is_watched(like := inputs[0]) or (at := self._layout) is None:
+        if operator.is_watched(like := inputs[0]) or (at := self._layout) is None:
             return None
-        kernel = kernel_of(name := self._kernel(like.dtype, like.device.type))
+        kernel = operator.kernel_of(name := self._kernel(like.dtype, like.device.type))
         if not isinstance(kernel, Kernel):
             return None
         layers = [self._layer(key)._parameters for key in at.keys]
         found: list[Tensor | None] = [own["weight"] for own in layers if "weight" in own]  # one that is computed is none
         found += [own["bias"] for own, order in zip(layers, at.biased, strict=True) if order and "bias" in own]
-        tensors = [x for x in (*found, *start) if x is not None and type(x) in (Tensor, nn.Parameter)]
-        e, keys, all_parameters = self.equations, len(at.keys), len(at.parameters)
-        states = [(len(like), e.widths[width]) for width in e.held or (0,) * e.states]
-        if [x.shape for x in tensors] != [*at.parameters, *states]:
+        tensors = [x for x in (*found, *start) if x is not None and type(x) in PLAIN]
+        keys, all_parameters, batch, dtype = len(at.keys), len(at.parameters), like.shape[0], like.dtype
+        if [x.shape for x in tensors] != [*at.parameters, *((batch, width) for width in self._held)]:
             return None
-        ran[name] += 1
-        if any(x.dtype != like.dtype or not x.is_contiguous() for x in tensors):
-            tensors = [_in(x, like.dtype).contiguous() for x in tensors]
+        operator.ran[name] += 1
+        if {x.dtype for x in tensors} != {dtype} or not all(map(Tensor.is_contiguous, tensors)):
+            tensors = [_in(x, dtype).contiguous() for x in tensors]
         weights, biases, starts = tensors[:keys], tensors[keys:all_parameters], tensors[all_parameters:]
         if at.is_padded:
             starts = [_padded(x, at.columns) for x in starts]
@@ -202,32 +197,28 @@ class Fused:
     def _cut(self, made: list[Tensor], length: Tensor | None, *, reverse: bool) -> tuple[Tensor, ...]:
         """The outputs, with the steps in dim 1, and the last states, without what they are padded with."""
         e = self.equations
-        count, held = len(e.results), e.held or (0,) * e.states
+        count = len(e.results)
         if not reverse and e.widths == (made[0].shape[-1],):
             return tuple(made[: count + e.states])
         outputs = [_narrowed(x, e.widths[width_of(e, term)]) for x, term in zip(made[:count], e.results, strict=True)]
         if reverse:
             outputs = [_reversed(x, length) for x in outputs]
-        states = zip(made[count : count + e.states], held, strict=True)
-        return *outputs, *(_narrowed(x, e.widths[width]) for x, width in states)
+        return *outputs, *(_narrowed(x, width) for x, width in zip(made[count:], self._held, strict=False))
 
     def _run(self, inputs: list[Tensor], start: tuple[Tensor, ...], length: Tensor | None) -> list[Tensor]:
         """Outputs and last states, padded, of inputs with their steps first."""
-        from .operator import columns_of, without_derivative
-        from .operator import over_time as with_derivative
-
         name = self._kernel(start[0].dtype, start[0].device.type)
-        columns = columns_of(name)
+        columns = operator.columns_of(name)
         vectors, starts = self._vectors(start[0], columns), [_padded(x, columns).contiguous() for x in start]
         pieces = self._pieces(start[0])
         ahead, weights = self._ahead(columns, pieces, start[0]), [pieces.of(piece) for piece in self.equations.recurrent]
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return with_derivative(ahead(inputs), vectors, weights, starts, length, name)
+            return operator.over_time(ahead(inputs), vectors, weights, starts, length, name)
 
         def given(begin: int, end: int) -> Tensor:
             return ahead([x[begin:end] if n < self.stepped else x for n, x in enumerate(inputs)])
 
-        return without_derivative(given, len(inputs[0]), vectors, weights, starts, length, name)
+        return operator.without_derivative(given, len(inputs[0]), vectors, weights, starts, length, name)
 
     def _computed_in(self, inputs: list[Tensor]) -> torch.dtype | None:
         """The dtype of the kernel; none where there is no kernel for such tensors."""

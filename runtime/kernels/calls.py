@@ -149,8 +149,7 @@ class Kernel:
         assert all(x.stride(-1) == 1 for x in d_results)
         frame, call, batch = self.frame, self.frame.call, given.shape[1]
         weights = weights if isinstance(weights, Matrices) else matrices(weights)
-        carried = [frame.scratch(f"d_saved{k}", given, *x.shape[1:]) for k, x in enumerate(made.saved)]
-        sums = frame.scratch("d_sums", given, batch, len(self.equations.rows))
+        *carried, sums = frame.kept("adjoints", (given.dtype, batch), lambda: self._adjoints(given))
         call.d_given, call.d_product, call.d_vectors = d_given.data_ptr(), d_product.data_ptr(), d_vectors.data_ptr()
         call.d_sums, call.panels, call.kept = sums.data_ptr(), self._room(given).data_ptr(), True
         frame.point(weights=weights.addresses, strides=weights.apart, d_states=addresses(d_states), d_saved=addresses(carried))
@@ -160,7 +159,12 @@ class Kernel:
 
     def _room(self, like: Tensor) -> Tensor:
         """For all weights of products, padded in both ways."""
-        return self.frame.scratch("weights", like, self._size)
+        return self.frame.kept("weights", like.dtype, lambda: like.new_empty(self._size))
+
+    def _adjoints(self, given: Tensor) -> list[Tensor]:
+        """For those of the rows that were saved and of the sums over rows, which go from step to step."""
+        batch, padded = given.shape[1], given.shape[3]
+        return [*(given.new_empty(batch, padded) for _ in range(self.saved)), given.new_empty(batch, len(self.equations.rows))]
 
     @cached_property
     def _size(self) -> int:

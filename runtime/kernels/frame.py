@@ -2,8 +2,8 @@
 
 import ctypes
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
 
@@ -13,6 +13,7 @@ POINTERS = (
     *("maps", "map_strides", "biases", "joined", "bias", "widths", "result_steps", "result_rows", "length"),
 )
 NUMBERS = ("kept", "threads", "steps", "batch", "columns", "depth", "begins", "ends")
+Made = TypeVar("Made")
 LONGS = ("strides", "map_strides", "widths", "result_steps", "result_rows")
 
 
@@ -39,7 +40,8 @@ class Frame(threading.local):
         self.call = Call()
         self.reference = ctypes.byref(self.call)
         self.arrays: dict[str, Any] = {}
-        self._scratch: dict[str, Tensor] = {}
+        self._values: dict[str, Sequence[int]] = {}
+        self._kept: dict[str, tuple[object, Any]] = {}
         for name, size in {**sizes, "widths": len(widths)}.items():
             kind = ctypes.c_long if name in LONGS else ctypes.c_void_p
             self.arrays[name] = array = (kind * size)()
@@ -49,14 +51,16 @@ class Frame(threading.local):
     def point(self, **numbers: Sequence[int]) -> None:
         """Fills arrays; whoever calls keeps alive what addresses are of."""
         for name, values in numbers.items():
-            self.arrays[name][:] = values
+            if self._values.get(name) != values:
+                self.arrays[name][:] = self._values[name] = values
 
-    def scratch(self, name: str, like: Tensor, *shape: int) -> Tensor:
-        """Memory that holds nothing from one call to the next, kept since new memory is slow at first."""
-        found = self._scratch.get(name)
-        if found is None or found.shape != shape or found.dtype != like.dtype:
-            found = self._scratch[name] = like.new_empty(shape)
-        return found
+    def kept(self, name: str, kind: object, make: Callable[[], Made]) -> Made:
+        """Memory that holds nothing from one call to the next of this kind, kept since new memory is slow at first."""
+        found = self._kept.get(name)
+        if found is None or found[0] != kind:
+            found = self._kept[name] = kind, make()
+        made: Made = found[1]
+        return made
 
 
 def addresses(tensors: Sequence[Tensor]) -> list[int]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .calls import Kernel, Made, Maps
-from .frame import Matrices, addresses
+from .frame import addresses
 from .layout import Block, Layout
 from .steps import steps
 
@@ -47,17 +47,11 @@ def over_time(kernel: Kernel, layout: Layout, parts: Parts, length: Tensor | Non
 
 def _without_derivative(kernel: Kernel, layout: Layout, parts: Parts, length: Tensor | None) -> list[Tensor]:
     """Nothing is kept, and what is ready ahead is made for as many steps at a time as stay in the cache."""
-    x, vectors, starts, scratch = parts.x.transpose(0, 1).contiguous(), parts.vectors, parts.starts, kernel.frame.scratch
-    (count, batch, _), padded, e = x.shape, layout.columns, kernel.equations
-    rows = len(layout.maps) * padded
-    maps, bias = scratch("maps", x, rows, layout.depth), scratch("bias", x, rows) if parts.biases else None
+    x, vectors, starts = parts.x.transpose(0, 1).contiguous(), parts.vectors, parts.starts
+    (count, batch, _), padded, rows = x.shape, layout.columns, layout.rows
+    maps, room, made = kernel.frame.kept("forward", (x.dtype, batch, rows, layout.depth), lambda: _room(kernel, layout, x))
+    bias = room if parts.biases else None
     packed = _packed(kernel, layout, parts, maps, bias)
-    made = Made(
-        scratch("product", x, 1, batch, len(e.recurrent), padded),
-        scratch("sums", x, 1, batch, len(e.rows)),
-        [scratch(f"saved{k}", x, 1, batch, padded) for k in range(kernel.saved)],
-        [scratch(f"state{s}", x, 2, batch, padded) for s in range(e.states)],
-    )
     results, lasts = _written(kernel, layout, parts)
     chunk = in_cache(batch * rows * x.element_size())
     for begin in range(0, count, chunk):
@@ -70,6 +64,13 @@ def _without_derivative(kernel: Kernel, layout: Layout, parts: Parts, length: Te
     return [*results, *lasts]
 
 
+def _room(kernel: Kernel, layout: Layout, like: Tensor) -> tuple[Tensor, Tensor, Made]:
+    """For joined maps and their biases, and for what is made in a step."""
+    states = [like.new_empty(2, like.shape[1], layout.columns) for _ in range(kernel.equations.states)]
+    made = Made.empty(kernel.equations, kernel.saved, like, 1, states)
+    return like.new_empty(layout.rows, layout.depth), like.new_empty(layout.rows), made
+
+
 def in_cache(step: int) -> int:
     """How many steps of so many bytes: an even number, so that states which take turns end where they began."""
     return max(CHUNK // step // 2 * 2, 2)
@@ -77,16 +78,10 @@ def in_cache(step: int) -> int:
 
 def _packed(kernel: Kernel, layout: Layout, parts: Parts, maps: Tensor, bias: Tensor | None) -> Tensor:
     """The weights of products for the kernel; the maps of inputs and their biases are joined."""
-    at, size = addresses(parts.biases), maps.element_size()
-    biases = [at[place] + row * size for place, row in layout.biases] if at else []
-    joined = Maps(_matrices(layout.maps, parts.weights), biases, maps, bias)
-    return kernel.prepared(_matrices(layout.products, parts.weights), maps, joined)
-
-
-def _matrices(blocks: Sequence[Block], weights: Sequence[Tensor]) -> Matrices:
-    """Where the blocks lie."""
-    at, size = addresses(weights), weights[0].element_size()
-    return Matrices([at[block.layer] + block.at * size for block in blocks], [block.apart for block in blocks])
+    at, biased, size = addresses(parts.weights), addresses(parts.biases), maps.element_size()
+    biases = [biased[place] + row * size for place, row in layout.biases] if biased else []
+    joined = Maps(layout.of_maps.matrices(at, size), biases, maps, bias)
+    return kernel.prepared(layout.of_products.matrices(at, size), maps, joined)
 
 
 def _written(kernel: Kernel, layout: Layout, parts: Parts) -> tuple[list[Tensor], list[Tensor]]:
@@ -104,8 +99,7 @@ class Layer(torch.autograd.Function):
         parts = Parts.of(layout, kernel.equations.states, tensors)
         x = parts.x.transpose(0, 1).contiguous()
         (count, batch, _), padded = x.shape, layout.columns
-        rows = len(layout.maps) * padded
-        maps, bias = x.new_empty(rows, layout.depth), x.new_empty(rows) if parts.biases else None
+        maps, bias = x.new_empty(layout.rows, layout.depth), x.new_empty(layout.rows) if parts.biases else None
         packed = _packed(kernel, layout, parts, maps, bias)
         states = [x.new_empty(count + 1, batch, padded) for _ in parts.starts]
         made, (results, lasts) = Made.empty(kernel.equations, kernel.saved, x, count, states), _written(kernel, layout, parts)
@@ -134,7 +128,7 @@ class Layer(torch.autograd.Function):
         d_given = torch.empty_like(given)
         d_product = given.new_empty(count, batch, kernel.starts.count(None), padded)
         d_vectors = given.new_zeros(batch, len(parts.vectors), padded)
-        kept, weights = Made.of(kernel.saved, made), _matrices(ctx.layout.products, parts.weights)
+        kept, weights = Made.of(kernel.saved, made), ctx.layout.of_products.matrices(addresses(parts.weights), x.element_size())
         kernel.backward(given, parts.vectors, weights, kept, d_results, d_states, d_given, d_product, d_vectors, length)
         with without_autocast(given):
             d_weights = _of_weights(ctx.layout, x, kept, d_given, d_product)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ...compiler.recurrence.terms import Equations, Given, Slice
 from .calls import padded_width
+from .frame import Matrices
 
 INPUTS = -1  # as the row that a product reads: the inputs, joined
 
@@ -43,6 +44,21 @@ class Run(NamedTuple):
     pitch: int
 
 
+class Places(NamedTuple):
+    """Of blocks: their layers with the places in the weights of these, and how many numbers their rows are apart."""
+
+    begins: tuple[tuple[int, int], ...]
+    apart: tuple[int, ...]
+
+    @staticmethod
+    def of(blocks: Sequence[Block]) -> "Places":
+        return Places(tuple((block.layer, block.at) for block in blocks), tuple(block.apart for block in blocks))
+
+    def matrices(self, weights: Sequence[int], size: int) -> Matrices:
+        """Where they lie, by the addresses of the weights and the bytes of a number."""
+        return Matrices([weights[layer] + at * size for layer, at in self.begins], self.apart)
+
+
 @dataclass(frozen=True)
 class Layout:
     """`keys` are those of the layers, whose weights have `shapes`; `maps` and `products` the blocks of what is given and of products. By
@@ -65,6 +81,19 @@ class Layout:
     def depth(self) -> int:
         """How many columns the inputs have, joined."""
         return self.maps[0].columns
+
+    @cached_property
+    def rows(self) -> int:
+        """How many rows the maps have, joined."""
+        return len(self.maps) * self.columns
+
+    @cached_property
+    def of_maps(self) -> "Places":
+        return Places.of(self.maps)
+
+    @cached_property
+    def of_products(self) -> "Places":
+        return Places.of(self.products)
 
     @cached_property
     def begins(self) -> tuple[int, ...]:

@@ -103,7 +103,7 @@ def test_what_nothing_watches_goes_past_the_dispatcher_to_the_same_numbers(
         torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-6)
 
 
-def test_a_tensor_of_another_kindis_watched() -> None:
+def test_a_tensor_of_another_kind_is_watched() -> None:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     assert not operator.is_watched(torch.ones(1))
