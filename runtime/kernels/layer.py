@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...compiler.recurrence.terms import Equations
 from .calls import Kernel, Made, Maps
 from .frame import addresses
 from .layout import Block, Layout
 from .steps import steps
 
 CHUNK = 1 << 23  # bytes of what is ready ahead that stay in the last cache
+LINEAR_CHUNK = 1 << 21  # where no product of a step takes longer than they do to come from there
 
 
 class Parts(NamedTuple):
@@ -53,7 +55,7 @@ def _without_derivative(kernel: Kernel, layout: Layout, parts: Parts, length: Te
     bias = room if parts.biases else None
     packed = _packed(kernel, layout, parts, maps, bias)
     results, lasts = _written(kernel, layout, parts)
-    chunk = in_cache(batch * rows * x.element_size())
+    chunk = in_cache(batch * rows * x.element_size(), kernel.equations)
     for begin in range(0, count, chunk):
         end = min(begin + chunk, count)
         now, outputs = (x, results) if chunk >= count else (x[begin:end], [y[:, begin:end] for y in results])
@@ -71,9 +73,9 @@ def _room(kernel: Kernel, layout: Layout, like: Tensor) -> tuple[Tensor, Tensor,
     return like.new_empty(layout.rows, layout.depth), like.new_empty(layout.rows), made
 
 
-def in_cache(step: int) -> int:
+def in_cache(step: int, equations: Equations) -> int:
     """How many steps of so many bytes: an even number, so that states which take turns end where they began."""
-    return max(CHUNK // step // 2 * 2, 2)
+    return max((CHUNK if equations.recurrent else LINEAR_CHUNK) // step // 2 * 2, 2)
 
 
 def _packed(kernel: Kernel, layout: Layout, parts: Parts, maps: Tensor, bias: Tensor | None) -> Tensor:

@@ -120,7 +120,7 @@ def without_derivative(
     made = Made.empty(kernel.equations, kernel.saved, states[0], 1, [torch.stack((start, start)) for start in states])
     results = [states[0].new_empty(steps, batch, padded) for _ in kernel.equations.results]
     step = batch * padded * max(len(kernel.equations.given), 1) * states[0].element_size()
-    chunk = in_cache(step)
+    chunk = in_cache(step, kernel.equations)
     for begin in range(0, steps, chunk):
         end = min(begin + chunk, steps)
         left = None if length is None else length - begin
@@ -292,6 +292,7 @@ def over_time(
 
 
 def is_watched(x: Tensor) -> bool:
+    """Does something trace or stand in for what is computed with this tensor, to which the operator must be one node?"""
     traced = (
         torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None or torch._C._are_functorch_transforms_active()
     )
