@@ -178,12 +178,14 @@ def test_an_existing_path_wins_over_a_shipped_name(archc: Archc, tmp_path: Path)
 
 
 @pytest.mark.parametrize("content", [GOOD, BAD])
-def test_nothing_heavy_is_imported(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(("more", "heavy"), [(["lenet"], HEAVY), ([], (*HEAVY, "pydantic"))])
+def test_nothing_heavy_is_imported(tmp_path: Path, content: str, more: list[str], heavy: tuple[str, ...]) -> None:
+    """A model alone needs no pydantic either, which takes as long to import as all else."""
     (tmp_path / "spec.arch").write_text(content)
     script = (
         "import atexit, sys\n"
-        f"atexit.register(lambda: print([m for m in {HEAVY!r} if m in sys.modules]))\n"
-        "from archc.runtime.cli import main\nmain(['check', 'spec.arch', 'lenet'])"
+        f"atexit.register(lambda: print([m for m in {heavy!r} if m in sys.modules]))\n"
+        f"from archc.runtime.cli import main\nmain(['check', 'spec.arch', *{more!r}])"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "[]\n"
