@@ -202,7 +202,7 @@ def _back_product(cell: Cell, name: str, g: int, panel: str, apart: str) -> str:
 def _pointers(cell: Cell, unit: str) -> list[str]:
     """Where the row `b`, from `unit` on, lies in each tensor."""
     found = [
-        f"const T* given = c.given + (t * B + b) * C * P + {unit};",
+        f"const T *given = c.given + (t * B + b) * C * P + {unit}, *bias = c.bias + {unit};",
         f"const T* product = c.product + (t * B + b) * G * P + {unit};",
         f"const T* vectors = c.vectors + {unit};",
         "const T* sums = c.sums + (t * B + b) * R;",

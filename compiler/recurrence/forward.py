@@ -175,7 +175,7 @@ def _steps_of_states() -> str:
 def _pointers(cell: Cell, unit: str) -> list[str]:
     """Where the row `b`, from `unit` on, lies in each tensor."""
     found = [
-        f"const T* given = c.given + (t * B + b) * C * P + {unit};",
+        f"const T *given = c.given + (t * B + b) * C * P + {unit}, *bias = c.bias + {unit};",
         f"T* product = c.product + (row * B + b) * G * P + {unit};",
         f"const T* vectors = c.vectors + {unit};",
         "T* sums = c.sums + (row * B + b) * R;",

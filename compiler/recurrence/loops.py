@@ -60,7 +60,8 @@ class Cell:
                 return (
                     f"saved{self.schedule.saved.index(number)}[l]" if number in self.schedule.saved else f"q{self.sum_of(number)}"
                 )
-            return TEXTS.get(term.op, "").format(k=term.index)
+            read = TEXTS.get(term.op, "").format(k=term.index)
+            return f"({read} + bias[{term.index} * P + l])" if term.op == "given" and adds_biases(equations) else read
 
         return text
 
@@ -119,6 +120,11 @@ class Cell:
         return joins or not apart
 
 
+def adds_biases(equations: Equations) -> bool:
+    """Does a kernel add the biases of maps where it reads what they give? A product that begins with that wants them there."""
+    return not equations.recurrent
+
+
 def unit_loop(lines: Sequence[str]) -> str:
     """Over the units of a tile."""
     return "\n".join(["#pragma GCC ivdep", "for (int l = 0; l < W; l++) {", *(f"  {line}" for line in lines), "}"])
@@ -151,10 +157,10 @@ def along_rows(name: str, width: int) -> str:
     """As `tiles`, of units that no product makes: one after the other as they lie in memory. `name` is a function of its row, its first
     unit, and t."""
     return f"""    {{ const long tiles = c.pad({width}) / W, work = c.B * tiles, end = work * (id + 1) / n;
-      long w = work * id / n, b = w / tiles, j = w % tiles;
-      for (; w < end; w++) {{
-        {name}(c, b, j * W, t);
-        if (++j == tiles) {{ j = 0; b++; }}
+      for (long w = work * id / n; w < end;) {{
+        const long b = w / tiles, first = w % tiles, last = std::min(tiles, first + end - w);
+        for (long j = first; j < last; j++) {name}(c, b, j * W, t);
+        w += last - first;
       }} }}
 """
 

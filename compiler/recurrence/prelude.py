@@ -78,8 +78,9 @@ constexpr long chunk_of(int products) { return 65536 / (products * BYTES) < 32 ?
 # [T, B, P] and [T, B, P]; the adjoints of results have steps and rows as far apart as is said of each. weights are matrices [to, from]
 # whose rows are `strides` apart: there is room for them in `panels`, and forward they are `packed`. P is the largest width, padded; in
 # `Call` the number of steps is N. The maps of inputs, D columns of weights whose rows are `map_strides` apart, become one matrix `joined`
-# [C * P, D], and their biases one row [C * P], where there is any. States begin with `starts` and end in `lasts`, [B, P] each, where a
-# call says so. A product holds what it begins with, and, once the units are computed, what is kept of it.
+# [C * P, D], and their biases one row [C * P], where there is any; of a cell without products, that row is added to `given` as it is read.
+# States begin with `starts` and end in `lasts`, [B, P] each, where a call says so. A product holds what it begins with, and, once the units
+# are computed, what is kept of it.
 # Where nothing is `kept` for a derivative, product, sums and saved are of one step, and states of two, which take turns.
 # The adjoints have the shapes of what they belong to; those of states and of what was saved are carried in [B, P], those of sums in [B, R],
 # those of vectors in [B, V, P].

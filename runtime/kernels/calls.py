@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...compiler.recurrence.joined import joined
+from ...compiler.recurrence.loops import adds_biases
 from ...compiler.recurrence.phases import schedule
 from ...compiler.recurrence.prelude import LANES
 from ...compiler.recurrence.terms import Equations
@@ -116,13 +117,14 @@ class Kernel:
         made: Made,
         results: Sequence[Tensor],
         length: Tensor | None,
+        bias: Tensor | None = None,
         *,
         kept: bool,
         starts: Sequence[Tensor] = (),
         lasts: Sequence[Tensor] = (),
     ) -> None:
         """Writes into what is made, and into the results; into the `lasts`, if there are any, the last states. The first ones are the
-        `starts`, or are there in what is made."""
+        `starts`, or are there in what is made. Of a cell without products, `bias` [C * P] is added to what is given."""
         frame, call = self.frame, self.frame.call
         call.packed, call.kept, call.begins, call.ends = packed.data_ptr(), kept, bool(starts), bool(lasts)
         frame.point(results=addresses(results))
@@ -130,7 +132,7 @@ class Kernel:
             frame.point(starts=addresses(starts))
         if lasts:
             frame.point(lasts=addresses(lasts))
-        self._run("forward_steps", given, vectors, made, length)
+        self._run("forward_steps", given, vectors, made, length, bias)
 
     def backward(
         self,
@@ -144,6 +146,7 @@ class Kernel:
         d_product: Tensor,
         d_vectors: Tensor,
         length: Tensor | None,
+        bias: Tensor | None = None,
     ) -> None:
         """Writes into the adjoints, but those of the results; those of states come as the adjoints of the last ones."""
         assert all(x.stride(-1) == 1 for x in d_results)
@@ -155,11 +158,17 @@ class Kernel:
         frame.point(weights=weights.addresses, strides=weights.apart, d_states=addresses(d_states), d_saved=addresses(carried))
         frame.point(d_results=addresses(d_results), result_steps=[x.stride(0) for x in d_results])
         frame.point(result_rows=[x.stride(1) for x in d_results])
-        self._run("backward_steps", given, vectors, made, length)
+        self._run("backward_steps", given, vectors, made, length, bias)
 
     def _room(self, like: Tensor) -> Tensor:
         """For all weights of products, padded in both ways."""
         return self.frame.kept("weights", like.dtype, lambda: like.new_empty(self._size))
+
+    def _bias(self, given: Tensor, bias: Tensor | None) -> int | None:
+        if not adds_biases(self.equations):
+            return None
+        room = given.shape[2] * given.shape[3]
+        return (self.frame.kept("no bias", given.dtype, lambda: given.new_zeros(room)) if bias is None else bias).data_ptr()
 
     def _adjoints(self, given: Tensor) -> list[Tensor]:
         """For those of the rows that were saved and of the sums over rows, which go from step to step."""
@@ -172,12 +181,12 @@ class Kernel:
         sizes = [padded_width(size) for size in self.equations.widths]
         return sum(sizes[piece.width] * padded_width(piece.stop - piece.start) for piece in pieces)
 
-    def _run(self, name: str, given: Tensor, vectors: Tensor, made: Made, length: Tensor | None) -> None:
+    def _run(self, name: str, given: Tensor, vectors: Tensor, made: Made, length: Tensor | None, bias: Tensor | None) -> None:
         frame, call = self.frame, self.frame.call
         given, vectors, length = given.contiguous(), vectors.contiguous(), None if length is None else length.contiguous()
         call.steps, call.batch, _, call.columns = given.shape
         call.threads, call.length = torch.get_num_threads(), None if length is None else length.data_ptr()
-        call.given, call.vectors = given.data_ptr(), vectors.data_ptr()
+        call.given, call.vectors, call.bias = given.data_ptr(), vectors.data_ptr(), self._bias(given, bias)
         call.product, call.sums = made.product.data_ptr(), made.sums.data_ptr()
         frame.point(saved=addresses(made.saved), states=addresses(made.states))
         self._functions[name](frame.reference)

@@ -55,7 +55,7 @@ class Frame(threading.local):
                 self.arrays[name][:] = self._values[name] = values
 
     def kept(self, name: str, kind: object, make: Callable[[], Made]) -> Made:
-        """Memory that holds nothing from one call to the next of this kind, kept since new memory is slow at first."""
+        """Memory for calls of this kind, kept since new memory is slow at first."""
         found = self._kept.get(name)
         if found is None or found[0] != kind:
             found = self._kept[name] = kind, make()

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...compiler.recurrence.loops import adds_biases
 from ...compiler.recurrence.terms import Equations
 from .calls import Kernel, Made, Maps
 from .frame import addresses
 from .layout import Block, Layout
-from .steps import steps
+from .steps import adjoints, steps
 
 CHUNK = 1 << 23  # bytes of what is ready ahead that stay in the last cache
 LINEAR_CHUNK = 1 << 21  # where no product of a step takes longer than they do to come from there
@@ -50,32 +51,46 @@ def over_time(kernel: Kernel, layout: Layout, parts: Parts, length: Tensor | Non
 def _without_derivative(kernel: Kernel, layout: Layout, parts: Parts, length: Tensor | None) -> list[Tensor]:
     """Nothing is kept, and what is ready ahead is made for as many steps at a time as stay in the cache."""
     x, vectors, starts = parts.x.transpose(0, 1).contiguous(), parts.vectors, parts.starts
-    (count, batch, _), padded, rows = x.shape, layout.columns, layout.rows
-    maps, room, made = kernel.frame.kept("forward", (x.dtype, batch, rows, layout.depth), lambda: _room(kernel, layout, x))
+    (count, batch, depth), padded, rows = x.shape, layout.columns, layout.rows
+    chunk = in_cache(batch * rows * x.element_size(), kernel.equations)
+    maps, room, ahead, made = kernel.frame.kept("forward", (x.dtype, batch, rows, depth), lambda: _room(kernel, layout, x, chunk))
     bias = room if parts.biases else None
     packed = _packed(kernel, layout, parts, maps, bias)
     results, lasts = _written(kernel, layout, parts)
-    chunk = in_cache(batch * rows * x.element_size(), kernel.equations)
+    before, there = _when_added(kernel.equations, bias)
     for begin in range(0, count, chunk):
         end = min(begin + chunk, count)
         now, outputs = (x, results) if chunk >= count else (x[begin:end], [y[:, begin:end] for y in results])
-        given = functional.linear(now, maps, bias).view(end - begin, batch, -1, padded)
+        given = _given(now, maps, before, ahead[: (end - begin) * batch]).view(end - begin, batch, -1, padded)
         left = length - begin if length is not None and begin else length
         first, last = starts if begin == 0 else (), lasts if end == count else ()
-        kernel.forward(given, vectors, packed, made, outputs, left, kept=False, starts=first, lasts=last)
+        kernel.forward(given, vectors, packed, made, outputs, left, there, kept=False, starts=first, lasts=last)
     return [*results, *lasts]
 
 
-def _room(kernel: Kernel, layout: Layout, like: Tensor) -> tuple[Tensor, Tensor, Made]:
-    """For joined maps and their biases, and for what is made in a step."""
-    states = [like.new_empty(2, like.shape[1], layout.columns) for _ in range(kernel.equations.states)]
-    made = Made.empty(kernel.equations, kernel.saved, like, 1, states)
-    return like.new_empty(layout.rows, layout.depth), like.new_empty(layout.rows), made
+def _room(kernel: Kernel, layout: Layout, like: Tensor, chunk: int) -> tuple[Tensor, Tensor, Tensor, Made]:
+    """For joined maps and their biases, for what is ready ahead, and for what is made in a step."""
+    batch, rows = like.shape[1], layout.rows
+    with torch.inference_mode(False):  # memory of that mode is written to in no other
+        states = [like.new_empty(2, batch, layout.columns) for _ in range(kernel.equations.states)]
+        made = Made.empty(kernel.equations, kernel.saved, like, 1, states)
+        return like.new_empty(rows, layout.depth), like.new_empty(rows), like.new_empty(chunk * batch, rows), made
+
+
+def _given(x: Tensor, maps: Tensor, bias: Tensor | None, out: Tensor) -> Tensor:
+    """What enters by maps, in memory that is there: [T * B, C * P]."""
+    rows = x.view(len(out), -1)
+    return torch.mm(rows, maps.t(), out=out) if bias is None else torch.addmm(bias, rows, maps.t(), out=out)
 
 
 def in_cache(step: int, equations: Equations) -> int:
     """How many steps of so many bytes: an even number, so that states which take turns end where they began."""
     return max((CHUNK if equations.recurrent else LINEAR_CHUNK) // step // 2 * 2, 2)
+
+
+def _when_added(equations: Equations, bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """The biases that are added to what is given, and those that the kernel adds, which then need not go through memory."""
+    return (None, bias) if adds_biases(equations) else (bias, None)
 
 
 def _packed(kernel: Kernel, layout: Layout, parts: Parts, maps: Tensor, bias: Tensor | None) -> Tensor:
@@ -105,11 +120,12 @@ class Layer(torch.autograd.Function):
         packed = _packed(kernel, layout, parts, maps, bias)
         states = [x.new_empty(count + 1, batch, padded) for _ in parts.starts]
         made, (results, lasts) = Made.empty(kernel.equations, kernel.saved, x, count, states), _written(kernel, layout, parts)
-        given = functional.linear(x, maps, bias).view(count, batch, -1, padded)
-        kernel.forward(given, parts.vectors, packed, made, results, length, kept=True, starts=parts.starts, lasts=lasts)
+        before, there = _when_added(kernel.equations, bias)
+        given = functional.linear(x, maps, before).view(count, batch, -1, padded)
+        kernel.forward(given, parts.vectors, packed, made, results, length, there, kept=True, starts=parts.starts, lasts=lasts)
         ctx.kernel, ctx.layout, ctx.count = kernel, layout, len(tensors)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, x, maps if ctx.needs_input_grad[3] else None, given, length, *made.tensors())
+        ctx.save_for_backward(*tensors, x, maps if ctx.needs_input_grad[3] else None, given, there, length, *made.tensors())
         return *results, *lasts
 
     @staticmethod
@@ -117,7 +133,7 @@ class Layer(torch.autograd.Function):
         kernel: Kernel = ctx.kernel
         equations, saved = kernel.equations, ctx.saved_tensors
         parts = Parts.of(ctx.layout, equations.states, saved[: ctx.count])
-        x, maps, given, length, *made = saved[ctx.count :]
+        x, maps, given, bias, length, *made = saved[ctx.count :]
         results, lasts = grads[: len(equations.results)], grads[len(equations.results) :]
         if torch.is_grad_enabled():  # this derivative has derivatives
             return None, None, None, *_differentiable(kernel, ctx.layout, parts, length, grads)
@@ -131,7 +147,7 @@ class Layer(torch.autograd.Function):
         d_product = given.new_empty(count, batch, kernel.starts.count(None), padded)
         d_vectors = given.new_zeros(batch, len(parts.vectors), padded)
         kept, weights = Made.of(kernel.saved, made), ctx.layout.of_products.matrices(addresses(parts.weights), x.element_size())
-        kernel.backward(given, parts.vectors, weights, kept, d_results, d_states, d_given, d_product, d_vectors, length)
+        kernel.backward(given, parts.vectors, weights, kept, d_results, d_states, d_given, d_product, d_vectors, length, bias)
         with without_autocast(given):
             d_weights = _of_weights(ctx.layout, x, kept, d_given, d_product)
             d_biases = _of_biases(ctx.layout, d_given) if parts.biases else []
@@ -159,21 +175,27 @@ def _of_weights(layout: Layout, x: Tensor, made: Made, d_given: Tensor, d_produc
     found, rows = d_given.new_empty(layout.size), [*made.states, *made.saved, x]  # the last are the INPUTS
     steps, padded = d_given.shape[0] * d_given.shape[1], d_given.shape[3]
     for run in layout.runs:
-        read = rows[run.source]
-        adjoints = d_product if run.apart else d_given
-        left = adjoints.as_strided((run.maps * run.rows, steps), (1, adjoints.shape[2] * padded), run.place * padded)
+        read, height = rows[run.source], run.maps * run.rows
+        slopes = d_product if run.apart else d_given
+        left = slopes.as_strided((height, steps), (1, slopes.shape[2] * padded), run.place * padded)
         right = read.as_strided((steps, run.columns), (read.shape[2], 1))  # the last states enter no product
-        torch.mm(left, right, out=found.as_strided((run.maps * run.rows, run.columns), (run.pitch, 1), run.at))
+        weight = found.as_strided((height, run.columns), (run.pitch, 1), run.at)
+        if 4 * run.columns < height:  # so narrow a product takes MKL up to a sixth less lying
+            weight.copy_((right.t() @ left.t()).t())
+        else:
+            torch.mm(left, right, out=weight)
     return [found.as_strided(shape, (shape[1], 1), begin) for shape, begin in zip(layout.shapes, layout.begins, strict=True)]
 
 
 def _of_biases(layout: Layout, d_given: Tensor) -> list[Tensor]:
-    """The sums over all steps, put together for each layer."""
-    sums = d_given.flatten(0, 1).sum(0).unbind()
+    """The sums over all steps, put together for each layer: as a product, which takes half as long where they are many."""
+    rows = d_given.view(-1, layout.rows)
+    whole = rows.new_ones(1, len(rows)) @ rows if len(rows) > 512 else rows.sum(0)
+    sums = whole.view(len(layout.maps), -1).unbind()
     of_layers = [
         [sums[c][: layout.maps[c].rows] if layout.is_padded else sums[c] for c in order] for order in layout.biased if order
     ]
-    return [rows[0] if len(rows) == 1 else torch.cat(rows) for rows in of_layers]
+    return [parts[0] if len(parts) == 1 else torch.cat(parts) for parts in of_layers]
 
 
 def _of_inputs(layout: Layout, d_given: Tensor, maps: Tensor) -> Tensor:
@@ -202,9 +224,7 @@ def _differentiable(
     made = steps(kernel.equations, torch.stack(given, dim=2), leaves.vectors, weights, leaves.starts, length)
     states = len(parts.starts)
     outputs = [*(y.transpose(0, 1) for y in made[states:]), *made[:states]]
-    slopes = [torch.zeros_like(y) if d is None else d for d, y in zip(grads, outputs, strict=True)]
-    found = torch.autograd.grad(outputs, tensors, slopes, create_graph=True, allow_unused=True)
-    return [torch.zeros_like(tensor) if d is None else d for d, tensor in zip(found, tensors, strict=True)]
+    return adjoints(outputs, tensors, grads)
 
 
 def _block(block: Block, weights: Sequence[Tensor]) -> Tensor:

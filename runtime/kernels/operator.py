@@ -18,7 +18,7 @@ from ...compiler.recurrence.terms import Equations
 from . import build, gpu
 from .calls import DTYPES, Kernel, Made
 from .layer import in_cache
-from .steps import steps
+from .steps import adjoints, steps
 
 _kernels: dict[str, Kernel | gpu.StepKernel] = {}
 ran: Counter[str] = Counter()  # how often each kernel ran forward in this process
@@ -254,8 +254,7 @@ def _differentiable(
     leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in (given, vectors, *weights, *starts)]
     end = 2 + len(weights)
     made = steps(_kernels[name].equations, leaves[0], leaves[1], leaves[2:end], leaves[end:], length)
-    found = torch.autograd.grad(made, leaves, grads, create_graph=True, allow_unused=True)
-    whole = [torch.zeros_like(x) if d is None else d for d, x in zip(found, leaves, strict=True)]
+    whole = adjoints(made, leaves, grads)
     return whole[0], whole[1], whole[2:end], whole[end:], None, None
 
 

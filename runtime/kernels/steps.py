@@ -52,6 +52,17 @@ def steps(
     return [*carried, *(torch.stack(column) for column in zip(*results, strict=True))]
 
 
+def adjoints(made: Sequence[Tensor], leaves: Sequence[Tensor], slopes: Sequence[Tensor | None]) -> list[Tensor]:
+    """Of the leaves, from those of what was made of them, and differentiable again; 0 where there is none."""
+    pairs = zip(slopes, made, strict=True)
+    found = torch.autograd.grad(made, leaves, [_or_zeros(*pair) for pair in pairs], create_graph=True, allow_unused=True)
+    return [_or_zeros(*pair) for pair in zip(found, leaves, strict=True)]
+
+
+def _or_zeros(adjoint: Tensor | None, like: Tensor) -> Tensor:
+    return torch.zeros_like(like) if adjoint is None else adjoint
+
+
 def _step(
     equations: Equations, given: Tensor, vectors: Tensor, weights: Sequence[Tensor], states: list[Tensor]
 ) -> tuple[list[Tensor], list[Tensor]]:

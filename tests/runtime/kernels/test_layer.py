@@ -12,7 +12,7 @@ from archc.compiler.recurrence.joined import joined
 from archc.runtime.kernels.attach import Fused
 from archc.runtime.kernels.layout import INPUTS, layout
 
-SPEC = """from std.recurrent import GRU, LSTM
+SPEC = """from std.recurrent import GRU, LSTM, MinGRU
 cell Chunked(width)(x: [B, D], z: [B, E]) {{
     state h: [B, width]
     state c: [B, width]
@@ -31,7 +31,7 @@ model Net(x: [B, T, 6], z: [B, T, 3]) -> [B, T, {width}] {{
     return y
 }}
 """
-INPUTS_OF = {"LSTM": "concat(x, z)", "GRU": "concat(x, z)", "Chunked": "x, z", "Bare": "x, z"}
+INPUTS_OF = {"LSTM": "concat(x, z)", "GRU": "concat(x, z)", "MinGRU": "concat(x, z)", "Chunked": "x, z", "Bare": "x, z"}
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +70,27 @@ def test_gradients_of_whole_weights(cell: str, width: int, tmp_path: Path) -> No
             torch.testing.assert_close(fused(*inputs), plain(*inputs), rtol=1e-10, atol=1e-11)
         for net in (fused, plain):
             next(net.parameters()).requires_grad_(batch == 2)
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "MinGRU"])
+def test_many_steps(cell: str, tmp_path: Path) -> None:
+    """More than stay in the cache, so that they are taken in parts; their gradients are sums of many rows, of narrow weights."""
+    fused, plain = _net(tmp_path, cell, 64), _net(tmp_path, cell, 64, fused=False)
+    plain.load_state_dict(fused.state_dict())
+    inputs = _inputs(30, 160)
+    for mine, other in zip(_results(fused, inputs), _results(plain, inputs), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-10)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(*inputs), plain(*inputs), rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "MinGRU"])
+def test_memory_of_inference_mode_serves_outside_of_it(cell: str, tmp_path: Path) -> None:
+    net, inputs = _net(tmp_path, cell, 16), [x.detach() for x in _inputs(3, 5)]
+    with torch.inference_mode():
+        inside = net(*inputs)
+    with torch.no_grad():
+        assert torch.equal(net(*inputs), inside)
 
 
 def test_of_an_lstm_two_products_give_all_gradients_of_its_weights(tmp_path: Path) -> None:
