@@ -223,13 +223,13 @@ class Fused:
     def _computed_in(self, inputs: list[Tensor]) -> torch.dtype | None:
         """The dtype of the kernel; none where there is no kernel for such tensors."""
         x = inputs[0]
-        tensors = [*_parameters(self.cell), *inputs]
-        kinds, device = {kind for kind in {w.dtype for w in tensors} if kind.is_floating_point}, x.device.type
+        places, device = {(w.dtype, w.device) for w in (*_parameters(self.cell), *inputs)}, x.device.type
+        kinds = {kind for kind, _ in places if kind.is_floating_point}
         autocast = torch.is_autocast_enabled(device)
         if autocast and device == "cpu" and kinds <= {torch.float32, torch.bfloat16}:
             kinds, autocast = {torch.float32}, False  # as far as autocast goes, they mix
         dtype = COMPUTED_IN.get(kinds.pop()) if len(kinds) == 1 else None
-        here = device in DEVICES and len({w.device for w in tensors}) == 1 and x.is_floating_point()
+        here = device in DEVICES and len({place for _, place in places}) == 1 and x.is_floating_point()
         few = self.evaluating and (self.cell.training or x.shape[1] < FEW)
         runs = here and not autocast and not few and x.shape[0] > 0 and x.shape[1] > 0 and not torch.compiler.is_exporting()
         if dtype is None or not runs or (device == "cuda" and dtype != x.dtype):

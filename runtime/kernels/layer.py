@@ -57,40 +57,33 @@ def _without_derivative(kernel: Kernel, layout: Layout, parts: Parts, length: Te
     bias = room if parts.biases else None
     packed = _packed(kernel, layout, parts, maps, bias)
     results, lasts = _written(kernel, layout, parts)
-    before, there = _when_added(kernel.equations, bias)
     for begin in range(0, count, chunk):
         end = min(begin + chunk, count)
         now, outputs = (x, results) if chunk >= count else (x[begin:end], [y[:, begin:end] for y in results])
-        given = _given(now, maps, before, ahead[: (end - begin) * batch]).view(end - begin, batch, -1, padded)
+        if ahead is None:
+            given = functional.linear(now, maps, bias)
+        else:
+            given = torch.mm(now.view(-1, depth), maps.t(), out=ahead[: (end - begin) * batch])
+        given = given.view(end - begin, batch, -1, padded)
         left = length - begin if length is not None and begin else length
         first, last = starts if begin == 0 else (), lasts if end == count else ()
-        kernel.forward(given, vectors, packed, made, outputs, left, there, kept=False, starts=first, lasts=last)
+        kernel.forward(given, vectors, packed, made, outputs, left, bias, kept=False, starts=first, lasts=last)
     return [*results, *lasts]
 
 
-def _room(kernel: Kernel, layout: Layout, like: Tensor, chunk: int) -> tuple[Tensor, Tensor, Tensor, Made]:
-    """For joined maps and their biases, for what is ready ahead, and for what is made in a step."""
+def _room(kernel: Kernel, layout: Layout, like: Tensor, chunk: int) -> tuple[Tensor, Tensor, Tensor | None, Made]:
+    """For joined maps and their biases, for what is ready ahead where the kernel adds these, and for what is made in a step."""
     batch, rows = like.shape[1], layout.rows
     with torch.inference_mode(False):  # memory of that mode is written to in no other
         states = [like.new_empty(2, batch, layout.columns) for _ in range(kernel.equations.states)]
         made = Made.empty(kernel.equations, kernel.saved, like, 1, states)
-        return like.new_empty(rows, layout.depth), like.new_empty(rows), like.new_empty(chunk * batch, rows), made
-
-
-def _given(x: Tensor, maps: Tensor, bias: Tensor | None, out: Tensor) -> Tensor:
-    """What enters by maps, in memory that is there: [T * B, C * P]."""
-    rows = x.view(len(out), -1)
-    return torch.mm(rows, maps.t(), out=out) if bias is None else torch.addmm(bias, rows, maps.t(), out=out)
+        ahead = like.new_empty(chunk * batch, rows) if adds_biases(kernel.equations) else None
+        return like.new_empty(rows, layout.depth), like.new_empty(rows), ahead, made
 
 
 def in_cache(step: int, equations: Equations) -> int:
     """How many steps of so many bytes: an even number, so that states which take turns end where they began."""
     return max((CHUNK if equations.recurrent else LINEAR_CHUNK) // step // 2 * 2, 2)
-
-
-def _when_added(equations: Equations, bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    """The biases that are added to what is given, and those that the kernel adds, which then need not go through memory."""
-    return (None, bias) if adds_biases(equations) else (bias, None)
 
 
 def _packed(kernel: Kernel, layout: Layout, parts: Parts, maps: Tensor, bias: Tensor | None) -> Tensor:
@@ -120,12 +113,12 @@ class Layer(torch.autograd.Function):
         packed = _packed(kernel, layout, parts, maps, bias)
         states = [x.new_empty(count + 1, batch, padded) for _ in parts.starts]
         made, (results, lasts) = Made.empty(kernel.equations, kernel.saved, x, count, states), _written(kernel, layout, parts)
-        before, there = _when_added(kernel.equations, bias)
+        before = None if adds_biases(kernel.equations) else bias
         given = functional.linear(x, maps, before).view(count, batch, -1, padded)
-        kernel.forward(given, parts.vectors, packed, made, results, length, there, kept=True, starts=parts.starts, lasts=lasts)
+        kernel.forward(given, parts.vectors, packed, made, results, length, bias, kept=True, starts=parts.starts, lasts=lasts)
         ctx.kernel, ctx.layout, ctx.count = kernel, layout, len(tensors)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, x, maps if ctx.needs_input_grad[3] else None, given, there, length, *made.tensors())
+        ctx.save_for_backward(*tensors, x, maps if ctx.needs_input_grad[3] else None, given, bias, length, *made.tensors())
         return *results, *lasts
 
     @staticmethod
