@@ -144,7 +144,7 @@ class Mistakes:
             if here.following == "{":
                 del here.tokens[here.i]
                 return RETRY
-            return self._open(here.tokens, here.i, 2)
+            return self._open(here.tokens, here.i, 2) if here.following == "_NL" else DROP
         if token.type in ("_NL", END, "}"):
             self.report(f.MissingBrace(here.span, here.head()))
             return self._open(here.tokens, here.i, 1) if token.type == "_NL" else DROP
