@@ -56,11 +56,6 @@ class Made:
         """From what `tensors` gave."""
         return Made(tensors[0], tensors[1], list(tensors[2 : 2 + saved]), list(tensors[2 + saved :]))
 
-    def part(self, begin: int, end: int) -> "Made":
-        """Of the steps from `begin` to `end`, where all are kept."""
-        states = [state[begin : end + 1] for state in self.states]
-        return Made(self.product[begin:end], self.sums[begin:end], [row[begin:end] for row in self.saved], states)
-
     def tensors(self) -> list[Tensor]:
         return [self.product, self.sums, *self.saved, *self.states]
 
