@@ -17,7 +17,7 @@ End = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
-class _Loop:
+class Loop:
     """One loop over units, in the order in which they run: `first` is the first of its width, which writes what the others add to."""
 
     phase: int
@@ -29,21 +29,21 @@ class _Loop:
 
 def backward(cell: Cell) -> str:
     """The function `backward`."""
-    loops, offsets = _loops(cell), _offsets(cell)
+    loops, offsets = loops_of(cell), _offsets(cell)
     functions = [_tile(cell, n, width, loops, offsets) for n in range(len(cell.phases)) for width in cell.widths]
     functions += [_row(cell, n, loops) for n, phase in enumerate(cell.phases) if phase.by_row]
     return "".join([*functions, _steps(cell, loops, offsets)])
 
 
-def _loops(cell: Cell) -> list[_Loop]:
-    found: list[_Loop] = []
+def loops_of(cell: Cell) -> list[Loop]:
+    found: list[Loop] = []
     for n in reversed(range(len(cell.phases))):
         segments = cell.phases[n].segments
         for place in reversed(range(len(segments))):
             for width in cell.widths:
                 if ends := cell.ends(segments[place], width):
                     first = all(loop.width != width for loop in found)
-                    found.append(_Loop(n, place, width, tuple(ends), first))
+                    found.append(Loop(n, place, width, tuple(ends), first))
     return found
 
 
@@ -84,7 +84,7 @@ def _has_tile(cell: Cell, phase: Phase, width: int) -> bool:
     return any(cell.ends(segment, width) for segment in phase.segments)
 
 
-def _tile(cell: Cell, n: int, width: int, loops: list[_Loop], offsets: dict[tuple[int, int], str]) -> str:
+def _tile(cell: Cell, n: int, width: int, loops: list[Loop], offsets: dict[tuple[int, int], str]) -> str:
     """Some rows of `W` units: what comes back from products, then the adjoints of the equations."""
     phase = cell.phases[n]
     if not _has_tile(cell, phase, width):
@@ -117,26 +117,26 @@ def _tile(cell: Cell, n: int, width: int, loops: list[_Loop], offsets: dict[tupl
 """
 
 
-def _is_along_rows(cell: Cell, n: int, width: int, loops: list[_Loop]) -> bool:
+def _is_along_rows(cell: Cell, n: int, width: int, loops: list[Loop]) -> bool:
     """Is a tile nothing but units, to which no product gives an adjoint?"""
     phase = cell.phases[n]
     saved = any(kind == "saved" for kind, _ in _rows_made(cell, phase, width))
     return not (phase.by_row or _readers(cell, phase, width) or (saved and not _touched(cell, n, width, loops)))
 
 
-def _units(cell: Cell, n: int, width: int, loops: list[_Loop]) -> str:
+def _units(cell: Cell, n: int, width: int, loops: list[Loop]) -> str:
     """The units of a tile, row `b` of it, by themselves."""
     mine = [loop for loop in loops if (loop.phase, loop.width) == (n, width)]
-    body = [*_pointers(cell, "j"), f"if (c.past(b, t)) {{ {_past(cell, mine, 'W')} return; }}"]
-    body += [unit_loop(_lanes(cell, cell.phases[n].segments[loop.segment], loop, n)[0]) for loop in mine]
+    body = [*_pointers(cell, "j"), f"if (c.past(b, t)) {{ {past(cell, mine, 'W')} return; }}"]
+    body += [unit_loop(lanes(cell, cell.phases[n].segments[loop.segment], loop, n)[0]) for loop in mine]
     return f"""INLINE void back_units_{n}_{width}(const Call& c, long b, long j, long t) {{
-  const long P = c.P, B = c.B;
+  const long P = c.P, B = c.B, apart = P;
 {indented(chr(10).join(body), 1)}
 }}
 """
 
 
-def _ahead(cell: Cell, n: int, width: int, loops: list[_Loop]) -> str:
+def _ahead(cell: Cell, n: int, width: int, loops: list[Loop]) -> str:
     """Fetches what the units of a tile, row `b` of it, will read and write."""
     e = cell.equations
     mine = [loop for loop in loops if (loop.phase, loop.width) == (n, width)]
@@ -160,7 +160,7 @@ def _ahead(cell: Cell, n: int, width: int, loops: list[_Loop]) -> str:
 """
 
 
-def _touched(cell: Cell, n: int, width: int, loops: list[_Loop]) -> bool:
+def _touched(cell: Cell, n: int, width: int, loops: list[Loop]) -> bool:
     """Has a loop of this width run before those of this phase?"""
     return any(loop.width == width and loop.phase > n for loop in loops)
 
@@ -202,7 +202,7 @@ def _back_product(cell: Cell, name: str, g: int, panel: str, apart: str) -> str:
 def _pointers(cell: Cell, unit: str) -> list[str]:
     """Where the row `b`, from `unit` on, lies in each tensor."""
     found = [
-        f"const T *given = c.given + (t * B + b) * C * P + {unit}, *bias = c.bias + {unit};",
+        f"const T* given = c.given + (t * B + b) * C * P + {unit};",
         f"const T* product = c.product + (t * B + b) * G * P + {unit};",
         f"const T* vectors = c.vectors + {unit};",
         "const T* sums = c.sums + (t * B + b) * R;",
@@ -226,12 +226,12 @@ def _pointers(cell: Cell, unit: str) -> list[str]:
     ]
 
 
-def _leaves(cell: Cell, loop: _Loop, n: int) -> list[tuple[str, str, int]]:
+def _leaves(cell: Cell, loop: Loop, n: int) -> list[tuple[str, str, int]]:
     """The adjoints that the first loop of a width writes: their texts, and the kind and the number of what they belong to."""
     e, width = cell.equations, loop.width
     home = {number for kind, number, _ in loop.ends if kind == "saved"}
     own = [(c, given) for c, given in enumerate(e.given) if c not in cell.starts]
-    found = [(f"dgiven[{c} * P + l]", "given", c) for c, given in own if given.width in (width, ROW)]
+    found = [(f"dgiven[{c} * apart + l]", "given", c) for c, given in own if given.width in (width, ROW)]
     places = [(cell.adjoint(g), g) for g, piece in enumerate(e.recurrent) if piece.width == width]
     found += [(f"d{kind}[{place} * P + l]", "recurrent", g) for (kind, place), g in places]
     return found + [
@@ -241,7 +241,7 @@ def _leaves(cell: Cell, loop: _Loop, n: int) -> list[tuple[str, str, int]]:
     ]
 
 
-def _past(cell: Cell, loops: list[_Loop], size: str) -> str:
+def past(cell: Cell, loops: list[Loop], size: str) -> str:
     """Past the length of an example: no adjoints, and those of states as they were."""
     lines = []
     for loop in loops:
@@ -251,7 +251,7 @@ def _past(cell: Cell, loops: list[_Loop], size: str) -> str:
     return " ".join(lines)
 
 
-def _lanes(cell: Cell, segment: Segment, loop: _Loop, n: int) -> tuple[list[str], list[int]]:
+def lanes(cell: Cell, segment: Segment, loop: Loop, n: int) -> tuple[list[str], list[int]]:
     """One unit: the terms, their adjoints, and what is written of them. Beside it the sums over rows whose adjoints are summed."""
     e, ends = cell.equations, loop.ends
     numbers = cell.terms(segment, ends)
@@ -293,31 +293,31 @@ def _is_largest(cell: Cell, kind: str, number: int) -> bool:
     return kind == "sum" and cell.equations.terms[cell.equations.rows[number]].op == "largest"
 
 
-def _row(cell: Cell, n: int, loops: list[_Loop]) -> str:
+def _row(cell: Cell, n: int, loops: list[Loop]) -> str:
     """All units of one row, the last segment first."""
     phase, mine = cell.phases[n], [loop for loop in loops if loop.phase == n]
     body = _pointers(cell, "0")
     if n == max(k for k, other in enumerate(cell.phases) if other.by_row):
         body.append("for (int k = 0; k < R; k++) dsums[k] = T(0);")
-    past = " ".join(_past(cell, [loop], f"c.pad({loop.width})") for loop in mine)
-    body.append(f"if (c.past(b, t)) {{ {past} return; }}")
+    skipped = " ".join(past(cell, [loop], f"c.pad({loop.width})") for loop in mine)
+    body.append(f"if (c.past(b, t)) {{ {skipped} return; }}")
     for loop in mine:
         body += ["{", *_row_segment(cell, phase.segments[loop.segment], loop, n), "}"]
     return f"""INLINE void back_row_{n}(const Call& c, long b, long t) {{
-  const long P = c.P, B = c.B;
+  const long P = c.P, B = c.B, apart = P;
 {indented(chr(10).join(body), 1)}
 }}
 """
 
 
-def _row_segment(cell: Cell, segment: Segment, loop: _Loop, n: int) -> list[str]:
+def _row_segment(cell: Cell, segment: Segment, loop: Loop, n: int) -> list[str]:
     e = cell.equations
-    lanes, summed = _lanes(cell, segment, loop, n)
+    units, summed = lanes(cell, segment, loop, n)
     read = sorted(cell.sum_of(k) for k in cell.terms(segment, loop.ends) if k in segment.read and e.terms[k].op in REDUCTIONS)
     lines = [f"const T q{number} = sums[{number}];" for number in read]
     lines += [f"const T g{number} = dsums[{number}];" for kind, number, _ in loop.ends if kind == "sum"]
     lines += [f"T e{number} = T(0);" for number in summed]
-    lines.append(row_loop(lanes, loop.width, [f"reduction(+:e{number})" for number in summed]))
+    lines.append(row_loop(units, loop.width, [f"reduction(+:e{number})" for number in summed]))
     return [*lines, *(f"dsums[{number}] += e{number};" for number in summed)]
 
 
@@ -337,7 +337,7 @@ for (long j = 0; j < c.pad({width}); j += VL) {{
     return found
 
 
-def _steps(cell: Cell, loops: list[_Loop], offsets: dict[tuple[int, int], str]) -> str:
+def _steps(cell: Cell, loops: list[Loop], offsets: dict[tuple[int, int], str]) -> str:
     """The loop over the steps, from the last to before the first, where the adjoints of the first states are."""
     phases, body = cell.phases, []
     for n in reversed(range(len(phases))):

@@ -14,8 +14,13 @@ from .backward import backward
 from .forward import forward
 from .loops import Cell
 from .prelude import CALL, PRELUDE
+from .scan import scan, scans
 from .terms import Equations
 
+SCAN = """
+extern "C" void scan_@(const Call* c) { cell_@::scan(*c); }
+extern "C" void scan_back_@(const Call* c) { cell_@::scan_back(*c); }
+"""
 INTERFACE = """
 extern "C" void pack_weights_@(const Call* c) { cell_@::pack(*c); }
 extern "C" void forward_steps_@(const Call* c) { cell_@::forward(*c); }
@@ -34,4 +39,7 @@ def translation_unit(cells: Sequence[Equations], dtype: Literal["float", "double
 def _cell(equations: Equations, number: int) -> str:
     cell = Cell.of(equations)
     head = f"namespace {{ namespace cell_{number} {{\nconstexpr int {cell.counts};\n"
-    return "".join([head, forward(cell), backward(cell), "} }\n", INTERFACE.replace("@", str(number))])
+    functions, interface = forward(cell) + backward(cell), INTERFACE
+    if scans(cell):
+        functions, interface = functions + scan(cell), interface + SCAN
+    return "".join([head, functions, "} }\n", interface.replace("@", str(number))])

@@ -143,8 +143,8 @@ def _units(cell: Cell, n: int, width: int) -> str:
     """The units of a tile, row `b` of it, by themselves."""
     phase = cell.phases[n]
     ends = [end for segment in phase.segments for end in cell.ends(segment, width)]
-    body = [*_pointers(cell, "j"), f"if (c.past(b, t)) {{ {_past(cell, ends, 'W')} return; }}"]
-    body += [unit_loop(_lanes(cell, segment, cell.ends(segment, width))) for segment in phase.segments]
+    body = [*_pointers(cell, "j"), f"if (c.past(b, t)) {{ {past(cell, ends, 'W')} return; }}"]
+    body += [unit_loop(lanes(cell, segment, cell.ends(segment, width))) for segment in phase.segments]
     return f"""INLINE void units_{n}_{width}(const Call& c, long b, long j, long t) {{
 {_steps_of_states()}
 {indented(chr(10).join(body), 1)}
@@ -169,13 +169,14 @@ def _ahead(cell: Cell, n: int, width: int) -> str:
 
 def _steps_of_states() -> str:
     """Where the states before and after a step are, and what else is kept of it."""
-    return "  const long P = c.P, B = c.B, now = c.kept ? t : t & 1, then = c.kept ? t + 1 : (t + 1) & 1, row = c.kept ? t : 0;"
+    return """  const long P = c.P, B = c.B, apart = P, row = c.kept ? t : 0;
+  const long now = c.kept ? t : t & 1, then = c.kept ? t + 1 : (t + 1) & 1;"""
 
 
 def _pointers(cell: Cell, unit: str) -> list[str]:
     """Where the row `b`, from `unit` on, lies in each tensor."""
     found = [
-        f"const T *given = c.given + (t * B + b) * C * P + {unit}, *bias = c.bias + {unit};",
+        f"const T* given = c.given + (t * B + b) * C * P + {unit};",
         f"T* product = c.product + (row * B + b) * G * P + {unit};",
         f"const T* vectors = c.vectors + {unit};",
         "T* sums = c.sums + (row * B + b) * R;",
@@ -188,7 +189,7 @@ def _pointers(cell: Cell, unit: str) -> list[str]:
     return found
 
 
-def _past(cell: Cell, ends: list[End], size: str) -> str:
+def past(cell: Cell, ends: list[End], size: str) -> str:
     """What there is past the length of an example: states as they were, and nothing else."""
     lines = []
     for kind, number, _ in ends:
@@ -201,7 +202,7 @@ def _past(cell: Cell, ends: list[End], size: str) -> str:
     return " ".join(lines)
 
 
-def _lanes(cell: Cell, segment: Segment, ends: list[End]) -> list[str]:
+def lanes(cell: Cell, segment: Segment, ends: list[End]) -> list[str]:
     """One unit: all terms, then what is written of them."""
     lines = values(cell.equations.terms, cell.terms(segment, ends), cell.reading(segment))
     lines += [f"product[{g} * P + l] = n{term};" for term, g in cell.kept.items() if term in segment.terms]
@@ -231,7 +232,7 @@ def _row(cell: Cell, n: int) -> str:
 
 def _past_row(cell: Cell, phase: Phase) -> str:
     return " ".join(
-        _past(cell, cell.ends(segment, width), f"c.pad({width})") for segment in phase.segments for width in cell.widths
+        past(cell, cell.ends(segment, width), f"c.pad({width})") for segment in phase.segments for width in cell.widths
     )
 
 
@@ -244,7 +245,7 @@ def _row_segment(cell: Cell, segment: Segment, ends: list[End], width: int) -> l
         largest = cell.equations.terms[rows[number]].op == "largest"
         lines.append(f"T s{number} = {'-std::numeric_limits<T>::infinity()' if largest else 'T(0)'};")
         clauses.append(f"reduction({'max' if largest else '+'}:s{number})")
-    lines.append(row_loop(_lanes(cell, segment, ends), width, clauses))
+    lines.append(row_loop(lanes(cell, segment, ends), width, clauses))
     return [*lines, *(f"sums[{number}] = s{number};" for number in made)]
 
 

@@ -10,7 +10,7 @@ from .phases import Phase, Schedule, Segment, schedule, width_of
 from .terms import LEAVES, Equations
 
 TEXTS = {
-    "given": "given[{k} * P + l]",
+    "given": "given[{k} * apart + l]",
     "recurrent": "product[{k} * P + l]",
     "vector": "vectors[{k} * P + l]",
     "state": "state{k}[l]",
@@ -60,8 +60,7 @@ class Cell:
                 return (
                     f"saved{self.schedule.saved.index(number)}[l]" if number in self.schedule.saved else f"q{self.sum_of(number)}"
                 )
-            read = TEXTS.get(term.op, "").format(k=term.index)
-            return f"({read} + bias[{term.index} * P + l])" if term.op == "given" and adds_biases(equations) else read
+            return TEXTS.get(term.op, "").format(k=term.index)
 
         return text
 
@@ -118,11 +117,6 @@ class Cell:
         """Must all threads be done with a phase before one begins the next, which `joins` rows that others have made?"""
         apart = phase.by_row == after.by_row and (phase.by_row or len(self.phases) == 1)
         return joins or not apart
-
-
-def adds_biases(equations: Equations) -> bool:
-    """Does a kernel add the biases of maps where it reads what they give? A product that begins with that wants them there."""
-    return not equations.recurrent
 
 
 def unit_loop(lines: Sequence[str]) -> str:

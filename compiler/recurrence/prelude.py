@@ -78,9 +78,12 @@ constexpr long chunk_of(int products) { return 65536 / (products * BYTES) < 32 ?
 # [T, B, P] and [T, B, P]; the adjoints of results have steps and rows as far apart as is said of each. weights are matrices [to, from]
 # whose rows are `strides` apart: there is room for them in `panels`, and forward they are `packed`. P is the largest width, padded; in
 # `Call` the number of steps is N. The maps of inputs, D columns of weights whose rows are `map_strides` apart, become one matrix `joined`
-# [C * P, D], and their biases one row [C * P], where there is any; of a cell without products, that row is added to `given` as it is read.
-# States begin with `starts` and end in `lasts`, [B, P] each, where a call says so. A product holds what it begins with, and, once the units
-# are computed, what is kept of it.
+# [C * P, D], and their biases one row [C * P], where there is any. States begin with `starts` and end in `lasts`, [B, P] each, where a
+# call says so. A product holds what it begins with, and, once the units are computed, what is kept of it.
+# In a scan the inputs x, whose steps and rows are as far apart as is said, enter within the steps, and what is of a tile lies together:
+# given is [tiles, T, B, C, W], states are [tiles, T + 1, B, W], `joined` [tiles, W / VL, D, C, VL], or [tiles, D, C, W] for the gradients,
+# which are then written into `dmaps`, with rows as far apart as those of the maps, and `dbiases`. Where no adjoint of the inputs is wanted,
+# `dgiven` is none.
 # Where nothing is `kept` for a derivative, product, sums and saved are of one step, and states of two, which take turns.
 # The adjoints have the shapes of what they belong to; those of states and of what was saved are carried in [B, P], those of sums in [B, R],
 # those of vectors in [B, V, P].
@@ -88,11 +91,11 @@ CALL = r"""
 constexpr int VL = BYTES / sizeof(T), W = 16, J = W / VL; // a tile is W units wide
 typedef T vt __attribute__((vector_size(BYTES), aligned(sizeof(T))));
 struct Call {
-  const T *given, *vectors, *packed; T *panels, *product, *sums; T* const* states; T* const* saved; T* const* results;
+  const T *x, *vectors, *packed; T *given, *panels, *product, *sums; T* const* states; T* const* saved; T* const* results;
   const T* const* starts; T* const* lasts; T *dgiven, *dproduct, *dsums, *dvectors; T* const* dstates; T* const* dsaved;
   const T* const* dresults; const T* const* weights; const long* strides; const T* const* maps; const long* map_strides;
-  const T* const* biases; T *joined, *bias; const long *widths, *result_steps, *result_rows, *length;
-  long kept, threads, N, B, P, D, begins, ends;
+  const T* const* biases; T* const* dmaps; T* const* dbiases; T *joined, *bias; const long *widths, *result_steps, *result_rows, *length;
+  long kept, threads, N, B, P, D, begins, ends, x_step, x_row;
   long pad(int width) const { return (widths[width] + W - 1) / W * W; }
   bool past(long b, long t) const { return length && t >= length[b]; }
 };

@@ -13,7 +13,7 @@ from ...compiler.recurrence.joined import joined
 from ...compiler.recurrence.known import Known, known
 from ...compiler.recurrence.phases import width_of
 from ...compiler.recurrence.terms import Equations, Given, Slice, Vector
-from . import layer, operator
+from . import layer, operator, scan
 from .build import CannotBuild
 from .calls import Kernel
 from .known import Weights, over_time
@@ -170,7 +170,8 @@ class Fused:
         if at.is_padded:
             starts = [_padded(x, at.columns) for x in starts]
         x = _joined([inputs[source] for source in at.inputs])
-        return layer.over_time(kernel, at, Parts(x, self._vectors(x, at.columns), starts, weights, biases), length)
+        over = scan.over_time if scan.is_faster(kernel, at, x) else layer.over_time
+        return over(kernel, at, Parts(x, self._vectors(x, at.columns), starts, weights, biases), length)
 
     def _is_known(self, dtype: torch.dtype, device: str) -> bool:
         """Does PyTorch's own cell run on such tensors? Traced, the operator is one node, and PyTorch's cell is none."""

@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from ...compiler.recurrence.joined import joined
-from ...compiler.recurrence.loops import adds_biases
+from ...compiler.recurrence.loops import Cell
 from ...compiler.recurrence.phases import schedule
 from ...compiler.recurrence.prelude import LANES
+from ...compiler.recurrence.scan import scans
 from ...compiler.recurrence.terms import Equations
 from .frame import Frame, Matrices, addresses, matrices
 
 DTYPES: dict[torch.dtype, Literal["float", "double"]] = {torch.float32: "float", torch.float64: "double"}
 FUNCTIONS = ("pack_weights", "forward_steps", "backward_steps")
+SCAN = ("scan", "scan_back")
 
 
 class Maps(NamedTuple):
@@ -84,6 +86,11 @@ class Kernel:
         return products_together(self.equations, self.starts)
 
     @cached_property
+    def scans(self) -> bool:
+        """Can its inputs enter within its steps?"""
+        return scans(Cell.of(self.equations))
+
+    @cached_property
     def saved(self) -> int:
         """How many rows a step keeps beside states."""
         return len(schedule(joined(self.equations).equations).saved)
@@ -106,7 +113,7 @@ class Kernel:
             if maps.bias is not None:
                 call.bias = maps.bias.data_ptr()
                 frame.point(biases=maps.biases)
-        self._functions["pack_weights"](frame.reference)
+        self.functions["pack_weights"](frame.reference)
         return room
 
     def forward(
@@ -117,14 +124,13 @@ class Kernel:
         made: Made,
         results: Sequence[Tensor],
         length: Tensor | None,
-        bias: Tensor | None = None,
         *,
         kept: bool,
         starts: Sequence[Tensor] = (),
         lasts: Sequence[Tensor] = (),
     ) -> None:
         """Writes into what is made, and into the results; into the `lasts`, if there are any, the last states. The first ones are the
-        `starts`, or are there in what is made. Of a cell without products, `bias` [C * P] is added to what is given."""
+        `starts`, or are there in what is made."""
         frame, call = self.frame, self.frame.call
         call.packed, call.kept, call.begins, call.ends = packed.data_ptr(), kept, bool(starts), bool(lasts)
         frame.point(results=addresses(results))
@@ -132,7 +138,7 @@ class Kernel:
             frame.point(starts=addresses(starts))
         if lasts:
             frame.point(lasts=addresses(lasts))
-        self._run("forward_steps", given, vectors, made, length, bias)
+        self._run("forward_steps", given, vectors, made, length)
 
     def backward(
         self,
@@ -146,7 +152,6 @@ class Kernel:
         d_product: Tensor,
         d_vectors: Tensor,
         length: Tensor | None,
-        bias: Tensor | None = None,
     ) -> None:
         """Writes into the adjoints, but those of the results; those of states come as the adjoints of the last ones."""
         assert all(x.stride(-1) == 1 for x in d_results)
@@ -158,17 +163,11 @@ class Kernel:
         frame.point(weights=weights.addresses, strides=weights.apart, d_states=addresses(d_states), d_saved=addresses(carried))
         frame.point(d_results=addresses(d_results), result_steps=[x.stride(0) for x in d_results])
         frame.point(result_rows=[x.stride(1) for x in d_results])
-        self._run("backward_steps", given, vectors, made, length, bias)
+        self._run("backward_steps", given, vectors, made, length)
 
     def _room(self, like: Tensor) -> Tensor:
         """For all weights of products, padded in both ways."""
         return self.frame.kept("weights", like.dtype, lambda: like.new_empty(self._size))
-
-    def _bias(self, given: Tensor, bias: Tensor | None) -> int | None:
-        if not adds_biases(self.equations):
-            return None
-        room = given.shape[2] * given.shape[3]
-        return (self.frame.kept("no bias", given.dtype, lambda: given.new_zeros(room)) if bias is None else bias).data_ptr()
 
     def _adjoints(self, given: Tensor) -> list[Tensor]:
         """For those of the rows that were saved and of the sums over rows, which go from step to step."""
@@ -181,31 +180,32 @@ class Kernel:
         sizes = [padded_width(size) for size in self.equations.widths]
         return sum(sizes[piece.width] * padded_width(piece.stop - piece.start) for piece in pieces)
 
-    def _run(self, name: str, given: Tensor, vectors: Tensor, made: Made, length: Tensor | None, bias: Tensor | None) -> None:
+    def _run(self, name: str, given: Tensor, vectors: Tensor, made: Made, length: Tensor | None) -> None:
         frame, call = self.frame, self.frame.call
         given, vectors, length = given.contiguous(), vectors.contiguous(), None if length is None else length.contiguous()
         call.steps, call.batch, _, call.columns = given.shape
         call.threads, call.length = torch.get_num_threads(), None if length is None else length.data_ptr()
-        call.given, call.vectors, call.bias = given.data_ptr(), vectors.data_ptr(), self._bias(given, bias)
+        call.given, call.vectors = given.data_ptr(), vectors.data_ptr()
         call.product, call.sums = made.product.data_ptr(), made.sums.data_ptr()
         frame.point(saved=addresses(made.saved), states=addresses(made.states))
-        self._functions[name](frame.reference)
+        self.functions[name](frame.reference)
 
     @cached_property
     def frame(self) -> Frame:
         """What each thread has for itself."""
         e = self.equations
         found = dict.fromkeys(("weights", "strides"), len(e.recurrent)) | dict.fromkeys(
-            ("maps", "map_strides", "biases"), len(e.given)
+            ("maps", "map_strides", "biases", "d_maps", "d_biases"), len(e.given)
         )
         found |= dict.fromkeys(("results", "d_results", "result_steps", "result_rows"), len(e.results))
         found |= dict.fromkeys(("states", "starts", "lasts", "d_states"), e.states)
         return Frame(found | {"saved": self.saved, "d_saved": self.saved}, e.widths)
 
     @cached_property
-    def _functions(self) -> dict[str, Any]:
+    def functions(self) -> dict[str, Any]:
         """A look-up in a library makes a function anew."""
-        return {name: getattr(self.library, f"{name}_{self.number}") for name in FUNCTIONS}
+        names = (*FUNCTIONS, *SCAN) if self.scans else FUNCTIONS
+        return {name: getattr(self.library, f"{name}_{self.number}") for name in names}
 
 
 def products_together(equations: Equations, starts: Sequence[int | None]) -> list[tuple[int, bool, list[int]]]:

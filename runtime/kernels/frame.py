@@ -8,11 +8,11 @@ from typing import Any, NamedTuple, TypeVar
 from torch import Tensor
 
 POINTERS = (
-    *("given", "vectors", "packed", "panels", "product", "sums", "states", "saved", "results", "starts", "lasts"),
+    *("x", "vectors", "packed", "given", "panels", "product", "sums", "states", "saved", "results", "starts", "lasts"),
     *("d_given", "d_product", "d_sums", "d_vectors", "d_states", "d_saved", "d_results", "weights", "strides"),
-    *("maps", "map_strides", "biases", "joined", "bias", "widths", "result_steps", "result_rows", "length"),
+    *("maps", "map_strides", "biases", "d_maps", "d_biases", "joined", "bias", "widths", "result_steps", "result_rows", "length"),
 )
-NUMBERS = ("kept", "threads", "steps", "batch", "columns", "depth", "begins", "ends")
+NUMBERS = ("kept", "threads", "steps", "batch", "columns", "depth", "begins", "ends", "x_step", "x_row")
 Made = TypeVar("Made")
 LONGS = ("strides", "map_strides", "widths", "result_steps", "result_rows")
 

@@ -9,15 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...compiler.recurrence.loops import adds_biases
-from ...compiler.recurrence.terms import Equations
 from .calls import Kernel, Made, Maps
 from .frame import addresses
 from .layout import Block, Layout
 from .steps import adjoints, steps
 
 CHUNK = 1 << 23  # bytes of what is ready ahead that stay in the last cache
-LINEAR_CHUNK = 1 << 21  # where no product of a step takes longer than they do to come from there
 
 
 class Parts(NamedTuple):
@@ -52,38 +49,32 @@ def _without_derivative(kernel: Kernel, layout: Layout, parts: Parts, length: Te
     """Nothing is kept, and what is ready ahead is made for as many steps at a time as stay in the cache."""
     x, vectors, starts = parts.x.transpose(0, 1).contiguous(), parts.vectors, parts.starts
     (count, batch, depth), padded, rows = x.shape, layout.columns, layout.rows
-    chunk = in_cache(batch * rows * x.element_size(), kernel.equations)
-    maps, room, ahead, made = kernel.frame.kept("forward", (x.dtype, batch, rows, depth), lambda: _room(kernel, layout, x, chunk))
+    maps, room, made = kernel.frame.kept("forward", (x.dtype, batch, rows, depth), lambda: _room(kernel, layout, x))
     bias = room if parts.biases else None
     packed = _packed(kernel, layout, parts, maps, bias)
-    results, lasts = _written(kernel, layout, parts)
+    results, lasts = written(kernel, layout, parts)
+    chunk = in_cache(batch * rows * x.element_size())
     for begin in range(0, count, chunk):
         end = min(begin + chunk, count)
         now, outputs = (x, results) if chunk >= count else (x[begin:end], [y[:, begin:end] for y in results])
-        if ahead is None:
-            given = functional.linear(now, maps, bias)
-        else:
-            given = torch.mm(now.view(-1, depth), maps.t(), out=ahead[: (end - begin) * batch])
-        given = given.view(end - begin, batch, -1, padded)
+        given = functional.linear(now, maps, bias).view(end - begin, batch, -1, padded)
         left = length - begin if length is not None and begin else length
         first, last = starts if begin == 0 else (), lasts if end == count else ()
-        kernel.forward(given, vectors, packed, made, outputs, left, bias, kept=False, starts=first, lasts=last)
+        kernel.forward(given, vectors, packed, made, outputs, left, kept=False, starts=first, lasts=last)
     return [*results, *lasts]
 
 
-def _room(kernel: Kernel, layout: Layout, like: Tensor, chunk: int) -> tuple[Tensor, Tensor, Tensor | None, Made]:
-    """For joined maps and their biases, for what is ready ahead where the kernel adds these, and for what is made in a step."""
-    batch, rows = like.shape[1], layout.rows
+def _room(kernel: Kernel, layout: Layout, like: Tensor) -> tuple[Tensor, Tensor, Made]:
+    """For joined maps and their biases, and for what is made in a step."""
     with torch.inference_mode(False):  # memory of that mode is written to in no other
-        states = [like.new_empty(2, batch, layout.columns) for _ in range(kernel.equations.states)]
+        states = [like.new_empty(2, like.shape[1], layout.columns) for _ in range(kernel.equations.states)]
         made = Made.empty(kernel.equations, kernel.saved, like, 1, states)
-        ahead = like.new_empty(chunk * batch, rows) if adds_biases(kernel.equations) else None
-        return like.new_empty(rows, layout.depth), like.new_empty(rows), ahead, made
+        return like.new_empty(layout.rows, layout.depth), like.new_empty(layout.rows), made
 
 
-def in_cache(step: int, equations: Equations) -> int:
+def in_cache(step: int) -> int:
     """How many steps of so many bytes: an even number, so that states which take turns end where they began."""
-    return max((CHUNK if equations.recurrent else LINEAR_CHUNK) // step // 2 * 2, 2)
+    return max(CHUNK // step // 2 * 2, 2)
 
 
 def _packed(kernel: Kernel, layout: Layout, parts: Parts, maps: Tensor, bias: Tensor | None) -> Tensor:
@@ -94,7 +85,7 @@ def _packed(kernel: Kernel, layout: Layout, parts: Parts, maps: Tensor, bias: Te
     return kernel.prepared(layout.of_products.matrices(at, size), maps, joined)
 
 
-def _written(kernel: Kernel, layout: Layout, parts: Parts) -> tuple[list[Tensor], list[Tensor]]:
+def written(kernel: Kernel, layout: Layout, parts: Parts) -> tuple[list[Tensor], list[Tensor]]:
     """The outputs and the last states, which the kernel writes."""
     (batch, count, _), padded, like = parts.x.shape, layout.columns, parts.x
     results = [like.new_empty_strided((batch, count, padded), (padded, batch * padded, 1)) for _ in kernel.equations.results]
@@ -112,13 +103,12 @@ class Layer(torch.autograd.Function):
         maps, bias = x.new_empty(layout.rows, layout.depth), x.new_empty(layout.rows) if parts.biases else None
         packed = _packed(kernel, layout, parts, maps, bias)
         states = [x.new_empty(count + 1, batch, padded) for _ in parts.starts]
-        made, (results, lasts) = Made.empty(kernel.equations, kernel.saved, x, count, states), _written(kernel, layout, parts)
-        before = None if adds_biases(kernel.equations) else bias
-        given = functional.linear(x, maps, before).view(count, batch, -1, padded)
-        kernel.forward(given, parts.vectors, packed, made, results, length, bias, kept=True, starts=parts.starts, lasts=lasts)
+        made, (results, lasts) = Made.empty(kernel.equations, kernel.saved, x, count, states), written(kernel, layout, parts)
+        given = functional.linear(x, maps, bias).view(count, batch, -1, padded)
+        kernel.forward(given, parts.vectors, packed, made, results, length, kept=True, starts=parts.starts, lasts=lasts)
         ctx.kernel, ctx.layout, ctx.count = kernel, layout, len(tensors)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, x, maps if ctx.needs_input_grad[3] else None, given, bias, length, *made.tensors())
+        ctx.save_for_backward(*tensors, x, maps if ctx.needs_input_grad[3] else None, given, length, *made.tensors())
         return *results, *lasts
 
     @staticmethod
@@ -126,25 +116,25 @@ class Layer(torch.autograd.Function):
         kernel: Kernel = ctx.kernel
         equations, saved = kernel.equations, ctx.saved_tensors
         parts = Parts.of(ctx.layout, equations.states, saved[: ctx.count])
-        x, maps, given, bias, length, *made = saved[ctx.count :]
+        x, maps, given, length, *made = saved[ctx.count :]
         results, lasts = grads[: len(equations.results)], grads[len(equations.results) :]
         if torch.is_grad_enabled():  # this derivative has derivatives
-            return None, None, None, *_differentiable(kernel, ctx.layout, parts, length, grads)
-        d_results = [_outer(d, given).transpose(0, 1) for d in results]
-        d_states = [
-            start.new_zeros(start.shape) if d is None else d.clone(memory_format=torch.contiguous_format)
-            for d, start in zip(lasts, parts.starts, strict=True)
-        ]
-        count, batch, _, padded = given.shape
+            return None, None, None, *differentiable(kernel, ctx.layout, parts, length, grads)
+        (count, batch, _, padded), d_states = given.shape, of_lasts(lasts, parts)
+        d_results = of_results(results, (count, batch, padded), like=given)
         d_given = torch.empty_like(given)
         d_product = given.new_empty(count, batch, kernel.starts.count(None), padded)
         d_vectors = given.new_zeros(batch, len(parts.vectors), padded)
         kept, weights = Made.of(kernel.saved, made), ctx.layout.of_products.matrices(addresses(parts.weights), x.element_size())
-        kernel.backward(given, parts.vectors, weights, kept, d_results, d_states, d_given, d_product, d_vectors, length, bias)
+        kernel.backward(given, parts.vectors, weights, kept, d_results, d_states, d_given, d_product, d_vectors, length)
         with without_autocast(given):
             d_weights = _of_weights(ctx.layout, x, kept, d_given, d_product)
             d_biases = _of_biases(ctx.layout, d_given) if parts.biases else []
-            d_x = _of_inputs(ctx.layout, d_given, maps) if ctx.needs_input_grad[3] else None
+            d_x = (
+                of_inputs(d_given, maps.view(-1, padded, maps.shape[1])[:, : ctx.layout.maps[0].rows])
+                if maps is not None
+                else None
+            )
         d_vector = d_vectors.sum(0) if equations.vectors else None
         return None, None, None, d_x, d_vector, *d_states, *d_weights, *d_biases
 
@@ -155,12 +145,18 @@ def without_autocast(like: Tensor) -> AbstractContextManager[Any]:
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
-def _outer(d: Tensor | None, given: Tensor) -> Tensor:
-    """An adjoint of an output, [B, T, P], the numbers of whose rows lie side by side."""
-    if d is None:
-        count, batch, _, padded = given.shape
-        return given.new_zeros(batch, count, padded)
-    return d if d.stride(-1) == 1 else d.contiguous()
+def of_results(grads: Sequence[Tensor | None], shape: tuple[int, int, int], like: Tensor) -> list[Tensor]:
+    """The adjoints of outputs, [T, B, P] each, the numbers of whose rows lie side by side."""
+    found = [like.new_zeros(shape) if d is None else d.transpose(0, 1) for d in grads]
+    return [d if d.stride(-1) == 1 else d.contiguous() for d in found]
+
+
+def of_lasts(grads: Sequence[Tensor | None], parts: Parts) -> list[Tensor]:
+    """The adjoints of the last states, [B, P] each, in memory that is written to."""
+    return [
+        start.new_zeros(start.shape) if d is None else d.clone(memory_format=torch.contiguous_format)
+        for d, start in zip(grads, parts.starts, strict=True)
+    ]
 
 
 def _of_weights(layout: Layout, x: Tensor, made: Made, d_given: Tensor, d_product: Tensor) -> list[Tensor]:
@@ -191,22 +187,20 @@ def _of_biases(layout: Layout, d_given: Tensor) -> list[Tensor]:
     return [parts[0] if len(parts) == 1 else torch.cat(parts) for parts in of_layers]
 
 
-def _of_inputs(layout: Layout, d_given: Tensor, maps: Tensor) -> Tensor:
-    """[B, T, depth]. What stands in the padding is no number of the derivative."""
-    count, batch, many, padded = d_given.shape
-    width = layout.maps[0].rows
+def of_inputs(d_given: Tensor, maps: Tensor) -> Tensor:
+    """[B, T, depth], by maps [C, width, depth]. What stands in the padding is no number of the derivative."""
+    (count, batch, _, _), (many, width, depth) = d_given.shape, maps.shape
     slopes = d_given[..., :width].reshape(count * batch, many * width)
-    weight = maps.view(many, padded, -1)[:, :width].reshape(many * width, -1)
-    return (slopes @ weight).view(count, batch, -1).transpose(0, 1)
+    return (slopes @ maps.reshape(many * width, depth)).view(count, batch, depth).transpose(0, 1)
 
 
-def _differentiable(
+def differentiable(
     kernel: Kernel, layout: Layout, parts: Parts, length: Tensor | None, grads: Sequence[Tensor | None]
 ) -> list[Tensor]:
     """The derivative by way of PyTorch's own, of the steps in PyTorch."""
     tensors = [tensor if tensor.requires_grad else tensor.detach().requires_grad_() for tensor in parts.tensors]
     leaves = Parts.of(layout, len(parts.starts), tensors)
-    maps, weights = ([_block(b, leaves.weights) for b in blocks] for blocks in (layout.maps, layout.products))
+    maps, weights = ([block_of(b, leaves.weights) for b in blocks] for blocks in (layout.maps, layout.products))
     biases = (
         [leaves.biases[place][row : row + maps[0].shape[0]] for place, row in layout.biases]
         if leaves.biases
@@ -220,5 +214,5 @@ def _differentiable(
     return adjoints(outputs, tensors, grads)
 
 
-def _block(block: Block, weights: Sequence[Tensor]) -> Tensor:
+def block_of(block: Block, weights: Sequence[Tensor]) -> Tensor:
     return weights[block.layer][block.row : block.row + block.rows, block.column : block.column + block.columns]

@@ -119,8 +119,7 @@ def without_derivative(
     packed = kernel.packed(_rows(weights))
     made = Made.empty(kernel.equations, kernel.saved, states[0], 1, [torch.stack((start, start)) for start in states])
     results = [states[0].new_empty(steps, batch, padded) for _ in kernel.equations.results]
-    step = batch * padded * max(len(kernel.equations.given), 1) * states[0].element_size()
-    chunk = in_cache(step, kernel.equations)
+    chunk = in_cache(batch * padded * max(len(kernel.equations.given), 1) * states[0].element_size())
     for begin in range(0, steps, chunk):
         end = min(begin + chunk, steps)
         left = None if length is None else length - begin

@@ -86,7 +86,7 @@ def test_many_steps(cell: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cell", ["LSTM", "MinGRU"])
 def test_memory_of_inference_mode_serves_outside_of_it(cell: str, tmp_path: Path) -> None:
-    net, inputs = _net(tmp_path, cell, 16), [x.detach() for x in _inputs(3, 5)]
+    net, inputs = _net(tmp_path, cell, 64), [x.detach() for x in _inputs(8, 5)]
     with torch.inference_mode():
         inside = net(*inputs)
     with torch.no_grad():
@@ -102,9 +102,10 @@ def test_of_an_lstm_two_products_give_all_gradients_of_its_weights(tmp_path: Pat
     assert [(run.source, run.maps, run.columns) for run in found.runs] == [(INPUTS, 4, 9), (0, 4, 16)]
 
 
-def test_threads_call_one_kernel_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cell", ["LSTM", "MinGRU"])
+def test_threads_call_one_kernel_at_once(cell: str, tmp_path: Path) -> None:
     """Two networks of the same equations, so of one kernel, at several sizes."""
-    nets = [_net(tmp_path, "LSTM", 16) for _ in range(2)]
+    nets = [_net(tmp_path, cell, 64) for _ in range(2)]
     cases = [(nets[k % 2], _inputs(1 + k % 3, 40 + k)) for k in range(12)]
     wanted = [_results(net, inputs) for net, inputs in cases]
     with ThreadPoolExecutor(4) as pool:
