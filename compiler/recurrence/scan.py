@@ -121,16 +121,14 @@ def _units(cell: Cell) -> str:
 
 
 def _block() -> str:
-    """What is given is kept where it is needed again, else it is of a few rows."""
-    call = """{
-    T* given = c.kept ? c.given + (j * c.N * c.B + r * W) * C : near;
-    for (int i = 0; i < J; i++) enter<#>(c, x_of + r - lo, c.joined + (j + i * VL) * c.D * C, c.bias + j * C + i * VL, given + i * VL);
-    for (int m = 0; m < #; m++, b = b + 1 == c.B ? t++, 0 : b + 1) scan_units(c, t, b, j, given + m * C * W);
-  }"""
-    return f"""INLINE void scan_block(const Call& c, const T* const* x_of, long lo, long hi, long j) {{
-  alignas(64) T near[8 * C * W];
-  long t = lo / c.B, b = lo % c.B;
+    """What is given is kept where it is needed again, else it is of these rows."""
+    call = """for (int i = 0; i < J; i++)
+    enter<#>(c, x_of + r - lo, c.joined + (j + i * VL) * c.D * C, c.bias + j * C + i * VL, given + (r - lo) * C * W + i * VL);"""
+    return f"""INLINE void scan_block(const Call& c, const T* const* x_of, long lo, long hi, long j, T* near) {{
+  T* given = c.kept ? c.given + (j * c.N * c.B + lo * W) * C : near;
 {indented(rows_in_blocks(call, "rows_of(C)"), 1)}
+  long t = lo / c.B, b = lo % c.B;
+  for (long r = lo; r < hi; r++, b = b + 1 == c.B ? t++, 0 : b + 1) scan_units(c, t, b, j, given + (r - lo) * C * W);
 }}
 """
 
@@ -142,11 +140,12 @@ def _scan(cell: Cell) -> str:
   {{
 {OWN_TILES}
     for (long j = first; j < stop; j += W) scan_begin(c, j);
+    alignas(64) T near[{ROWS} * C * W];
     const T* x_of[{ROWS}];
     for (long lo = 0; lo < rows; lo += {ROWS}) {{
       const long hi = std::min(lo + {ROWS}, rows);
       find_inputs(c, lo, hi, x_of);
-      for (long j = first; j < stop; j += W) scan_block(c, x_of, lo, hi, j);
+      for (long j = first; j < stop; j += W) scan_block(c, x_of, lo, hi, j, near);
     }}
     for (long j = first; j < stop; j += W) scan_end(c, j);
   }}
