@@ -96,7 +96,7 @@ def described_part(part: "Part") -> dict[str, Any]:
 
 def page(layer: "type[Layer]", asked: str) -> str:
     """The reference of one layer."""
-    from ...compiler.layers.base import example_block
+    from ...compiler.layers.examples import example_block
 
     parts = [f"{asked} is {layer.name} here.\n"] if asked != layer.name else []
     parts += [signature(layer), "", inspect.cleandoc(layer.__doc__ or "")]
@@ -114,7 +114,7 @@ def page(layer: "type[Layer]", asked: str) -> str:
 def summary_of_example(layer: "type[Layer]") -> "Summary | None":
     """What the example gives and costs; none of what stands in a column or a train program, not in a body."""
     from ...compiler.emit.summary import summarise
-    from ...compiler.layers.base import example_block
+    from ...compiler.layers.examples import example_block
     from ...compiler.pipeline import elaborate_source
     from ...dsl.source import Source
 
@@ -163,7 +163,7 @@ def first_sentence(layer: "type[Layer]") -> str:
 
 def described(layer: "type[Layer]") -> dict[str, Any]:
     """The reference as data."""
-    from ...compiler.layers.base import example_block
+    from ...compiler.layers.examples import example_block
 
     return {
         "name": layer.name,

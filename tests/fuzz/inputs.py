@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from archc.compiler.layers import registry
-from archc.compiler.layers.base import example_block
+from archc.compiler.layers.examples import example_block
 from archc.dsl import ast
 from archc.dsl.printer import print_file
 

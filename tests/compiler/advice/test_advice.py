@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from archc.compiler.layers import registry
-from archc.compiler.layers.base import example_block
+from archc.compiler.layers.examples import example_block
 from archc.compiler.pipeline import check_source
 from archc.dsl.diagnostic import Fault, Report
 from archc.dsl.render import one_line, render_report

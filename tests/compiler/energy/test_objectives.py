@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from archc.compiler.layers import registry
-from archc.compiler.layers.base import example_block
+from archc.compiler.layers.examples import example_block
 from archc.dsl.source import Source
 from archc.runtime.compiling import Wanted, compiled
 from archc.runtime.loader import build, load_program

@@ -10,7 +10,8 @@ import torch
 
 from archc.compiler.graph import TensorType
 from archc.compiler.layers import registry
-from archc.compiler.layers.base import Layer, example_block, positional
+from archc.compiler.layers.base import Layer, positional
+from archc.compiler.layers.examples import example_block
 from archc.compiler.pipeline import compile_source
 from archc.dsl.source import Source
 
