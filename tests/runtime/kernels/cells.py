@@ -49,20 +49,21 @@ WIDTH = 5
 
 
 @st.composite
-def cells(draw: st.DrawFn) -> str:
-    """A cell `Drawn(width)` and a model that runs it over x: [B, T, 3], some of them backward, of examples as long as n says."""
+def cells(draw: st.DrawFn, *, products: bool = True) -> str:
+    """A cell `Drawn(width)` and a model that runs it over x: [B, T, 3], some of them backward, of examples as long as n says. Without
+    `products` its maps are of the inputs alone."""
     states = [f"s{k}" for k in range(draw(st.integers(1, 4)))]
     gates = [f"g{k}" for k in range(draw(st.integers(1, 6)))]
     has_vector = draw(st.booleans())
     ones = (*ONE, WITHOUT) if draw(st.integers(0, 9)) == 9 else ONE
     known = [*states, *(["v"] if has_vector else [])]
-    staged = draw(st.booleans())
+    staged = products and draw(st.booleans())
     kinds = ("leaf", "one", "two", "row") if staged else ("leaf", "one", "two")
 
     def leaf() -> str:
         state = draw(st.sampled_from(states))
         maps = ["dense(width)(x)", f"dense(width)(x, {state})", f"dense(width, bias=false)({state})", f"dense(width)({state})"]
-        return draw(st.sampled_from([*maps, *known]))
+        return draw(st.sampled_from([*(maps if products else maps[:1]), *known]))
 
     def value(depth: int) -> str:
         kind = draw(st.sampled_from(kinds)) if depth else "leaf"
