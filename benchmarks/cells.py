@@ -6,8 +6,8 @@ thread the time is the processor's, on two it is the clock's, which wants idle c
 
 `LSTM` and `GRU` are those of std.recurrent in their kernels; `plain` is the LSTM as the generated PyTorch computes it, and a `loop` is the
 cell written by hand step by step. `four gates` and `three gates` are cells of nobody, for which there is nothing else: beside nn.LSTM
-and nn.GRU. `linear` is MinGRU, whose gates do not read the state, beside its loop, and beside one that takes its products for all steps
-at once.
+and nn.GRU. MinGRU and MinLSTM are linear, their gates do not read the state: beside their loops, and MinGRU beside one that takes its
+products for all steps at once.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from archc.runtime.kernels import build
 from archc.runtime.train.determinism import prepare_environment
 
 COLUMNS = 64
-SPEC = """from std.recurrent import GRU, LSTM, MinGRU
+SPEC = """from std.recurrent import GRU, LSTM, MinGRU, MinLSTM
 
 cell Four(width)(x: [B, D]) {
     state h: [B, width]
@@ -94,6 +94,22 @@ class MinimalLoop(nn.Module):
         return torch.stack(outputs, dim=1)
 
 
+class MinimalLSTMLoop(nn.Module):
+    """MinLSTM step by step."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.forget, self.input, self.new = (nn.Linear(COLUMNS, width) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, outputs = x.new_zeros(x.shape[0], self.new.out_features), []
+        for now in x.unbind(1):
+            f, i = torch.sigmoid(self.forget(now)), torch.sigmoid(self.input(now))
+            h = f / (f + i) * h + i / (f + i) * self.new(now)
+            outputs.append(h)
+        return torch.stack(outputs, dim=1)
+
+
 class First(nn.Module):
     """A recurrent layer of torch.nn, without its last state."""
 
@@ -140,8 +156,9 @@ def pairs(width: int) -> Iterator[tuple[str, nn.Module, nn.Module]]:
     yield "GRU / nn.GRU", ours("GRU", width), gru
     yield "four gates / nn.LSTM", ours("Four", width), lstm
     yield "three gates / nn.GRU", ours("Three", width), gru
-    yield "linear / loop", ours("MinGRU", width), MinimalLoop(width)
-    yield "linear / at once", ours("MinGRU", width), MinimalLoop(width, at_once=True)
+    yield "MinGRU / loop", ours("MinGRU", width), MinimalLoop(width)
+    yield "MinGRU / at once", ours("MinGRU", width), MinimalLoop(width, at_once=True)
+    yield "MinLSTM / loop", ours("MinLSTM", width), MinimalLSTMLoop(width)
     yield "plain LSTM / nn.LSTM", ours("LSTM", width, fused=False), lstm
     yield "LSTM / loop", ours("LSTM", width), Loop(width)
 

@@ -22,7 +22,8 @@ INLINE void find_inputs(const Call& c, long lo, long hi, const T** x_of) {
 """
 
 # The maps of a tile in the order in which its rows read them, their biases, and the first states; what some rows are given, where the fewer
-# of weights and rows are held in registers and the others pass through one; and the last states.
+# of weights and rows are held in registers and the others pass through one, while the places of their outputs, which lie all over memory,
+# are fetched; and the last states.
 ENTER = f"""INLINE void scan_begin(const Call& c, long j) {{
   for (int i = 0; i < C; i++) for (int l = 0; l < W; l++) {{
     T* to = c.joined + (j + l / VL * VL) * c.D * C + i * VL + l % VL;
@@ -52,18 +53,14 @@ template <int M> INLINE void enter(const Call& c, const T* const* x_of, const T*
   }}
   for (int m = 0; m < M; m++) for (int i = 0; i < C; i++) *(vt*)(to + (m * C + i) * W) = acc[m][i];
 }}
-INLINE void enter_block(const Call& c, const T* const* x_of, long rows, long j, T* given) {{
+template <int M> INLINE void enter_rows(const Call& c, const T* const* x_of, long begin, long r, long j, T* given) {{
+  for (int o = 0; o < O; o++) for (int m = 0; m < M; m++) __builtin_prefetch(c.results[o] + (begin + r + m) * c.P + j, 1);
+  for (int i = 0; i < W; i += VL)
+    enter<M>(c, x_of + r, c.joined + (j + i) * c.D * C, c.bias + j * C + i, given + r * C * W + i);
+}}
+INLINE void enter_block(const Call& c, const T* const* x_of, long begin, long rows, long j, T* given) {{
   const long lo = 0, hi = rows;
-{
-    indented(
-        rows_in_blocks(
-            "for (int i = 0; i < W; i += VL)"
-            " enter<#>(c, x_of + r, c.joined + (j + i) * c.D * C, c.bias + j * C + i, given + r * C * W + i);",
-            "rows_of(C)",
-        ),
-        1,
-    )
-}
+{indented(rows_in_blocks("enter_rows<#>(c, x_of, begin, r, j, given);", "rows_of(C)"), 1)}
 }}
 INLINE void scan_end(const Call& c, long j) {{
   const long last = c.kept ? c.N : c.N & 1;
@@ -86,9 +83,11 @@ SCAN = """void scan(const Call& c) {
       find_inputs(c, lo, hi, x_of);
       for (long j = first; j < stop; j += W) {
         T* given = c.kept ? c.given + (j * rows + lo * W) * C : near;
-        enter_block(c, x_of, hi - lo, j, given);
-        long t = lo / c.B, b = lo % c.B;
-        for (long r = lo; r < hi; r++, given += C * W, b = b + 1 == c.B ? t++, 0 : b + 1) scan_units(c, t, b, j, given);
+        enter_block(c, x_of, lo, hi - lo, j, given);
+        for (long r = lo, t = lo / c.B, b = lo % c.B, many; r < hi; r += many, t++, b = 0) {
+          many = std::min(hi - r, c.B - b);
+          scan_units(c, t, b, b + many, j, given + (r - lo) * C * W);
+        }
       }
     }
     for (long j = first; j < stop; j += W) scan_end(c, j);
@@ -142,9 +141,10 @@ SCAN_BACK = """void scan_back(const Call& c) {
       const long lo = std::max(hi - ROWS, 0L);
       find_inputs(c, lo, hi, x_of);
       for (long j = first; j < stop; j += W) {
-        long t = (hi - 1) / c.B, b = (hi - 1) % c.B;
-        for (long r = hi - 1; r >= lo; r--, b = b == 0 ? t--, c.B - 1 : b - 1)
-          scan_units_back(c, t, b, j, c.given + (j * rows + r * W) * C, near + (r - lo) * C * W);
+        for (long r = hi, t = (hi - 1) / c.B, b = hi - t * c.B, many; r > lo; r -= many, t--, b = c.B) {
+          many = std::min(r - lo, b);
+          scan_units_back(c, t, b - many, b - 1, j, c.given + (j * rows + (r - 1) * W) * C, near + (r - 1 - lo) * C * W);
+        }
         if (c.dgiven) for (long r = lo; r < hi; r++) for (int i = 0; i < C; i++)
           std::memcpy(c.dgiven + (r * C + i) * c.P + j, near + ((r - lo) * C + i) * W, W * sizeof(T));
         leave_block(c, x_of, hi - lo, j, near);
@@ -169,38 +169,47 @@ def scan(cell: Cell) -> str:
 
 
 def _units(cell: Cell) -> str:
-    """The units of a tile, row `b` of a step; its outputs of the next step are fetched, since they are written all over memory."""
+    """The units of a tile, some rows of a step."""
     segment, e = cell.phases[0].segments[0], cell.equations
-    ends, body = cell.ends(segment, 0), ["const T* vectors = c.vectors + j;"]
+    ends, pointers, steps = cell.ends(segment, 0), ["const T* vectors = c.vectors + j;"], ["given += C * W"]
     for s in range(e.states):
-        body.append(f"T* state{s} = c.states[{s}] + (at + now * W) * B + b * W;")
-        body.append(f"T* next{s} = c.states[{s}] + (at + then * W) * B + b * W;")
+        pointers.append(
+            f"T *state{s} = c.states[{s}] + (at + now * W) * B + b * W, *next{s} = c.states[{s}] + (at + then * W) * B + b * W;"
+        )
+        steps.append(f"state{s} += W, next{s} += W")
     for o in range(len(e.results)):
-        body.append(f"T* result{o} = c.results[{o}] + (t * B + b) * P + j;")
-        body.append(f"__builtin_prefetch(result{o} + B * P, 1, 2);")
-    body.append(f"if (c.past(b, t)) {{ {forward.past(cell, ends, 'W')} return; }}")
-    body.append(unit_loop(forward.lanes(cell, segment, ends)))
-    return f"""INLINE void scan_units(const Call& c, long t, long b, long j, const T* given) {{
+        pointers.append(f"T* result{o} = c.results[{o}] + (t * B + b) * P + j;")
+        steps.append(f"result{o} += P")
+    body = [f"if (c.past(b, t)) {{ {forward.past(cell, ends, 'W')} continue; }}", unit_loop(forward.lanes(cell, segment, ends))]
+    return f"""INLINE void scan_units(const Call& c, long t, long b, long stop, long j, const T* given) {{
   const long P = c.P, B = c.B, at = j * span_of(c), now = c.kept ? t : t & 1, then = c.kept ? t + 1 : (t + 1) & 1, apart = W;
-{indented(chr(10).join(body), 1)}
+{indented(chr(10).join(pointers), 1)}
+  for (; b < stop; b++, {", ".join(steps)}) {{
+{indented(chr(10).join(body), 2)}
+  }}
 }}
 """
 
 
 def _units_back(cell: Cell) -> str:
-    """The derivative of `_units`."""
+    """The derivative of `_units`, the last row first, as all of memory is gone through; what lies all over it is fetched a step ahead."""
     (loop,), e = backward.loops_of(cell), cell.equations
-    body = ["const T* vectors = c.vectors + j;", "T* dvectors = c.dvectors + b * V * P + j;"]
+    pointers, steps = ["const T* vectors = c.vectors + j;", "T* dvectors = c.dvectors + b * V * P + j;"], ["dvectors -= V * P"]
     for s in range(e.states):
-        body.append(f"const T* state{s} = c.states[{s}] + (j * (c.N + 1) + t * W) * B + b * W;")
-        body.append(f"T* dstate{s} = c.dstates[{s}] + b * P + j;")
+        pointers.append(f"const T* state{s} = c.states[{s}] + (j * (c.N + 1) + t * W) * B + b * W;")
+        pointers.append(f"T* dstate{s} = c.dstates[{s}] + b * P + j;")
+        steps.append(f"state{s} -= W, dstate{s} -= P")
     for o in range(len(e.results)):
-        body.append(f"const T* dresult{o} = c.dresults[{o}] + t * c.result_steps[{o}] + b * c.result_rows[{o}] + j;")
-        body.append(f"if (t) FETCH(dresult{o} - c.result_steps[{o}]);")
-    body.append(f"if (c.past(b, t)) {{ {backward.past(cell, [loop], 'W')} return; }}")
+        pointers.append(f"const T* dresult{o} = c.dresults[{o}] + t * c.result_steps[{o}] + b * c.result_rows[{o}] + j;")
+        steps.append(f"dresult{o} -= c.result_rows[{o}]")
+    body = [f"if (t) FETCH(dresult{o} - c.result_steps[{o}]);" for o in range(len(e.results))]
+    body.append(f"if (c.past(b, t)) {{ {backward.past(cell, [loop], 'W')} continue; }}")
     body.append(unit_loop(backward.lanes(cell, cell.phases[0].segments[0], loop, 0)[0]))
-    return f"""INLINE void scan_units_back(const Call& c, long t, long b, long j, const T* given, T* dgiven) {{
+    return f"""INLINE void scan_units_back(const Call& c, long t, long first, long b, long j, const T* given, T* dgiven) {{
   const long P = c.P, B = c.B, apart = W;
-{indented(chr(10).join(body), 1)}
+{indented(chr(10).join(pointers), 1)}
+  for (; b >= first; b--, given -= C * W, dgiven -= C * W, {", ".join(steps)}) {{
+{indented(chr(10).join(body), 2)}
+  }}
 }}
 """

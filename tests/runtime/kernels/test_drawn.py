@@ -76,7 +76,9 @@ def test_kernels_of_drawn_cells_compute_what_the_steps_do(
         with pinned():  # to one thread, which has the one tile of such a cell
             pairs = list(zip(results(fused, x, n), results(plain, x, n), strict=True))
         ran += operator.ran.total() - before
-        roundings = 1e-15 * max(float(want.detach().abs().max()) for _, want in pairs)  # a norm of next to nothing has slopes of a billion
+        roundings = 1e-15 * max(
+            float(want.detach().abs().max()) for _, want in pairs
+        )  # a norm of next to nothing has slopes of a billion
         for got, want in pairs:
             assert torch.allclose(got, want, rtol=1e-9, atol=1e-10 + roundings), f"{float((got - want).abs().max())}\n{text}"
     assert len(texts) >= 0.9 * count
