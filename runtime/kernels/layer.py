@@ -169,7 +169,7 @@ def _of_weights(layout: Layout, x: Tensor, made: Made, d_given: Tensor, d_produc
         left = slopes.as_strided((height, steps), (1, slopes.shape[2] * padded), run.place * padded)
         right = read.as_strided((steps, run.columns), (read.shape[2], 1))  # the last states enter no product
         weight = found.as_strided((height, run.columns), (run.pitch, 1), run.at)
-        if 4 * run.columns < height:  # so narrow a product takes MKL up to a sixth less lying
+        if 4 * run.columns < height and steps > 2048:  # MKL takes up to a sixth less for so narrow a one lying
             weight.copy_((right.t() @ left.t()).t())
         else:
             torch.mm(left, right, out=weight)
