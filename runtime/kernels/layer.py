@@ -130,11 +130,9 @@ class Layer(torch.autograd.Function):
         with without_autocast(given):
             d_weights = _of_weights(ctx.layout, x, kept, d_given, d_product)
             d_biases = _of_biases(ctx.layout, d_given) if parts.biases else []
-            d_x = (
-                of_inputs(d_given, maps.view(-1, padded, maps.shape[1])[:, : ctx.layout.maps[0].rows])
-                if maps is not None
-                else None
-            )
+            d_x = None
+            if maps is not None:
+                d_x = of_inputs(d_given, maps.view(-1, padded, ctx.layout.depth)[:, : ctx.layout.maps[0].rows])
         d_vector = d_vectors.sum(0) if equations.vectors else None
         return None, None, None, d_x, d_vector, *d_states, *d_weights, *d_biases
 
