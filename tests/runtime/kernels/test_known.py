@@ -11,7 +11,7 @@ from torch import Tensor
 from archc.compiler.recurrence.known import known
 from archc.dsl.source import Source
 from archc.runtime.compiling import Wanted, compiled
-from archc.runtime.kernels import attach, operator
+from archc.runtime.kernels import attach, build, operator
 from archc.runtime.kernels import known as functions
 from archc.runtime.kernels.attach import Fused
 
@@ -122,6 +122,7 @@ def test_without_a_compiler_they_run_in_pytorch_and_derivatives_have_derivatives
 ) -> None:
     """An LSTM only where nothing learns: PyTorch cannot differentiate its derivative."""
     monkeypatch.setattr("shutil.which", lambda _: None)
+    build.library.cache_clear()  # of another test in this process
     monkeypatch.setattr(operator, "_kernels", {})
     ran: list[str] = []
 
